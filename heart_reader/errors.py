@@ -1,0 +1,34 @@
+"""Errors that a user can act on: each message names the thing, the rule and the value."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class HeartReaderError(Exception):
+    """Base of every error that an entry point prints as one line and exits 1 on."""
+
+
+class ConfigError(HeartReaderError):
+    """A configuration key or value that is not legal."""
+
+
+class DataError(HeartReaderError):
+    """A data set, record or feature table that breaks its contract."""
+
+
+class ModelError(HeartReaderError):
+    """A bundle or registered model that can't be loaded or used as asked."""
+
+
+class TrackingError(HeartReaderError):
+    """A tracking store, run or registry that can't do what was asked."""
+
+
+def did_you_mean(name: str, legal: Iterable[str]) -> str:
+    """``", did you mean 'x'?"`` for the legal name nearest to ``name``, or ``""``.
+
+    >>> did_you_mean("inceptoin1d", ["inception1d", "se_resnet1d"])
+    ", did you mean 'inception1d'?"
+    """
+    near = difflib.get_close_matches(name, list(legal), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
