@@ -1,0 +1,46 @@
+PYTHON ?= python3.11
+BIN := .venv/bin
+# Tools that mlflow starts (python, mlflow) must be the environment's own.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# uv and conda environments of `mlflow run` aside, nothing asks or phones home.
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+
+.PHONY: help env train ui test lint format clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+env: .venv/.made  ## the environment of requirements.lock in .venv
+
+.venv/.made: requirements.lock requirements-dev.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -r requirements.lock -r requirements-dev.lock
+	touch $@
+
+train: env  ## three backbones on demo data, tracked and registered
+	mlflow run . -e train --env-manager local --experiment-name heart-reader
+
+ui: env  ## the MLflow UI on http://127.0.0.1:5000
+	mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+
+test: env  ## all tests
+	$(BIN)/python -m pytest
+
+lint: env  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: env  ## mend what lint says of the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+conda.yaml: requirements.lock
+	@printf '%s\n' '# Made from requirements.lock by `make conda.yaml`.' 'name: heart-reader' \
+	  'channels: [conda-forge]' 'dependencies:' '  - python=3.11' '  - pip' '  - pip:' > $@
+	@grep -v '^#' requirements.lock | sed 's/^/      - /' >> $@
+
+clean:  ## the environment and tool caches; runs and registered models stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,73 @@
+"""What every entry point does alike: dotted options, one line per error, exit codes."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from heart_reader.errors import ConfigError, HeartReaderError
+
+
+class InterruptedBySignal(BaseException):
+    """SIGINT or SIGTERM arrived; not an ``Exception``, so that no handler swallows it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+
+def run_entry(main: Callable[[], None]) -> int:
+    """Runs an entry point and gives the exit code: 0, 1 for an error, 128 + n for a signal."""
+    try:
+        with signals_raise():
+            main()
+    except HeartReaderError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        return 1
+    except InterruptedBySignal as stop:
+        print(f"stopped by {stop}", file=sys.stderr)
+        return 128 + stop.signum
+    return 0
+
+
+@contextmanager
+def signals_raise() -> Iterator[None]:
+    """SIGINT and SIGTERM raise `InterruptedBySignal` in the main thread while inside."""
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        # A second signal must not interrupt the clean-up that the first one began.
+        for each in previous:
+            signal.signal(each, signal.SIG_IGN)
+        raise InterruptedBySignal(signum)
+
+    previous = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+
+
+def dotted_options(words: Sequence[str]) -> dict[str, str]:
+    """``["--training.epochs", "4", "--seed=1"]`` as ``{"training.epochs": "4", "seed": "1"}``.
+
+    Raises:
+        ConfigError: a word that is no option, or an option without a value.
+    """
+    options: dict[str, str] = {}
+    queue = list(words)
+    while queue:
+        word = queue.pop(0)
+        if not word.startswith("--") or len(word) == 2:
+            raise ConfigError(
+                f"unexpected argument {word!r}: options look like --training.epochs 4"
+            )
+        key, equals, value = word[2:].partition("=")
+        if not equals:
+            if not queue:
+                raise ConfigError(f"option {word!r} has no value")
+            value = queue.pop(0)
+        options[key] = value
+    return options

@@ -1,0 +1,111 @@
+"""One typed configuration for everything; its defaults live in ``configs/default.yaml`` alone.
+
+Layers, each strict: ``default.yaml``, then a named or given overlay file, then dotted overrides
+(``training.epochs=4``). Every problem of a configuration is raised together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from heart_reader.data.augmentation import AugmentationConfig
+from heart_reader.data.dataset import DataConfig, FeaturesConfig
+from heart_reader.errors import ConfigError, did_you_mean
+from heart_reader.evaluation.config import EvaluationConfig
+from heart_reader.models import ModelConfig
+from heart_reader.strict import parse
+from heart_reader.training.trainer import TrainingConfig
+
+CONFIG_FOLDER = Path(__file__).parent / "configs"
+# What a user types most often, without its section.
+SHORT_NAMES = {"data": "data.root", "features": "features.source", "backbone": "model.backbone"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a result, apart from the code and the data."""
+
+    seed: int
+    data: DataConfig
+    features: FeaturesConfig
+    model: ModelConfig
+    training: TrainingConfig
+    augmentation: AugmentationConfig
+    evaluation: EvaluationConfig
+
+
+def load_config(overlay: str, overrides: Mapping[str, object]) -> Config:
+    """The configuration of an overlay and dotted overrides.
+
+    Args:
+        overlay: a name of ``configs/`` ("default", "demo") or the path of a YAML file that
+            changes some keys of ``default.yaml``.
+        overrides: dotted keys (or ``SHORT_NAMES``) and their values, as strings or typed.
+
+    Raises:
+        ConfigError: an overlay that isn't there; every unknown key and illegal value, together.
+    """
+    tree = _read_yaml(CONFIG_FOLDER / "default.yaml")
+    if overlay != "default":
+        tree = _merge(tree, _read_yaml(_overlay_path(overlay)))
+    for key, value in overrides.items():
+        _set_dotted(tree, SHORT_NAMES.get(key, key), value)
+    return parse(tree, Config)
+
+
+def read_config(path: Path) -> Config:
+    """A complete configuration from a file, such as a run's ``config.yaml``; no defaults.
+
+    Raises:
+        ConfigError: the file can't be read, or has problems.
+    """
+    return parse(_read_yaml(path), Config)
+
+
+# ---------------------------------------------------------------- reading and layering
+
+
+def _overlay_path(overlay: str) -> Path:
+    if Path(overlay).suffix in {".yaml", ".yml"}:
+        return Path(overlay)
+    named = {path.stem: path for path in CONFIG_FOLDER.glob("*.yaml")}
+    if overlay not in named:
+        raise ConfigError(
+            f"unknown config {overlay!r}{did_you_mean(overlay, named)} "
+            f"(there are {', '.join(sorted(named))}, or give the path of a .yaml file)"
+        )
+    return named[overlay]
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"config file {path} can't be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"config file {path} is not YAML: {' '.join(str(error).split())}"
+        ) from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"config file {path} must hold a mapping, but holds {tree!r}")
+    return tree
+
+
+def _merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in overlay.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _set_dotted(tree: dict[str, Any], key: str, value: object) -> None:
+    *sections, name = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"config key {key!r}: {section!r} is a value, not a section")
+    tree[name] = value

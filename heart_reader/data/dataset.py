@@ -1,0 +1,189 @@
+"""The records of some folds, ready for a model: signals, labels, features, on any device."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from heart_reader.data import ptbxl
+from heart_reader.data.demo import demo_tree
+from heart_reader.data.features import (
+    FeatureEncoder,
+    FeatureTable,
+    feature_table,
+)
+from heart_reader.data.signals import OnDefect, SignalPack, load_pack
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which records, and what counts as a label."""
+
+    root: str  # a PTB-XL tree, or "demo"
+    min_likelihood: float  # of an SCP code, in percent; 0: every diagnostic code counts
+    on_defect: OnDefect  # "error", or "skip" a record with a defect and name it
+    records_per_fold: int | None  # the first so many of each fold; null: all
+    demo_records: int
+    demo_seed: int
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        found = []
+        if not 0 <= self.min_likelihood <= 100:
+            found.append(f"min_likelihood must lie from 0 to 100, but is {self.min_likelihood}")
+        if self.records_per_fold is not None and self.records_per_fold < 1:
+            found.append(f"records_per_fold must be at least 1, but is {self.records_per_fold}")
+        if self.demo_records < 100:
+            found.append(f"demo_records must be at least 100, but is {self.demo_records}")
+        return found
+
+
+@dataclass(frozen=True)
+class FeaturesConfig:
+    """Where structured features come from."""
+
+    source: str  # "compute", "none", or the path of a PTB-XL+ table
+
+
+@dataclass(frozen=True)
+class Records:
+    """Labelled records; row i of every field is the same ECG.
+
+    Attributes:
+        metadata: of PTB-XL, indexed by ``ecg_id``.
+        y_true: (n_records, n_classes), 0 or 1.
+        pack: signals; its rows are given by ``pack_rows``.
+        pack_rows: (n_records,), since records without a superclass stay in the pack.
+        features: raw features, or ``None``.
+        digest: of signals, labels and folds (features follow from the signals).
+    """
+
+    metadata: pd.DataFrame
+    y_true: NDArray[np.uint8]
+    pack: SignalPack
+    pack_rows: NDArray[np.intp]
+    features: FeatureTable | None
+    digest: str
+
+    @property
+    def ecg_id(self) -> NDArray[np.int64]:
+        """(n_records,)"""
+        return self.metadata.index.to_numpy()
+
+    def rows(self, folds: Sequence[int]) -> NDArray[np.intp]:
+        """Rows of the records in some folds."""
+        return np.flatnonzero(self.metadata["strat_fold"].isin(folds))
+
+    def millivolts(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Signals in mV, (n_rows, n_leads, n_times)."""
+        return self.pack.millivolts(self.pack_rows[rows])
+
+
+def data_root(config: DataConfig, cache: Path) -> Path:
+    """The PTB-XL tree that the configuration names; the demo tree is made where it is missing."""
+    if config.root == "demo":
+        return demo_tree(cache, config.demo_records, config.demo_seed)
+    return Path(config.root)
+
+
+def load_development(config: DataConfig, features: FeaturesConfig, cache: Path) -> Records:
+    """Folds 1 to 9: what training, tuning and every choice may see."""
+    return _load(config, features, (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD), cache)
+
+
+def load_test(config: DataConfig, features: FeaturesConfig, cache: Path) -> Records:
+    """Fold 10. Only ``heart_reader.evaluate`` may call this."""
+    return _load(config, features, (ptbxl.TEST_FOLD,), cache)
+
+
+def _load(
+    config: DataConfig, features: FeaturesConfig, folds: Sequence[int], cache: Path
+) -> Records:
+    root = data_root(config, cache)
+    metadata = ptbxl.load_metadata(root)
+    ptbxl.check_patients_disjoint(metadata)
+    metadata = ptbxl.select_folds(metadata, folds)
+    if config.records_per_fold is not None:
+        metadata = metadata.groupby("strat_fold").head(config.records_per_fold)
+    pack = load_pack(root, metadata, cache, config.on_defect, progress=True)
+    metadata = metadata.loc[pack.ecg_id]
+    y_true = ptbxl.superclass_labels(metadata, ptbxl.load_statements(root), config.min_likelihood)
+    table = feature_table(features.source, pack, metadata, cache)
+    # Records without any superclass are dropped, as in the PTB-XL benchmark.
+    kept = np.flatnonzero(y_true.any(axis=1))
+    if table is not None:
+        table = FeatureTable(table.source, table.names, table.values[kept])
+    metadata, y_true = metadata.iloc[kept], y_true[kept]
+    return Records(metadata, y_true, pack, kept, table, _digest(pack, metadata, y_true))
+
+
+def _digest(pack: SignalPack, metadata: pd.DataFrame, y_true: NDArray[np.uint8]) -> str:
+    text = hashlib.sha256(pack.digest.encode())
+    text.update(metadata.index.to_numpy().astype("<i8").tobytes())
+    text.update(metadata["strat_fold"].to_numpy().astype("<i8").tobytes())
+    text.update(np.ascontiguousarray(y_true).tobytes())
+    return text.hexdigest()
+
+
+# ---------------------------------------------------------------- on the device
+
+
+@dataclass(frozen=True)
+class DeviceRecords:
+    """Records that lie whole on the training device, signals as the int16 of the files.
+
+    Attributes:
+        signals: int16 (n_records, n_times, n_leads), the layout of WFDB and of channels_last.
+        gain, baseline: adu/mV and adu, (n_records, 1, n_leads).
+        y_true: float32 (n_records, n_classes).
+        features: encoded, float32 (n_records, n_encoded), or ``None``.
+        present: bool (n_records,), which records have features, or ``None``.
+    """
+
+    signals: Tensor
+    gain: Tensor
+    baseline: Tensor
+    y_true: Tensor
+    features: Tensor | None
+    present: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.y_true)
+
+    def millivolts(self, rows: Tensor) -> Tensor:
+        """float32 mV (n_rows, n_leads, n_times), a view of (n_rows, n_times, n_leads) memory."""
+        digital = self.signals[rows].to(torch.float32)  # (n_rows, n_times, n_leads)
+        return ((digital - self.baseline[rows]) / self.gain[rows]).transpose(1, 2)
+
+
+def to_device(
+    records: Records,
+    rows: NDArray[np.intp],
+    encoder: FeatureEncoder | None,
+    device: torch.device,
+) -> DeviceRecords:
+    """Some rows of the records, copied to a device once."""
+    pack, pack_rows = records.pack, records.pack_rows[rows]
+
+    def tensor(array: Any) -> Tensor:
+        return torch.as_tensor(array, device=device)
+
+    features = present = None
+    if encoder is not None and records.features is not None:
+        encoded, has = encoder.encode(records.features.values[rows])
+        features, present = tensor(encoded), tensor(has)
+    return DeviceRecords(
+        tensor(pack.signals[pack_rows]),
+        tensor(pack.gain[pack_rows, None].astype(np.float32)),  # (n_rows, 1, n_leads)
+        tensor(pack.baseline[pack_rows, None].astype(np.float32)),
+        tensor(records.y_true[rows].astype(np.float32)),
+        features,
+        present,
+    )

@@ -1,0 +1,158 @@
+"""What comes before the first beat: input checks, lead quality, and one zero-phase filter.
+
+Notation used for tensor shapes: n records, L = 12 leads, t input samples, m samples at 500 Hz,
+d samples at 100 Hz.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from heart_reader.data.ptbxl import LEADS
+from heart_reader.errors import DataError
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+FS = 500  # Hz, at which beats are averaged and measured: 2 ms a sample
+DETECTION_FS = 100  # Hz, at which beats are looked for
+FS_RANGE = (100, 1000)  # Hz
+
+# Band of the measured signal. 0.5 Hz is the zero-phase limit of the AHA/ACC/HRS 2007
+# recommendations (https://doi.org/10.1161/CIRCULATIONAHA.106.180200); nothing above 50 Hz is in
+# a 100 Hz recording, so that all sampling rates are cut alike.
+HIGH_PASS_HZ = 0.5
+LOW_PASS_HZ = (25.0, 49.0)  # a long cosine flank: a steep one rings before the QRS
+DETECTION_BAND_HZ = (5.0, 20.0)
+EDGE_SECONDS = 2
+
+# The spread of an ECG is 0.05 to 1 mV on any lead; in microvolts it is 1000 times that.
+LARGEST_STD_MV = 5.0
+FLAT_MV = 0.01  # peak to peak: two steps of the usual 5 microvolt resolution
+LARGEST_MV = 1e6  # beyond it float32 loses the small waves: not a measurement
+RAIL_SECONDS = 0.02  # a lead pinned this long to its own extreme is clipped ...
+RAIL_MV = 0.3  # ... unless that extreme lies this near to its mean: a quiet lead
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """A batch ready for beat detection.
+
+    Attributes:
+        ecg: (n, L, m) mV at 500 Hz, 0.5 to 37 Hz (half height), bad leads zero.
+        slope: (n, L, d) derivative in the QRS band at 100 Hz, arbitrary unit.
+        usable: (n, L) leads that can be measured.
+        flat, missing, saturated: (n, L) why a lead can't be.
+    """
+
+    ecg: Floats
+    slope: Floats
+    usable: Bools
+    flat: Bools
+    missing: Bools
+    saturated: Bools
+
+
+def check_signals(signals: NDArray[np.floating], fs: float) -> tuple[Floats, int]:
+    """``signals`` as float32 (n, L, t) and ``fs`` as an int, if both are legal.
+
+    Raises:
+        DataError: another shape, an fs outside 100 to 1000 Hz or not whole, under two samples,
+            amplitudes that can't be millivolts.
+    """
+    array = np.asarray(signals)
+    if array.ndim != 3 or array.shape[1] != len(LEADS):
+        raise DataError(f"signals must be (n_records, 12, n_times), got shape {array.shape}")
+    if array.dtype.kind not in "fiu":
+        raise DataError(f"signals must be real numbers in mV, got dtype {array.dtype}")
+    if not FS_RANGE[0] <= fs <= FS_RANGE[1] or int(fs) != fs:
+        raise DataError(f"fs must be a whole number of Hz from 100 to 1000, got {fs}")
+    if array.shape[2] < fs:
+        raise DataError(f"a record must last at least 1 s, got {array.shape[2]} samples at {fs} Hz")
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes inf: a missing lead
+        return array.astype(np.float32), int(fs)
+
+
+def condition(signals: Floats, fs: int) -> Conditioned:
+    """Bad leads found and silenced, the rest filtered and resampled.
+
+    Args:
+        signals: (n, L, t) mV.
+        fs: Hz, whole.
+
+    Raises:
+        DataError: amplitudes that can't be millivolts.
+    """
+    missing = ~(np.abs(signals) < LARGEST_MV).all(axis=2)  # NaN and inf compare false
+    x = np.where(missing[..., None], np.float32(0), signals)
+    x -= x.mean(axis=2, keepdims=True)
+    spread = x.std(axis=2)
+    _refuse_other_units(spread, ~missing)
+    low, high = x.min(axis=2), x.max(axis=2)
+    flat = ~missing & (high - low < FLAT_MV)
+    missing |= spread > LARGEST_STD_MV
+    saturated = ~missing & (_pinned(x, low, fs) | _pinned(x, high, fs))
+    usable = ~(missing | flat | saturated)
+    x *= usable[..., None]
+    ecg, slope = _filter(x, fs)
+    return Conditioned(ecg, slope, usable, flat, missing, saturated)
+
+
+def _refuse_other_units(spread: Floats, present: Bools) -> None:
+    share = ((spread > LARGEST_STD_MV) & present).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
+    records = np.flatnonzero(share > 0.5)
+    if records.size:
+        raise DataError(
+            f"signals must be in mV, but record {records[0]} varies by "
+            f"{np.median(spread[records[0]]):.0f} (standard deviation): these look like "
+            "microvolts or raw ADC counts; divide them by 1000, or by the gain in the header"
+        )
+
+
+def _pinned(x: Floats, rail: Floats, fs: int) -> Bools:
+    """(n, L): where the lead stays exactly at ``rail`` as no heartbeat does."""
+    length = max(3, round(RAIL_SECONDS * fs))
+    at_rail = np.cumsum(x == rail[..., None], axis=2, dtype=np.int32)
+    runs = at_rail[..., length:] - at_rail[..., :-length] == length
+    return runs.any(axis=2) & (np.abs(rail) > RAIL_MV)
+
+
+def _filter(x: Floats, fs: int) -> tuple[Floats, Floats]:
+    """Band-pass, slope and both resamplings as products on one spectrum.
+
+    ``ecg`` (n, L, m) and ``slope`` (n, L, d) of :class:`Conditioned`.
+    """
+    n_times = x.shape[2]
+    before = EDGE_SECONDS * fs
+    after = before + -n_times % fs  # whole seconds, so that every rate resamples exactly
+    padded = np.pad(x, ((0, 0), (0, 0), (before, after)), "reflect", reflect_type="odd")
+    seconds = padded.shape[2] // fs
+    spectrum = scipy.fft.rfft(padded, axis=2)  # (n, L, frequencies)
+    f = np.arange(spectrum.shape[2], dtype=np.float32) / seconds
+    ecg = _resampled(spectrum * _ecg_response(f), seconds, fs, FS)
+    slope = _resampled(spectrum * _slope_response(f), seconds, fs, DETECTION_FS)
+    return ecg[..., : n_times * FS // fs], slope[..., : n_times * DETECTION_FS // fs]
+
+
+def _ecg_response(f: Floats) -> Floats:
+    high_pass = f**4 / (f**4 + np.float32(HIGH_PASS_HZ) ** 4)  # 2nd order, both ways
+    start, stop = LOW_PASS_HZ
+    flank = np.clip((f - start) / (stop - start), 0, 1)
+    return (high_pass * (0.5 + 0.5 * np.cos(np.pi * flank))).astype(np.float32)
+
+
+def _slope_response(f: Floats) -> NDArray[np.complex64]:
+    low, high = DETECTION_BAND_HZ
+    band = f**4 / (f**4 + low**4) / (1 + (f / high) ** 4)
+    return (1j * f * band).astype(np.complex64)
+
+
+def _resampled(
+    spectrum: NDArray[np.complex64], seconds: int, fs_from: int, fs_to: int
+) -> Floats:
+    n_times = seconds * fs_to
+    kept = spectrum[..., : n_times // 2 + 1]
+    signal = scipy.fft.irfft(kept, n_times, axis=2)[..., EDGE_SECONDS * fs_to :]
+    return np.asarray(signal * np.float32(fs_to / fs_from))

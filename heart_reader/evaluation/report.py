@@ -1,0 +1,92 @@
+"""One model on one fold: metrics with intervals, predictions, plots. All of it as plain files."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heart_reader.data.dataset import Records
+from heart_reader.data.ptbxl import SUPERCLASSES
+from heart_reader.evaluation import bootstrap, metrics, plots
+from heart_reader.evaluation.config import EvaluationConfig
+from heart_reader.evaluation.ecg_sheet import ecg_sheet
+from heart_reader.evaluation.examples import best_and_worst
+from heart_reader.evaluation.figures import save
+from heart_reader.evaluation.matrices import confusion_matrices, label_cooccurrence
+from heart_reader.evaluation.scored import Scored
+
+# The same resamples for every model on the same records, so that models compare paired.
+RESAMPLING_SEED = 2020
+
+
+def resamples_for(y_true: NDArray[np.uint8], n_resamples: int) -> bootstrap.Resamples:
+    """The resamples that every model on these records shares."""
+    return bootstrap.draw(y_true, n_resamples, np.random.default_rng(RESAMPLING_SEED))
+
+
+def metrics_with_intervals(scored: Scored, config: EvaluationConfig) -> dict[str, float]:
+    """Every metric under a flat name, with ``macro_auc_low95`` and the like beside it."""
+    found = metrics.summary(
+        scored.y_true, scored.y_score, scored.thresholds, SUPERCLASSES, config.n_bins
+    )
+    resamples = resamples_for(scored.y_true, config.n_resamples)
+    auc = bootstrap.auc_bootstrap(scored.y_true, scored.y_score, resamples)
+    samples = {"macro_auc": auc.mean(axis=1)}
+    samples |= {f"auc_{name}": auc[:, k] for k, name in enumerate(SUPERCLASSES)}
+    samples["f_max"] = bootstrap.f_max_bootstrap(scored.y_true, scored.y_score, resamples)
+    for name, values in samples.items():
+        for level in (90, 95):
+            low, high = bootstrap.interval(values, level / 100)
+            found |= {f"{name}_low{level}": float(low), f"{name}_high{level}": float(high)}
+    return found
+
+
+def write_plots(scored: Scored, values: dict[str, float], n_bins: int, folder: Path) -> None:
+    """ROC, precision-recall, confusion, calibration and co-occurrence, as PNG files."""
+    y_true, y_score, limits = scored.y_true, scored.y_score, scored.thresholds
+    intervals = np.array(
+        [[values[f"auc_{name}_{end}95"] for name in SUPERCLASSES] for end in ("low", "high")]
+    )  # (2, n_classes)
+    y_pred = y_score >= limits
+    figures = {
+        "roc": plots.roc_curves(y_true, y_score, SUPERCLASSES, intervals, 0.95, limits),
+        "precision_recall": plots.precision_recall(y_true, y_score, SUPERCLASSES),
+        "calibration": plots.calibration(y_true, y_score, SUPERCLASSES, n_bins),
+        "confusion": confusion_matrices(y_true, y_pred, SUPERCLASSES),
+        "cooccurrence": label_cooccurrence(y_true, y_pred, SUPERCLASSES),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        save(figure, folder / f"{name}.png")
+
+
+def write_sheets(scored: Scored, records: Records, n_sheets: int, folder: Path) -> None:
+    """ECG sheets of the records that the model gets most right and most wrong.
+
+    Args:
+        scored: what the model said about some of the records.
+        records: where the signals are.
+        n_sheets: of each kind.
+        folder: where ``best_1_ECGID.png`` and so on go.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    best, worst = best_and_worst(scored.y_true, scored.y_score, n_sheets)
+    for kind, chosen in (("best", best), ("worst", worst)):
+        for rank, row in enumerate(chosen, 1):
+            signal = records.millivolts(scored.rows[[row]])[0]  # (n_leads, n_times)
+            figure = ecg_sheet(
+                signal,
+                records.pack.fs,
+                f"ECG {scored.ecg_id[row]}",
+                by_class(scored.y_score[row]),
+                by_class(scored.thresholds),
+                by_class(scored.y_true[row]),
+                f"{kind} {rank} of {len(scored.ecg_id)} records, by cross-entropy",
+            )
+            save(figure, folder / f"{kind}_{rank}_{scored.ecg_id[row]:05d}.png")
+
+
+def by_class(values: NDArray[Any]) -> dict[str, Any]:
+    """``(n_classes,)`` as a mapping from the superclass."""
+    return dict(zip(SUPERCLASSES, values.tolist(), strict=True))

@@ -1,0 +1,72 @@
+"""From records and a configuration to a bundle: what every way to train shares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from heart_reader.bundle import Bundle
+from heart_reader.config import Config
+from heart_reader.data.dataset import Records, to_device
+from heart_reader.data.features import FeatureEncoder, fit_encoder
+from heart_reader.data.normaliser import Normaliser, fit_normaliser
+from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.evaluation.scored import Scored
+from heart_reader.evaluation.thresholds import youden
+from heart_reader.models import build_model
+from heart_reader.scoring import score
+from heart_reader.training.precision import resolve_device
+from heart_reader.training.trainer import FitResult, Trainer
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Development records with what was fitted on folds 1 to 8."""
+
+    records: Records
+    normaliser: Normaliser
+    encoder: FeatureEncoder | None
+
+
+def prepare(records: Records) -> Prepared:
+    """Fits the normaliser and the feature encoder on folds 1 to 8."""
+    rows = records.rows(TRAIN_FOLDS)
+    encoder = None
+    if records.features is not None:
+        encoder = fit_encoder(records.features, rows, TRAIN_FOLDS)
+    return Prepared(records, fit_normaliser(records, TRAIN_FOLDS), encoder)
+
+
+def make_trainer(prepared: Prepared, config: Config) -> Trainer:
+    """A trainer at epoch 0; the same seed, data and configuration make the same one."""
+    records, encoder = prepared.records, prepared.encoder
+    device = resolve_device(config.training.device)
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, 0 if encoder is None else encoder.n_encoded).to(device)
+    return Trainer(
+        model,
+        to_device(records, records.rows(TRAIN_FOLDS), encoder, device),
+        to_device(records, records.rows((VALIDATION_FOLD,)), encoder, device),
+        records.pack.fs,
+        prepared.normaliser,
+        config.training,
+        config.augmentation,
+        torch.Generator(device).manual_seed(config.seed),
+    )
+
+
+def make_bundle(
+    prepared: Prepared, config: Config, result: FitResult, provenance: Mapping[str, Any]
+) -> tuple[Bundle, Scored]:
+    """The best weights as a bundle, thresholds chosen on fold 9, and its fold-9 predictions."""
+    encoder = prepared.encoder
+    model = build_model(config.model, 0 if encoder is None else encoder.n_encoded)
+    model.load_state_dict(result.best_weights)
+    untuned = np.full(len(SUPERCLASSES), 0.5)
+    draft = Bundle(config.model, model.eval(), prepared.normaliser, encoder, untuned, provenance)
+    scored = score(draft, prepared.records, (VALIDATION_FOLD,))
+    thresholds = youden(scored.y_true, scored.y_score)
+    bundle = replace(draft, thresholds=thresholds)
+    return bundle, replace(scored, thresholds=thresholds)

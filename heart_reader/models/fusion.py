@@ -1,0 +1,138 @@
+"""The model: a backbone over the signal, a branch over the features, and a head over both.
+
+Notation used for tensor shapes:
+    - n: batch
+    - c: channels of the backbone
+    - l: time steps
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from heart_reader.data.ptbxl import LEADS, SUPERCLASSES
+from heart_reader.errors import ConfigError, did_you_mean
+from heart_reader.models.blocks import Backbone, ConcatPool, as_image, initialise
+from heart_reader.models.feature_branch import FeatureBranch
+from heart_reader.models.inception1d import InceptionConfig, inception1d
+from heart_reader.models.se_resnet1d import SEResNetConfig, se_resnet1d
+from heart_reader.models.xresnet1d import (
+    XResNetConfig,
+    xresnet1d18,
+    xresnet1d34,
+    xresnet1d50,
+    xresnet1d101,
+    xresnet1d152,
+)
+
+BACKBONES: dict[str, Callable[[Any, int], Backbone]] = {
+    "inception1d": inception1d,
+    "xresnet1d18": xresnet1d18,
+    "xresnet1d34": xresnet1d34,
+    "xresnet1d50": xresnet1d50,
+    "xresnet1d101": xresnet1d101,
+    "xresnet1d152": xresnet1d152,
+    "se_resnet1d": se_resnet1d,
+}
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """Shape of what stands on the backbone."""
+
+    embedding_size: int
+    """Length of the vector that stands for the signal."""
+    feature_sizes: tuple[int, ...]
+    """Layers of the feature branch."""
+    feature_mlp_dropout: float
+    """Probability that a unit of the feature branch is dropped in training."""
+    head_size: int
+    head_dropout: float
+    """Probability that a unit of the head is dropped in training."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The whole model."""
+
+    backbone: str
+    """A key of BACKBONES."""
+    inception1d: InceptionConfig
+    xresnet1d: XResNetConfig
+    se_resnet1d: SEResNetConfig
+    fusion: FusionConfig
+
+
+class FusionModel(nn.Module):
+    """Logits from a signal and, where ``n_features`` is not 0, from structured features."""
+
+    def __init__(self, backbone: Backbone, config: FusionConfig, n_features: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pool = ConcatPool()
+        self.projection: nn.Module = nn.Identity()
+        if 2 * backbone.out_channels != config.embedding_size:
+            self.projection = nn.Linear(2 * backbone.out_channels, config.embedding_size)
+        self.feature_branch: FeatureBranch | None = None
+        joined_size = config.embedding_size
+        if n_features > 0:
+            self.feature_branch = FeatureBranch(
+                n_features, config.feature_sizes, config.feature_mlp_dropout
+            )
+            joined_size += config.feature_sizes[-1]
+        self.head = nn.Sequential(
+            nn.Linear(joined_size, config.head_size),
+            nn.ReLU(inplace=True),
+            nn.Dropout(config.head_dropout),
+            nn.Linear(config.head_size, len(SUPERCLASSES)),
+        )
+        initialise(self.projection)
+        initialise(self.head)
+        nn.init.normal_(self.head[-1].weight, std=0.01)  # first probabilities close to 0.5
+
+    def embed(self, signal: Tensor) -> Tensor:
+        """The vector (n, embedding_size) of a normalised signal (n, n_leads, n_times)."""
+        encoded = self.backbone(as_image(signal))  # (n, c, 1, l)
+        vector: Tensor = self.projection(self.pool(encoded))  # (n, embedding_size)
+        return vector
+
+    def forward(
+        self, signal: Tensor, features: Tensor | None = None, present: Tensor | None = None
+    ) -> Tensor:
+        """Logits (n, n_classes).
+
+        Args:
+            signal: (n, n_leads, n_times), normalised; fastest as a transposed view of
+                (n, n_times, n_leads) memory.
+            features: (n, n_features), standardised; None where no record has any. A signal-only
+                model ignores them.
+            present: (n,) bool, False where a record's features are missing; None where all
+                are present.
+        """
+        vector = self.embed(signal)  # (n, embedding_size)
+        if self.feature_branch is not None:
+            encoded = self.feature_branch(features, present, len(signal))
+            vector = torch.cat([vector, encoded.to(vector.dtype)], dim=1)  # (n, joined_size)
+        logits: Tensor = self.head(vector)  # (n, n_classes)
+        return logits
+
+
+def build_model(config: ModelConfig, n_features: int) -> FusionModel:
+    """A freshly initialised model; seed torch before to get the same one again.
+
+    Args:
+        config: the model's shape.
+        n_features: columns of the feature table; 0 for a signal-only model.
+
+    Raises:
+        ConfigError: no backbone of that name.
+    """
+    if config.backbone not in BACKBONES:
+        hint = did_you_mean(config.backbone, BACKBONES)
+        raise ConfigError(f"unknown backbone {config.backbone!r}{hint}")
+    family = "xresnet1d" if config.backbone.startswith("xresnet1d") else config.backbone
+    backbone = BACKBONES[config.backbone](getattr(config, family), len(LEADS))
+    return FusionModel(backbone, config.fusion, n_features)

@@ -1,0 +1,127 @@
+"""Entry point ``prepare``: fetch or verify a PTB-XL tree, pack its signals, count its classes.
+
+python -m heart_reader.prepare --data /path/to/ptb-xl --download true
+python -m heart_reader.prepare --data demo
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from heart_reader.cache import cache_folder
+from heart_reader.cli import dotted_options, run_entry
+from heart_reader.config import load_config
+from heart_reader.data import ptbxl
+from heart_reader.data.dataset import DataConfig, data_root
+from heart_reader.data.download import PHYSIONET, download
+from heart_reader.data.signals import describe_defects, load_pack, verify
+from heart_reader.errors import ConfigError, DataError
+
+_SHOWN = 10  # warnings and defects printed one by one
+_TRUTHS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What `check_tree` saw; records by ``ecg_id``."""
+
+    metadata: pd.DataFrame
+    labels: np.ndarray  # (n_records, n_classes)
+    absent_folds: tuple[int, ...]
+    digest: str
+    defects: dict[int, str]
+    warnings: dict[int, str]
+
+
+def main() -> None:
+    """Reads the options, does the work, prints the table."""
+    options = dotted_options(sys.argv[1:])
+    fetch = _truth("download", options.pop("download", "false"))
+    url = options.pop("url", PHYSIONET)
+    overlay = "demo" if options.get("data", "demo") == "demo" else "default"
+    config = load_config(options.pop("config", overlay), options).data
+    if fetch:
+        if config.root == "demo":
+            raise ConfigError("download=true needs a folder to fetch to: give it as --data PATH")
+        n_files = download(Path(config.root), url)
+        print(f"{n_files} files are there and have the published hashes")
+    cache = cache_folder()
+    print_findings(check_tree(data_root(config, cache), config, cache), Console())
+
+
+def check_tree(root: Path, config: DataConfig, cache: Path) -> Findings:
+    """Verify every file of a tree and pack folds 1 to 9.
+
+    Fold 10 is verified where it is there, but never packed: only ``evaluate`` opens it.
+
+    Raises:
+        DataError: Whatever is wrong with the tree.
+    """
+    metadata = ptbxl.load_metadata(root)
+    ptbxl.check_patients_disjoint(metadata)
+    labels = ptbxl.superclass_labels(metadata, ptbxl.load_statements(root), config.min_likelihood)
+    development = ptbxl.select_folds(metadata, (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD))
+    pack = load_pack(root, development, cache, config.on_defect, progress=True)
+    test = metadata[metadata["strat_fold"] == ptbxl.TEST_FOLD]
+    there = any((root / f"{name}.hea").is_file() for name in test["filename_lr"])
+    defects, warnings = verify(root, test, progress=True) if there else ({}, {})
+    if defects and config.on_defect == "error":
+        raise DataError(describe_defects(root, defects))
+    return Findings(
+        metadata=metadata,
+        labels=labels,
+        absent_folds=() if there else (ptbxl.TEST_FOLD,),
+        digest=pack.digest,
+        defects=pack.defects | defects,
+        warnings=pack.warnings | warnings,
+    )
+
+
+def print_findings(findings: Findings, console: Console) -> None:
+    """The table of folds and classes, then the warnings and defects."""
+    table = Table(title="Records by fold and superclass")
+    for heading in ("fold", "n", *ptbxl.SUPERCLASSES, "none"):
+        table.add_column(heading, justify="right")
+    folds = findings.metadata["strat_fold"].to_numpy()
+    for fold in (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD, ptbxl.TEST_FOLD):
+        if fold in findings.absent_folds:
+            table.add_row(str(fold), "not in this tree")
+        else:
+            table.add_row(str(fold), *_counts(findings.labels[folds == fold]))
+    there = ~np.isin(folds, findings.absent_folds)
+    table.add_section()
+    table.add_row("all", *_counts(findings.labels[there]))
+    console.print(table)
+    n_patients = findings.metadata["patient_id"][there].nunique()
+    console.print(f"{n_patients} patients, none in two of train, validation and test")
+    _print_some(console, "warning", findings.warnings)
+    _print_some(console, "left out", findings.defects)
+    console.print(f"folds 1 to 9 are packed, digest {findings.digest}", soft_wrap=True)
+
+
+def _counts(labels: np.ndarray) -> list[str]:
+    columns = [len(labels), *labels.sum(axis=0), (labels.sum(axis=1) == 0).sum()]
+    return [str(int(n)) for n in columns]
+
+
+def _print_some(console: Console, kind: str, records: dict[int, str]) -> None:
+    for ecg_id, why in list(records.items())[:_SHOWN]:
+        console.print(escape(f"{kind}: record {ecg_id}, {why}"), soft_wrap=True)
+    if len(records) > _SHOWN:
+        console.print(f"{kind}: {len(records) - _SHOWN} more")
+
+
+def _truth(name: str, value: str) -> bool:
+    if value.lower() not in _TRUTHS:
+        raise ConfigError(f"option {name!r} must be true or false, but is {value!r}")
+    return _TRUTHS[value.lower()]
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_entry(main))

@@ -1,0 +1,23 @@
+"""The one package here that imports MLflow: runs, batched metrics, artifacts, models."""
+
+from heart_reader.tracking.models import (
+    ModelVersion,
+    load_registered,
+    log_bundle,
+    registered_name,
+    resolve_version,
+)
+from heart_reader.tracking.runs import Run, child_runs, find_run, open_run, set_up_tracking
+
+__all__ = [
+    "ModelVersion",
+    "Run",
+    "child_runs",
+    "find_run",
+    "load_registered",
+    "log_bundle",
+    "open_run",
+    "registered_name",
+    "resolve_version",
+    "set_up_tracking",
+]

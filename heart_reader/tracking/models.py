@@ -1,0 +1,143 @@
+"""Bundles as MLflow models: logged as a pyfunc, registered, resolved, loaded."""
+
+import importlib.metadata
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
+
+import heart_reader
+from heart_reader.bundle import Bundle, load_bundle
+from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
+from heart_reader.errors import ModelError
+from heart_reader.tracking.runs import store_errors
+
+CANDIDATE = "candidate"
+ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+# What `heart_reader.bundle` and the pyfunc import; the versions are those that trained the model.
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "PyYAML", "safetensors", "scipy", "torch")
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version in the registry."""
+
+    name: str
+    version: str
+    model_id: str
+    run_id: str
+
+    @property
+    def uri(self) -> str:
+        """The pinned address: an alias may move, this doesn't."""
+        return f"models:/{self.name}/{self.version}"
+
+
+def registered_name(backbone: str) -> str:
+    """The registry's name for a backbone's fused model."""
+    return f"heart-reader-{backbone}"
+
+
+def signature() -> ModelSignature:
+    """``signal`` alone is an input: a tensor signature has no optional ones, params are."""
+    probabilities = [ColSpec("double", name) for name in SUPERCLASSES]
+    thresholds = [ColSpec("double", f"threshold_{name}") for name in SUPERCLASSES]
+    return ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(LEADS), N_TIMES), "signal")]),
+        outputs=Schema([*probabilities, ColSpec("string", "labels"), *thresholds]),
+        params=ParamSchema(
+            [
+                ParamSpec("features", "string", "compute"),
+                ParamSpec("age", "double", [], (-1,)),
+                ParamSpec("sex", "double", [], (-1,)),
+            ]
+        ),
+    )
+
+
+def log_bundle(
+    folder: Path, backbone: str, description: str, tags: Mapping[str, str]
+) -> ModelVersion:
+    """Logs a bundle folder under the open run, registers it, and makes it the candidate."""
+    package = Path(heart_reader.__file__).parent
+    with store_errors():
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(package / "tracking" / "pyfunc.py"),
+            artifacts={"bundle": str(folder)},
+            code_paths=[str(package)],
+            signature=signature(),
+            pip_requirements=_requirements(),
+        )
+        return _register(
+            info.model_uri, info.model_id, registered_name(backbone), description, tags
+        )
+
+
+def _register(
+    model_uri: str, model_id: str, name: str, description: str, tags: Mapping[str, str]
+) -> ModelVersion:
+    client = MlflowClient()
+    made = mlflow.register_model(model_uri, name, tags=dict(tags))
+    client.update_model_version(name, made.version, description)
+    client.set_registered_model_alias(name, CANDIDATE, made.version)
+    return ModelVersion(name, str(made.version), model_id, made.run_id or "")
+
+
+def _requirements() -> list[str]:
+    # A local label such as torch's +cpu is no version that an index has.
+    versions = {name: importlib.metadata.version(name).split("+")[0] for name in REQUIREMENTS}
+    return [f"{name}=={version}" for name, version in versions.items()]
+
+
+# ---------------------------------------------------------------- finding and loading
+
+
+def resolve_version(address: str) -> ModelVersion:
+    """What ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION`` stands for now.
+
+    Raises:
+        ModelError: another form of address, or nothing registered there.
+        TrackingError: the store can't be reached.
+    """
+    parts = re.fullmatch(r"models:/([^@/]+)(?:@([^@/]+)|/(\d+))", address)
+    if parts is None:
+        raise ModelError(
+            f"model address {address!r} must look like models:/NAME@ALIAS or models:/NAME/VERSION"
+        )
+    name, alias, version = parts.groups()
+    client = MlflowClient()
+    with store_errors():
+        try:
+            if alias:
+                found = client.get_model_version_by_alias(name, alias)
+            else:
+                found = client.get_model_version(name, version)
+        except MlflowException as error:
+            if error.error_code not in ABSENT:
+                raise
+            raise ModelError(f"the registry has no {address}: {error.message}") from error
+    return ModelVersion(name, str(found.version), found.model_id or "", found.run_id or "")
+
+
+def load_registered(version: ModelVersion) -> Bundle:
+    """The bundle inside a registered model.
+
+    Raises:
+        ModelError: the model holds no bundle.
+        TrackingError: the store can't be reached.
+    """
+    with tempfile.TemporaryDirectory() as folder, store_errors():
+        local = mlflow.artifacts.download_artifacts(version.uri, dst_path=folder)
+        found = list((Path(local) / "artifacts").glob("*/bundle.json"))
+        if not found:
+            raise ModelError(f"{version.uri} holds no bundle")
+        return load_bundle(found[0].parent)

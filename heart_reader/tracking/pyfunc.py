@@ -1,0 +1,75 @@
+"""The model that MLflow serves: a bundle behind the pyfunc interface (models from code).
+
+MLflow copies this file and the package into the model, and runs it where the repository isn't.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from heart_reader.bundle import load_bundle
+from heart_reader.data.ptbxl import SUPERCLASSES
+from heart_reader.errors import HeartReaderError
+
+
+class HeartReaderModel(PythonModel):
+    """Probabilities, labels and thresholds for signals in mV.
+
+    Input: ``signal`` (n_records, 12, 1000). Params: ``features`` ("compute" or "none"), ``age``
+    (years) and ``sex`` (0 male, 1 female), each empty or one value a record, NaN or below 0
+    where unknown.
+    """
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Reads the bundle; MLflow calls it once."""
+        self.bundle = load_bundle(Path(context.artifacts["bundle"]))
+
+    def predict(
+        self,
+        context: PythonModelContext,
+        model_input: Any,
+        params: dict[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """A row a record: a probability and a threshold for each class, and the labels."""
+        params = params or {}
+        signal = np.asarray(model_input["signal"], np.float32)
+        try:
+            probabilities = self.bundle.predict(
+                signal,
+                features=_features(params.get("features", "compute")),
+                age=_optional(params.get("age")),
+                sex=_optional(params.get("sex")),
+            )
+        except HeartReaderError as error:
+            # What a client sent wrong is a 400 from the scoring server, with this line.
+            raise MlflowException.invalid_parameter_value(str(error)) from error
+        return self._table(probabilities)
+
+    def _table(self, probabilities: np.ndarray[Any, Any]) -> pd.DataFrame:
+        table = pd.DataFrame(probabilities.astype(np.float64), columns=list(SUPERCLASSES))
+        present = self.bundle.labels(probabilities)
+        names = np.array(SUPERCLASSES)
+        table["labels"] = [", ".join(names[row]) for row in present]
+        for name, threshold in zip(SUPERCLASSES, self.bundle.thresholds, strict=True):
+            table[f"threshold_{name}"] = threshold
+        return table
+
+
+def _features(word: str) -> Any:
+    return None if word == "none" else word
+
+
+def _optional(values: Any) -> Any:
+    if values is None or len(values) == 0:
+        return None
+    # JSON has no NaN: a negative age or sex says "unknown".
+    numbers = np.asarray(values, np.float64)
+    return np.where(numbers < 0, np.nan, numbers)
+
+
+mlflow.models.set_model(HeartReaderModel())

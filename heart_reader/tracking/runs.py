@@ -1,0 +1,214 @@
+"""MLflow runs that never stay RUNNING, and what is logged to them, in batches."""
+
+import logging
+import math
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from sqlalchemy.exc import SQLAlchemyError
+
+from heart_reader.cli import InterruptedBySignal
+from heart_reader.errors import TrackingError
+
+EXPERIMENT = "heart-reader"
+# What MLflow stores of a value: longer ones are refused by the store.
+LONGEST_PARAM, LONGEST_TAG = 6000, 8000
+PARAMS_PER_BATCH, METRICS_PER_BATCH = 100, 1000
+
+
+class Run:
+    """One open MLflow run: every method is one request, or few, to the tracking store."""
+
+    def __init__(self, run_id: str) -> None:
+        self.client = MlflowClient()
+        self.run_id = run_id
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Params that the run doesn't have: `mlflow run` logged some as the user typed them."""
+        known = self.client.get_run(self.run_id).data.params
+        new = [Param(k, str(v)[:LONGEST_PARAM]) for k, v in params.items() if k not in known]
+        for start in range(0, len(new), PARAMS_PER_BATCH):
+            batch = new[start : start + PARAMS_PER_BATCH]
+            self.client.log_batch(self.run_id, params=batch)
+
+    def log_metrics(
+        self, metrics: Mapping[str, float], step: int, model_id: str | None = None
+    ) -> None:
+        """All metrics of a step in one request.
+
+        Raises:
+            TrackingError: a value is NaN or infinite, which MLflow would store without a word.
+        """
+        wrong = {name: value for name, value in metrics.items() if not math.isfinite(value)}
+        if wrong:
+            raise TrackingError(f"metrics must be finite, but step {step} has {wrong}")
+        now = int(time.time() * 1000)
+        entities = [Metric(k, v, now, step, model_id=model_id) for k, v in metrics.items()]
+        for start in range(0, len(entities), METRICS_PER_BATCH):
+            batch = entities[start : start + METRICS_PER_BATCH]
+            self.client.log_batch(self.run_id, metrics=batch)
+
+    def last_step(self, metric: str) -> int:
+        """The largest step that a metric was logged at, or -1."""
+        history = self.client.get_metric_history(self.run_id, metric)
+        return max((point.step for point in history), default=-1)
+
+    def metrics(self) -> dict[str, float]:
+        """The latest value of each metric."""
+        return dict(self.client.get_run(self.run_id).data.metrics)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Tags, replaced where they exist; long values are cut."""
+        entities = [RunTag(key, value[:LONGEST_TAG]) for key, value in tags.items()]
+        self.client.log_batch(self.run_id, tags=entities)
+
+    def tags(self) -> dict[str, str]:
+        """All tags of the run."""
+        return dict(self.client.get_run(self.run_id).data.tags)
+
+    def describe(self, markdown: str) -> None:
+        """The text on top of the run's page."""
+        self.set_tags({MLFLOW_RUN_NOTE: markdown})
+
+    def log_file(self, path: Path, folder: str | None = None) -> None:
+        """One file as an artifact."""
+        self.client.log_artifact(self.run_id, str(path), folder)
+
+    def log_folder(self, path: Path, folder: str | None = None) -> None:
+        """All files below a folder as artifacts."""
+        self.client.log_artifacts(self.run_id, str(path), folder)
+
+    def log_text(self, text: str, file: str) -> None:
+        """A text as an artifact."""
+        self.client.log_text(self.run_id, text, file)
+
+    def download(self, file: str, folder: Path) -> Path | None:
+        """An artifact as a local file, or ``None`` where the run doesn't have it."""
+        parent = str(Path(file).parent)
+        listed = self.client.list_artifacts(self.run_id, None if parent == "." else parent)
+        if file not in {item.path for item in listed}:
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(self.client.download_artifacts(self.run_id, file, str(folder)))
+
+    def log_dataset(self, name: str, digest: str, source: str, context: str, profile: str) -> None:
+        """A data set that the run read; MLflow keeps 36 characters of a digest."""
+        dataset = Dataset(name, digest[:36], "local", source, profile=profile)
+        tag = InputTag("mlflow.data.context", context)
+        self.client.log_inputs(self.run_id, [DatasetInput(dataset, [tag])])
+
+
+# ---------------------------------------------------------------- opening and ending
+
+
+def set_up_tracking() -> None:
+    """Takes the experiment from the environment (as under ``mlflow run``), else our own.
+
+    Raises:
+        TrackingError: the store can't be reached or written to.
+    """
+    # MLflow's own INFO lines would stand between the progress bars and the table.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    given = {"MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"} & set(os.environ)
+    with store_errors():
+        if not given:
+            mlflow.set_experiment(EXPERIMENT)
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """A tracking store that can't do what was asked becomes one clear line."""
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise TrackingError(
+            f"tracking store {mlflow.get_tracking_uri()}: {first} (is MLFLOW_TRACKING_URI right, "
+            "and can you write there?)"
+        ) from error
+
+
+@contextmanager
+def open_run(
+    name: str | None, run_id: str | None = None, nested: bool = False, system_metrics: bool = False
+) -> Iterator[Run]:
+    """A run that ends FINISHED, KILLED by a signal, or FAILED with the message in a tag.
+
+    Args:
+        name: of a new run; ``None`` leaves it to MLflow.
+        run_id: of a run to go on with.
+        nested: below the run that is open.
+        system_metrics: sampled every ten seconds, in a thread.
+
+    Raises:
+        TrackingError: the store can't be reached or written to.
+    """
+    with store_errors():
+        active = mlflow.start_run(
+            run_id, run_name=name, nested=nested, log_system_metrics=system_metrics
+        )
+    run, status = Run(active.info.run_id), "FINISHED"
+    try:
+        if name is not None:
+            run.set_tags({"mlflow.runName": name})  # a run adopted from `mlflow run` has its own
+        yield run
+    except InterruptedBySignal:
+        status = "KILLED"
+        raise
+    except BaseException as error:
+        status = "FAILED"
+        run.set_tags({"error": f"{type(error).__name__}: {error}"})
+        raise
+    finally:
+        mlflow.end_run(status)
+
+
+def find_run(run_id: str) -> Run:
+    """An existing run.
+
+    Raises:
+        TrackingError: the store doesn't have it.
+    """
+    with store_errors():
+        MlflowClient().get_run(run_id)
+    return Run(run_id)
+
+
+def continue_experiment(run: Run) -> None:
+    """Makes new runs land beside an existing one, and lets go of `mlflow run`'s own run.
+
+    ``mlflow run -P resume=ID`` opens a run before our code starts; it would otherwise be adopted
+    by the next run that we open. It says in a tag what it went on with.
+    """
+    launcher = os.environ.pop("MLFLOW_RUN_ID", None)
+    if launcher is not None and launcher != run.run_id:
+        Run(launcher).set_tags({"resumes": run.run_id})
+    with store_errors():
+        mlflow.set_experiment(experiment_id=run.client.get_run(run.run_id).info.experiment_id)
+
+
+def child_runs(run: Run) -> Sequence[mlflow.entities.Run]:
+    """The runs directly below a run."""
+    parent = run.client.get_run(run.run_id)
+    found: Sequence[mlflow.entities.Run] = run.client.search_runs(
+        [parent.info.experiment_id], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run.run_id}'"
+    )
+    return found
+
+
+def git_commit(folder: Path) -> str:
+    """The commit of a working tree, ``-dirty`` behind it where files differ, or "unknown"."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"

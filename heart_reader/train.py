@@ -1,0 +1,238 @@
+"""Entry point ``train``: fit one backbone or several, log them, register the candidates.
+
+python -m heart_reader.train --config demo --backbone se_resnet1d --training.epochs 4
+python -m heart_reader.train --resume RUN_ID
+"""
+
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from heart_reader import describe
+from heart_reader.bundle import save_bundle
+from heart_reader.cache import cache_folder
+from heart_reader.cli import dotted_options, run_entry
+from heart_reader.config import Config, load_config, read_config
+from heart_reader.data.dataset import Records, load_development
+from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.errors import ConfigError, TrackingError
+from heart_reader.evaluation import report
+from heart_reader.evaluation.figures import save
+from heart_reader.evaluation.scored import Scored
+from heart_reader.evaluation.training_curves import training_curves
+from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
+from heart_reader.strict import flatten, to_dict
+from heart_reader.tracking import Run, log_bundle
+from heart_reader.tracking import runs as tracking
+from heart_reader.training.callbacks import CheckpointWriter, MetricLogger
+from heart_reader.training.checkpoint import load_checkpoint
+from heart_reader.training.trainer import FitResult, Trainer
+
+# Each of the three families once; `-P backbone=xresnet1d50` and the like train another.
+ALL = ("inception1d", "xresnet1d101", "se_resnet1d")
+LAST_CHECKPOINT = "checkpoints/last.safetensors"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One configuration to train for some backbones, maybe begun by a run that was killed."""
+
+    config: Config
+    backbones: tuple[str, ...]
+    resumed: Run | None
+
+
+def main() -> None:
+    """Reads the options, trains, and prints the table."""
+    options = dotted_options(sys.argv[1:])
+    resume = options.pop("resume", "none")
+    tracking.set_up_tracking()
+    job = new_job(options) if resume == "none" else resumed_job(resume, options)
+    describe.print_outcomes(train(job))
+
+
+# ---------------------------------------------------------------- what to do
+
+
+def new_job(options: dict[str, str]) -> Job:
+    """The job that the options ask for: ``config``, ``backbone``, short names, dotted keys.
+
+    Raises:
+        ConfigError: unknown options or values.
+    """
+    overlay, backbone = options.pop("config", "auto"), options.pop("backbone", "all")
+    if overlay == "auto":
+        overlay = "demo" if options.get("data", "demo") == "demo" else "default"
+    backbones = ALL if backbone == "all" else tuple(backbone.split(","))
+    configs = [load_config(overlay, options | {"backbone": name}) for name in backbones]
+    return Job(configs[0], backbones, None)
+
+
+def resumed_job(run_id: str, options: dict[str, str]) -> Job:
+    """The job of a run that was killed, with the configuration that it began with.
+
+    Raises:
+        ConfigError: options that would make it another job.
+        TrackingError: no such run, or not one of ``train``.
+    """
+    # `mlflow run` passes its declared parameters along, whether the user typed them or not.
+    extra = sorted(set(options) - {"config", "data", "features", "backbone"})
+    if extra:
+        raise ConfigError(f"resume continues a run as it began: leave out {', '.join(extra)}")
+    run = tracking.find_run(run_id)
+    with tempfile.TemporaryDirectory() as folder:
+        path = run.download("config.yaml", Path(folder))
+        if path is None or "backbones" not in run.tags():
+            raise TrackingError(f"run {run_id} is no training run that got as far as its config")
+        config = read_config(path)
+    return Job(config, tuple(run.tags()["backbones"].split(",")), run)
+
+
+# ---------------------------------------------------------------- the flow
+
+
+def train(job: Job) -> list[describe.Outcome]:
+    """Trains every backbone of a job, each in a run of its own, below one parent if several."""
+    resumed_id = job.resumed.run_id if job.resumed else None
+    if job.resumed:
+        tracking.continue_experiment(job.resumed)
+    single = len(job.backbones) == 1
+    name = None if job.resumed else describe.run_name(job.config, job.backbones)
+    with tracking.open_run(name, resumed_id, system_metrics=single) as run:
+        log_job(run, job)
+        records = load_development(job.config.data, job.config.features, cache_folder())
+        describe.print_records(records)
+        log_records(run, records, job.config)
+        prepared = prepare(records)
+        if single:
+            return [train_backbone(run, with_backbone(job.config, job.backbones[0]), prepared)]
+        outcomes = [
+            train_child(run, with_backbone(job.config, b), prepared) for b in job.backbones
+        ]
+        run.describe(describe.comparison(outcomes, job.config, records))
+        return outcomes
+
+
+def with_backbone(config: Config, backbone: str) -> Config:
+    """The same configuration for another backbone."""
+    return replace(config, model=replace(config.model, backbone=backbone))
+
+
+def train_child(parent: Run, config: Config, prepared: Prepared) -> describe.Outcome:
+    """One backbone below a parent run; begun, continued or, where it is finished, left alone."""
+    backbone = config.model.backbone
+    earlier = {child.data.tags.get("backbone"): child for child in tracking.child_runs(parent)}
+    found = earlier.get(backbone)
+    if found is not None and found.info.status == "FINISHED":
+        return describe.finished_outcome(Run(found.info.run_id))
+    run_id = found.info.run_id if found is not None else None
+    with tracking.open_run(None if found else backbone, run_id, True, True) as run:
+        log_job(run, Job(config, (backbone,), None))
+        log_records(run, prepared.records, config)
+        return train_backbone(run, config, prepared)
+
+
+def train_backbone(run: Run, config: Config, prepared: Prepared) -> describe.Outcome:
+    """Fit, judge on fold 9, log, register."""
+    backbone = config.model.backbone
+    started = time.perf_counter()
+    run.set_tags({"backbone": backbone})
+    print(f"\n{backbone}", file=sys.stderr)
+    result = fit(run, make_trainer(prepared, config))
+    made_by = describe.provenance(config, prepared.records, run.run_id, result.best_epoch)
+    bundle, scored = make_bundle(prepared, config, result, made_by)
+    values = report.metrics_with_intervals(scored, config.evaluation)
+    bundle = replace(bundle, provenance={**made_by, "validation": values})
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_report(folder / "report", scored, values, result, config, prepared.records)
+        run.log_folder(folder / "report")
+        save_bundle(bundle, folder / "bundle")
+        tags = describe.version_tags(config, prepared.records, values)
+        text = describe.version_text(config, values)
+        version = log_bundle(folder / "bundle", backbone, text, tags)
+    # A point behind the last epoch: what the UI sorts by is then the registered model's score.
+    final = {f"val/{key}": value for key, value in values.items()}
+    run.log_metrics(final, len(result.history), version.model_id)
+    n_parameters = sum(p.numel() for p in bundle.model.parameters())
+    seconds = time.perf_counter() - started
+    outcome = describe.Outcome(backbone, version.uri, values, n_parameters, seconds, run.run_id)
+    run.log_metrics({"n_parameters": n_parameters, "seconds": seconds}, 0)
+    run.set_tags({"model": version.uri})
+    run.describe(describe.run_text(outcome, config, prepared.records, result))
+    shutil.rmtree(work_folder(run), ignore_errors=True)
+    return outcome
+
+
+def fit(run: Run, trainer: Trainer) -> FitResult:
+    """Trains to the end, from the run's last checkpoint where it has one."""
+    folder = work_folder(run) / "checkpoints"
+    last = folder / "last.safetensors"
+    if not last.exists():
+        run.download(LAST_CHECKPOINT, folder.parent)
+    if last.exists():
+        trainer.restore(load_checkpoint(last))
+    metrics = MetricLogger(run.log_metrics, run.last_step("epoch_seconds"))
+    checkpoints = CheckpointWriter(trainer, folder, lambda path: run.log_file(path, "checkpoints"))
+    try:
+        result = trainer.fit([metrics, checkpoints])
+    finally:
+        # However the fit ends, by a signal too, another machine can go on from here.
+        checkpoints.upload_all()
+    run.log_metrics({"tracking_share": metrics.seconds / result.seconds}, 0)
+    return result
+
+
+def work_folder(run: Run) -> Path:
+    """Where a run keeps what it needs to go on; removed when it is registered."""
+    return cache_folder() / "runs" / run.run_id
+
+
+# ---------------------------------------------------------------- what is logged
+
+
+def log_job(run: Run, job: Job) -> None:
+    """The resolved configuration, as params and as a file, and what it was run with."""
+    config = to_dict(job.config)
+    run.log_params(flatten(config))
+    run.log_text(describe.as_yaml(job.config), "config.yaml")
+    run.set_tags(
+        {
+            "backbones": ",".join(job.backbones),
+            "config_hash": describe.config_hash(job.config),
+            "git_commit": tracking.git_commit(Path(__file__).parent),
+        }
+    )
+
+
+def log_records(run: Run, records: Records, config: Config) -> None:
+    """The data sets that the run reads, with digest and counts."""
+    run.set_tags({"data_digest": records.digest[:16]})
+    for context, folds in (("training", TRAIN_FOLDS), ("validation", (VALIDATION_FOLD,))):
+        profile = describe.fold_profile(records, folds)
+        source = str(config.data.root)
+        run.log_dataset(f"ptbxl-{context}", records.digest, source, context, profile)
+
+
+def write_report(
+    folder: Path,
+    scored: Scored,
+    values: dict[str, float],
+    result: FitResult,
+    config: Config,
+    records: Records,
+) -> None:
+    """Plots, sheets and fold-9 predictions, as they lie in the run's artifacts."""
+    plots = folder / "plots"
+    plots.mkdir(parents=True)
+    report.write_plots(scored, values, config.evaluation.n_bins, plots)
+    save(training_curves(result.history), plots / "training_curves.png")
+    report.write_sheets(scored, records, config.evaluation.n_sheets, folder / "sheets")
+    scored.frame().to_parquet(folder / "predictions_fold9.parquet", index=False)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_entry(main))

@@ -1,0 +1,293 @@
+"""The training loop: one code path for CPU and CUDA, resumable to the bit.
+
+The outside sees it through ``hooks``: callables that get the epoch and its metrics when it ends.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from heart_reader.data.augmentation import AugmentationConfig, augment
+from heart_reader.data.dataset import DeviceRecords
+from heart_reader.data.normaliser import Normaliser
+from heart_reader.data.ptbxl import SUPERCLASSES
+from heart_reader.errors import DataError
+from heart_reader.evaluation.metrics import class_auc
+from heart_reader.progress import progress
+from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
+from heart_reader.training.losses import make_loss
+from heart_reader.training.precision import Precision, resolve_precision
+
+BATCH_VALIDATION = 256
+Metrics = dict[str, float]
+Hook = Callable[[int, Metrics], None]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The recipe."""
+
+    epochs: int
+    batch_size: int
+    loss: Literal["focal", "bce"]
+    focal_alpha: float
+    focal_gamma: float
+    label_smoothing: float
+    learning_rate: float  # the peak of the one-cycle schedule
+    weight_decay: float
+    pct_start: float  # share of the steps in which the learning rate rises
+    grad_clip: float  # largest norm of the gradient
+    patience: int  # epochs without a better fold-9 macro AUC before stopping
+    feature_dropout: float  # share of the records that train without their features
+    precision: Precision
+    device: Literal["auto", "cpu", "cuda"]
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        found = [
+            f"{name} must be at least 1, but is {getattr(self, name)}"
+            for name in ("epochs", "batch_size", "patience")
+            if getattr(self, name) < 1
+        ]
+        found += [
+            f"{name} must be above 0, but is {getattr(self, name)}"
+            for name in ("learning_rate", "grad_clip")
+            if getattr(self, name) <= 0
+        ]
+        found += [
+            f"{name} must not be negative, but is {getattr(self, name)}"
+            for name in ("weight_decay", "focal_gamma")
+            if getattr(self, name) < 0
+        ]
+        found += [
+            f"{name} must lie from 0 to 1, but is {getattr(self, name)}"
+            for name in ("focal_alpha", "label_smoothing", "feature_dropout", "pct_start")
+            if not 0 <= getattr(self, name) <= 1
+        ]
+        return found
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit leaves: the history, one mapping an epoch, and where the best was."""
+
+    history: list[Metrics]
+    best_epoch: int
+    best_weights: dict[str, Tensor]
+
+    @property
+    def seconds(self) -> float:
+        """Of all epochs, training and validation."""
+        return sum(metrics["epoch_seconds"] for metrics in self.history)
+
+
+class Trainer:
+    """Fits one model; everything that a resumed run needs is in `checkpoint`.
+
+    Args:
+        model: ``(signal, features, present) -> logits``, on the device of the records.
+        train, validation: folds 1 to 8 and fold 9.
+        fs: sampling rate in Hz, for the augmentation.
+        normaliser: applied after the augmentation, which works in mV.
+        config, augmentation: the recipe.
+        generator: on the records' device; it orders, augments and drops.
+        hooks: called with the epoch (from 0) and its metrics, in this order.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: DeviceRecords,
+        validation: DeviceRecords,
+        fs: int,
+        normaliser: Normaliser,
+        config: TrainingConfig,
+        augmentation: AugmentationConfig,
+        generator: torch.Generator,
+    ) -> None:
+        if len(train) < 2:
+            raise DataError(f"training needs at least 2 records, but has {len(train)}")
+        self.model, self.train, self.validation = model, train, validation
+        self.fs, self.normaliser, self.augmentation = fs, normaliser, augmentation
+        self.config, self.generator = config, generator
+        self.device = train.signals.device
+        self.loss = make_loss(
+            config.loss, config.focal_alpha, config.focal_gamma, config.label_smoothing
+        )
+        self.dtype = resolve_precision(config.precision, self.device)
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        # Batches of nearly equal size: a last batch of one record would break batch normalisation.
+        self.batches_per_epoch = math.ceil(len(train) / config.batch_size)
+        self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer,
+            config.learning_rate,
+            total_steps=config.epochs * self.batches_per_epoch,
+            pct_start=config.pct_start,
+        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        self.epoch = 0
+        self.history: list[Metrics] = []
+        self.best_epoch = -1
+        self.best_weights: dict[str, Tensor] = {}
+
+    # ---------------------------------------------------------------- the loop
+
+    def fit(self, hooks: Sequence[Hook]) -> FitResult:
+        """Trains until the last epoch, or until patience runs out."""
+        while not self.finished:
+            metrics = self.run_epoch()
+            self._keep_best(metrics)
+            self.history.append(metrics)
+            self.epoch += 1
+            for hook in hooks:
+                hook(self.epoch - 1, metrics)
+        return FitResult(self.history, self.best_epoch, self.best_weights)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch has run, or none was better for ``patience`` epochs."""
+        waited = self.epoch - 1 - self.best_epoch
+        return self.epoch >= self.config.epochs or waited >= self.config.patience
+
+    def run_epoch(self) -> Metrics:
+        """One pass over the training records and one over the validation records."""
+        started = time.perf_counter()
+        train_loss = self._train_epoch()
+        seconds = time.perf_counter() - started
+        learning_rate = self.optimizer.param_groups[0]["lr"]
+        metrics = {"train/loss": train_loss, **self.validate()}
+        return metrics | {
+            "lr": learning_rate,
+            "epoch_seconds": time.perf_counter() - started,
+            "records_per_second": len(self.train) / seconds,
+        }
+
+    def _train_epoch(self) -> float:
+        self.model.train()
+        order = torch.randperm(len(self.train), generator=self.generator, device=self.device)
+        total = torch.zeros((), device=self.device)
+        batches = order.tensor_split(self.batches_per_epoch)
+        title = f"epoch {self.epoch + 1}/{self.config.epochs}"
+        for rows in progress(batches, title, "batch"):
+            total += self.train_step(rows)
+        loss = float(total) / self.batches_per_epoch
+        if not math.isfinite(loss):
+            raise DataError(
+                f"the training loss became {loss} in epoch {self.epoch}: lower "
+                f"training.learning_rate (now {self.config.learning_rate})"
+            )
+        return loss
+
+    def train_step(self, rows: Tensor) -> Tensor:
+        """One optimizer step on some training records; gives the loss, still on the device."""
+        data = self.train
+        signal = augment(data.millivolts(rows), self.fs, self.augmentation, self.generator)
+        present = self._drop_features(rows)
+        with self._autocast():
+            logits = self.model(self.normaliser(signal), _take(data.features, rows), present)
+        loss = self.loss(logits.float(), data.y_true[rows])
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.scheduler.step()
+        return loss.detach()
+
+    def _drop_features(self, rows: Tensor) -> Tensor | None:
+        if self.train.present is None:
+            return None
+        u = torch.rand(len(rows), generator=self.generator, device=self.device)
+        return self.train.present[rows] & (u >= self.config.feature_dropout)
+
+    def _autocast(self) -> Any:
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+    # ---------------------------------------------------------------- validation
+
+    def validate(self) -> Metrics:
+        """Loss and AUCs of the validation records, in the training precision."""
+        logits = self._validation_logits()
+        loss = float(self.loss(logits, self.validation.y_true))
+        y_true = self.validation.y_true.cpu().numpy()
+        auc = class_auc(y_true, torch.sigmoid(logits).cpu().numpy())  # (n_classes,)
+        per_class = {f"val/auc_{c}": float(a) for c, a in zip(SUPERCLASSES, auc, strict=True)}
+        return {"val/loss": loss, "val/macro_auc": float(auc.mean()), **per_class}
+
+    @torch.no_grad()
+    def _validation_logits(self) -> Tensor:
+        self.model.eval()
+        data, parts = self.validation, []
+        for rows in torch.split(torch.arange(len(data), device=self.device), BATCH_VALIDATION):
+            signal = self.normaliser(data.millivolts(rows))
+            with self._autocast():
+                logits = self.model(signal, _take(data.features, rows), _take(data.present, rows))
+            parts.append(logits.float())
+        return torch.cat(parts)  # (n_records, n_classes)
+
+    def _keep_best(self, metrics: Mapping[str, float]) -> None:
+        best = self.history[self.best_epoch]["val/macro_auc"] if self.best_epoch >= 0 else -1.0
+        if metrics["val/macro_auc"] > best:
+            self.best_epoch = self.epoch
+            self.best_weights = copy.deepcopy(self.model.state_dict())
+
+    # ---------------------------------------------------------------- stopping and going on
+
+    def checkpoint(self) -> Checkpoint:
+        """Weights, optimizer, schedule, scaler, random states, history: all `fit` depends on."""
+        tensors, optimizer = pack_optimizer(self.optimizer)
+        tensors = {f"optimizer.{key}": value for key, value in tensors.items()}
+        tensors |= {f"model.{key}": value for key, value in self.model.state_dict().items()}
+        tensors |= {f"best.{key}": value for key, value in self.best_weights.items()}
+        tensors |= {f"rng.{key}": value for key, value in self._random_states().items()}
+        state = {
+            "optimizer": optimizer,
+            "scheduler": self.scheduler.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "epoch": self.epoch,
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+        }
+        return Checkpoint(tensors, state)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Goes back to the end of the epoch in which the checkpoint was made."""
+        state = checkpoint.state
+        self.model.load_state_dict(checkpoint.section("model"))
+        unpack_optimizer(self.optimizer, checkpoint.section("optimizer"), state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.epoch, self.history = state["epoch"], state["history"]
+        self.best_epoch = state["best_epoch"]
+        self.best_weights = checkpoint.section("best")
+        random_states = checkpoint.section("rng")
+        torch.set_rng_state(random_states["cpu"])
+        self.generator.set_state(random_states["generator"])
+        if "cuda" in random_states:
+            torch.cuda.set_rng_state(random_states["cuda"], self.device)
+
+    def _random_states(self) -> dict[str, Tensor]:
+        # Dropout draws from the device's global generator, everything else from our own.
+        states = {"cpu": torch.get_rng_state(), "generator": self.generator.get_state()}
+        if self.device.type == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(self.device)
+        return states
+
+
+def _take(x: Tensor | None, rows: Tensor) -> Tensor | None:
+    return None if x is None else x[rows]

@@ -1,0 +1,152 @@
+import ast
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from heart_reader.data import ptbxl
+from heart_reader.errors import DataError
+from tests.data.trees import copy_tree, edit_metadata, small_demo
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_demo(tmp_path_factory.mktemp("ptbxl"))
+
+
+@pytest.fixture
+def broken(tree: Path, tmp_path: Path) -> Path:
+    return copy_tree(tree, tmp_path / "broken")
+
+
+def labels_by_the_csv_module(root: Path) -> dict[int, set[str]]:
+    """The benchmark's rule, written without pandas or the code under test."""
+    with open(root / "scp_statements.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["diagnostic"] == "1.0"]
+    classes = {row[""]: row["diagnostic_class"] for row in rows}
+    with open(root / "ptbxl_database.csv", newline="") as file:
+        return {
+            int(row["ecg_id"]): {
+                classes[c] for c in ast.literal_eval(row["scp_codes"]) if c in classes
+            }
+            for row in csv.DictReader(file)
+        }
+
+
+def test_labels_follow_the_benchmark_rule(tree: Path) -> None:
+    metadata = ptbxl.load_metadata(tree)
+    labels = ptbxl.superclass_labels(metadata, ptbxl.load_statements(tree), 0)
+    expected = labels_by_the_csv_module(tree)
+    assert list(metadata.index) == sorted(expected)
+    assert any(not names for names in expected.values())
+    for row, ecg_id in enumerate(metadata.index):
+        names = {name for name, y in zip(ptbxl.SUPERCLASSES, labels[row], strict=True) if y}
+        assert names == expected[ecg_id]
+
+
+@pytest.mark.real
+def test_labels_of_real_records(real_ptbxl: Path) -> None:
+    metadata = ptbxl.load_metadata(real_ptbxl)
+    labels = ptbxl.superclass_labels(metadata, ptbxl.load_statements(real_ptbxl), 0)
+    expected = labels_by_the_csv_module(real_ptbxl)
+    counts = [sum(name in names for names in expected.values()) for name in ptbxl.SUPERCLASSES]
+    assert labels.sum(axis=0).tolist() == counts
+    ptbxl.check_patients_disjoint(metadata)
+
+
+@pytest.mark.parametrize(("min_likelihood", "expected"), [(0, 1), (35, 1), (35.1, 0), (100, 0)])
+def test_likelihood_limit_is_inclusive(min_likelihood: float, expected: int) -> None:
+    metadata = pd.DataFrame({"scp_codes": [{"IMI": 35.0, "SR": 100.0}]}, index=[1])
+    labels = ptbxl.superclass_labels(metadata, {"IMI": "MI", "SR": ""}, min_likelihood)
+    assert labels.tolist() == [[0, expected, 0, 0, 0]]
+
+
+def test_age_300_is_over_89_and_missing_stays_missing(broken: Path) -> None:
+    edit_metadata(broken, 2, "age", "300.0")
+    edit_metadata(broken, 3, "age", "")
+    metadata = ptbxl.load_metadata(broken)
+    age = ptbxl.age_years(metadata)
+    assert metadata.loc[2, "age"] == 300
+    assert age[1] == 90
+    assert np.isnan(age[2])
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("strat_fold", "11", "ecg_id 7 has strat_fold 11"),
+        ("strat_fold", "0", "ecg_id 7 has strat_fold 0"),
+        ("strat_fold", "", "ecg_id 7 has strat_fold nan"),
+        ("patient_id", "1.5", "ecg_id 7 has patient_id 1.5"),
+        ("scp_codes", "{'NORM': 100.0", "ecg_id 7 has scp_codes"),
+        ("scp_codes", "['NORM']", "not a dict but a list"),
+        ("scp_codes", "{'NORM': 1e999}", "isn't finite"),
+        ("scp_codes", "__import__('os').getcwd()", "ecg_id 7 has scp_codes"),
+        ("age", "-3", "ecg_id 7 has age"),
+        ("age", "old", "ecg_id 7 has age 'old'"),
+        ("sex", "2", "ecg_id 7 has sex 2"),
+        ("filename_lr", "", "ecg_id 7 has no filename_lr"),
+        ("ecg_id", "8", "ecg_id 8 is there 2 times"),
+    ],
+)
+def test_bad_row_is_named(broken: Path, column: str, value: str, words: str) -> None:
+    edit_metadata(broken, 7, column, value)
+    with pytest.raises(DataError) as error:
+        ptbxl.load_metadata(broken)
+    assert words in str(error.value)
+    assert str(broken / "ptbxl_database.csv") in str(error.value)
+
+
+def test_unknown_code_is_named(broken: Path) -> None:
+    edit_metadata(broken, 7, "scp_codes", "{'IMII': 100.0}")
+    metadata = ptbxl.load_metadata(broken)
+    with pytest.raises(DataError, match=r"ecg_id 7 has the SCP code 'IMII'.* did you mean 'IMI'"):
+        ptbxl.superclass_labels(metadata, ptbxl.load_statements(broken), 0)
+
+
+def test_missing_tree_column_and_fold(broken: Path) -> None:
+    with pytest.raises(DataError, match=r"no PTB-XL tree at .*nowhere: .*--download true"):
+        ptbxl.load_metadata(broken / "nowhere")
+    metadata = ptbxl.load_metadata(broken)
+    without = metadata[metadata["strat_fold"] != 10]
+    with pytest.raises(DataError, match="fold 10 isn't in this tree"):
+        ptbxl.select_folds(without, (9, 10))
+    path = broken / "ptbxl_database.csv"
+    pd.read_csv(path).rename(columns={"strat_fold": "fold"}).to_csv(path, index=False)
+    with pytest.raises(DataError, match="column 'strat_fold' is missing"):
+        ptbxl.load_metadata(broken)
+
+
+def test_file_cut_short_is_refused(broken: Path) -> None:
+    path = broken / "ptbxl_database.csv"
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(DataError, match=r"ptbxl_database\.csv"):
+        ptbxl.load_metadata(broken)
+
+
+def test_select_folds_keeps_rows_and_order(tree: Path) -> None:
+    metadata = ptbxl.load_metadata(tree)
+    some = ptbxl.select_folds(metadata, (9, 2))
+    assert list(some.index) == [i for i, f in metadata["strat_fold"].items() if f in (2, 9)]
+
+
+@pytest.mark.parametrize(
+    ("folds", "shared"), [((1, 8), False), ((8, 9), True), ((9, 10), True), ((3, 10), True)]
+)
+def test_patient_in_two_parts_is_refused(folds: tuple[int, int], shared: bool) -> None:
+    metadata = pd.DataFrame({"patient_id": [5, 5, 6], "strat_fold": [*folds, 1]}, index=[1, 2, 3])
+    if shared:
+        with pytest.raises(DataError, match=f"patient 5 is in folds {folds[0]}, {folds[1]}"):
+            ptbxl.check_patients_disjoint(metadata)
+    else:
+        ptbxl.check_patients_disjoint(metadata)
+        assert metadata["patient_id"].nunique() == 2
+
+
+def test_diagnostic_code_of_no_known_superclass_is_refused(broken: Path) -> None:
+    path = broken / "scp_statements.csv"
+    path.write_text(path.read_text().replace(",MI,IMI,", ",HEART,IMI,"))
+    with pytest.raises(DataError, match=r"'IMI' has diagnostic_class 'HEART'"):
+        ptbxl.load_statements(broken)

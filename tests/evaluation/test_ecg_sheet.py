@@ -1,0 +1,173 @@
+"""The sheet is measured as one measures paper: in millimetres, on the saved picture."""
+
+import numpy as np
+import pytest
+import wfdb
+from matplotlib.colors import to_rgb
+from matplotlib.image import imread
+
+from heart_reader.data.ptbxl import LEADS
+from heart_reader.errors import DataError
+from heart_reader.evaluation.ecg_sheet import (
+    GRID_5_MM,
+    INK,
+    LAYOUT,
+    SHEET_HEIGHT_MM,
+    SHEET_WIDTH_MM,
+    ecg_sheet,
+    row_middle,
+    traces,
+)
+from heart_reader.evaluation.figures import CLASS_COLORS, save
+
+FS = 100
+PIXELS_PER_MM = 10
+PROBABILITIES = {"NORM": 0.1, "MI": 0.9, "STTC": 0.5, "CD": 0.2, "HYP": 0.3}
+THRESHOLDS = {"NORM": 0.4, "MI": 0.3, "STTC": 0.5, "CD": 0.6, "HYP": 0.35}
+TRUTH = {"NORM": False, "MI": True, "STTC": False, "CD": False, "HYP": True}
+
+
+def make_sheet(signal, fs=FS, truth=TRUTH):
+    return ecg_sheet(signal, fs, "Record 1", PROBABILITIES, THRESHOLDS, truth)
+
+
+def test_saved_picture_is_to_scale(tmp_path):
+    # 1 mV on every lead from 1.0 s to 1.2 s; sampled at 1 kHz, so that its sides are upright
+    signal = np.zeros((12, 10_000), dtype=np.float32)
+    signal[:, 1000:1200] = 1
+    path = save(make_sheet(signal, fs=1000), tmp_path / "sheet.png", dpi=PIXELS_PER_MM * 25.4)
+    image = imread(path)[..., :3]
+    height, width = round(SHEET_HEIGHT_MM * PIXELS_PER_MM), round(SHEET_WIDTH_MM * PIXELS_PER_MM)
+    assert image.shape[:2] == (height, width)
+    first_row = np.abs(image - to_rgb(INK)).max(axis=2)[220:380, :1000] < 0.3  # lead I
+    upright = np.flatnonzero(first_row.sum(axis=0) > 90)
+    edges = upright[np.insert(np.diff(upright) > 3, 0, True)]
+    # the pulse lasts 0.2 s and starts 10 mm before the trace, so 35 mm before the wave
+    np.testing.assert_allclose(edges - edges[0], [0, 50, 350, 400], atol=2)
+    for edge in edges:
+        stroke = np.flatnonzero(first_row[:, edge])
+        # 10 mm and the width of the pen
+        assert stroke.max() - stroke.min() == pytest.approx(100, abs=4)
+
+
+def test_saved_grid_has_a_thick_line_every_5_mm(tmp_path):
+    path = save(make_sheet(np.zeros((12, 1000))), tmp_path / "sheet.png", dpi=PIXELS_PER_MM * 25.4)
+    image = imread(path)[..., :3]
+    row = image[165]  # above every trace and name, between two lines of the grid
+    thick = np.flatnonzero(np.abs(row - to_rgb(GRID_5_MM)).max(axis=1) < 0.1)
+    starts = thick[np.insert(np.diff(thick) > 1, 0, True)]
+    assert len(starts) == 270 // 5 + 1
+    np.testing.assert_allclose(np.diff(starts), 50, atol=1)
+
+
+def test_traces_are_in_millimetres():
+    signal = np.zeros((12, 1000))
+    signal[LEADS.index("V5"), 800] = 2.0
+    (v5,) = (piece for piece in traces(signal, FS) if piece.lead == "V5")
+    peak = v5.y_mm.argmax()
+    assert v5.start + peak == 800
+    assert v5.y_mm[peak] - row_middle(1) == pytest.approx(20)
+    assert v5.x_mm[peak] - 15 == pytest.approx(8.0 * 25)
+
+
+def test_layout_is_three_rows_of_four_leads_over_a_strip():
+    pieces = traces(np.zeros((12, 1000)), FS)
+    assert [piece.lead for piece in pieces] == [
+        "I", "aVR", "V1", "V4", "II", "aVL", "V2", "V5", "III", "aVF", "V3", "V6", "II",
+    ]  # fmt: skip
+    assert [(piece.start, piece.stop) for piece in pieces[:4]] == [
+        (0, 250), (250, 500), (500, 750), (750, 1000),
+    ]  # fmt: skip
+    assert (pieces[-1].start, pieces[-1].stop) == (0, 1000)
+    assert {lead for leads in LAYOUT for lead in leads} == set(LEADS)
+
+
+def test_an_offset_is_taken_off_but_no_amplitude():
+    generator = np.random.default_rng(0)
+    signal = generator.normal(size=(12, 1000))
+    shift = generator.normal(size=(12, 1))
+    for plain, shifted in zip(traces(signal, FS), traces(signal + shift, FS), strict=True):
+        np.testing.assert_allclose(shifted.y_mm, plain.y_mm, atol=1e-9)
+        source = signal[LEADS.index(plain.lead), plain.start : plain.stop]
+        np.testing.assert_allclose(np.diff(plain.y_mm), 10 * np.diff(source), atol=1e-9)
+
+
+@pytest.mark.parametrize(("fs", "n_times"), [(500, 5000), (250, 7500), (100, 1000)])
+def test_time_is_true_at_every_rate(fs, n_times):
+    strip = traces(np.zeros((12, n_times)), fs)[-1]
+    assert strip.stop == 10 * fs
+    assert strip.x_mm[-1] - strip.x_mm[0] == pytest.approx((10 - 1 / fs) * 25)
+
+
+def test_a_short_record_leaves_the_rest_of_the_paper_empty():
+    pieces = traces(np.zeros((12, 300)), FS)
+    assert [piece.x_mm.size for piece in pieces[:4]] == [250, 50, 0, 0]
+    assert pieces[-1].x_mm.size == 300
+    figure = make_sheet(np.zeros((12, 300)))
+    assert sum(len(line.get_xdata()) == 300 for line in figure.axes[0].lines) == 1
+
+
+def test_a_gap_in_the_signal_is_a_gap_in_the_trace():
+    signal = np.ones((12, 1000))
+    signal[:, 10:20] = np.nan
+    first = traces(signal, FS)[0]
+    assert np.isnan(first.y_mm[10:20]).all()
+    np.testing.assert_allclose(first.y_mm[:10], row_middle(0))
+
+
+def test_paper_holds_grid_names_and_pulses():
+    paper = make_sheet(np.zeros((12, 1000))).axes[0]
+    assert [c.get_label() for c in paper.collections] == ["1 mm", "5 mm"]
+    assert len(paper.collections[1].get_segments()) == 55 + 30
+    assert [text.get_text() for text in paper.texts] == [lead for row in LAYOUT for lead in row]
+    pulses = [line for line in paper.lines if line.get_label() == "1 mV"]
+    assert len(pulses) == 4
+    assert all(np.ptp(line.get_ydata()) == 10 for line in pulses)
+
+
+def test_bars_thresholds_and_true_labels():
+    side = make_sheet(np.zeros((12, 1000))).axes[1]
+    bars = {container.get_label(): container for container in side.containers}
+    for name, probability in PROBABILITIES.items():
+        (full,), (bar,) = bars[f"{name} scale"], bars[name]
+        assert bar.get_width() / full.get_width() == pytest.approx(probability)
+        assert bar.get_facecolor()[:3] == to_rgb(CLASS_COLORS[name])
+        (tick,) = (
+            line.get_xdata()[0]
+            for line in side.lines
+            if line.get_marker() == "None"
+            and np.mean(line.get_ydata()) == pytest.approx(bar.get_y() + bar.get_height() / 2)
+        )
+        assert (tick - full.get_x()) / full.get_width() == pytest.approx(THRESHOLDS[name])
+        # predicted from the threshold on, so STTC at exactly 0.5 is
+        assert (bar.get_alpha() == 1) == (name in {"MI", "STTC"})
+    marked = {line.get_label() for line in side.lines if line.get_label().endswith(" true")}
+    assert marked == {"MI true", "HYP true"}
+    weights = {text.get_text(): text.get_fontweight() for text in side.texts}
+    assert (weights["MI"], weights["90%"], weights["CD"]) == ("bold", "bold", "normal")
+
+
+def test_without_truth_nothing_claims_one():
+    side = make_sheet(np.zeros((12, 1000)), truth=None).axes[1]
+    assert not any(line.get_marker() == "o" for line in side.lines)
+    assert "true label" not in [text.get_text() for text in side.texts]
+
+
+def test_bad_input_is_named():
+    with pytest.raises(DataError, match=r"needs a signal of \(12, n_times\), got \(1000, 12\)"):
+        traces(np.zeros((1000, 12)), FS)
+    with pytest.raises(DataError, match="fs must be above 0 Hz, but is 0"):
+        traces(np.zeros((12, 1000)), 0)
+    with pytest.raises(DataError, match=r"truth names the classes \['MI'\]"):
+        make_sheet(np.zeros((12, 1000)), truth={"MI": True})
+
+
+@pytest.mark.real
+def test_real_record_is_drawn_as_wfdb_reads_it(real_ptbxl):
+    header = min(real_ptbxl.rglob("*_lr.hea"))
+    record = wfdb.rdrecord(str(header.with_suffix("")))
+    figure = make_sheet(record.p_signal.T, record.fs)
+    strip = max(figure.axes[0].lines, key=lambda line: len(line.get_xdata()))
+    lead_ii = record.p_signal[:, record.sig_name.index("II")]
+    drawn_mv = (strip.get_ydata() - row_middle(3)) / 10
+    np.testing.assert_allclose(drawn_mv + np.median(lead_ii), lead_ii, atol=1e-9)

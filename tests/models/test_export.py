@@ -1,0 +1,67 @@
+"""The models survive what the edge does to them: ONNX at opset 13, and structured pruning."""
+
+import onnx
+import onnxruntime
+import pytest
+import torch
+import torch_pruning
+from torch import nn
+
+from heart_reader.models import build_model
+from tests.models.configs import model_config
+
+BACKBONES = ["inception1d", "xresnet1d101", "se_resnet1d"]
+
+
+def trained_like(backbone, n_features):
+    """A model whose running statistics and residual branches are not those of a fresh one."""
+    torch.manual_seed(0)
+    model = build_model(model_config(backbone), n_features)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.2, 0.5)
+    model(torch.randn(4, 12, 250), torch.randn(4, n_features))
+    return model.eval()
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_onnx_opset_13_gives_the_same_logits(backbone, tmp_path):
+    model, path = trained_like(backbone, 6), tmp_path / "model.onnx"
+    inputs = (torch.randn(3, 12, 250), torch.randn(3, 6), torch.tensor([True, False, True]))
+    names = ["signal", "features", "present"]
+    torch.onnx.export(
+        model,
+        inputs,
+        path,
+        dynamo=False,
+        opset_version=13,
+        input_names=names,
+        dynamic_axes={name: {0: "batch"} for name in names},
+    )
+    assert onnx.load(path).opset_import[0].version == 13
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for n_records in (3, 1):
+        some = [x[:n_records] for x in inputs]
+        feed = {name: x.numpy() for name, x in zip(names, some, strict=True)}
+        (found,) = session.run(None, feed)
+        with torch.no_grad():
+            expected = model(*some)
+        torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_torch_pruning_removes_channels(backbone):
+    model = trained_like(backbone, 0)
+    before = sum(p.numel() for p in model.backbone.parameters())
+    signal = torch.randn(1, 12, 250)
+    torch_pruning.pruner.MagnitudePruner(
+        model,
+        signal,
+        importance=torch_pruning.importance.MagnitudeImportance(p=1),
+        pruning_ratio=0.5,
+        round_to=8,
+        ignored_layers=[model.head[-1]],
+    ).step()
+    assert sum(p.numel() for p in model.backbone.parameters()) < 0.5 * before
+    with torch.no_grad():
+        assert model(torch.randn(2, 12, 250)).isfinite().all()
