@@ -4,8 +4,8 @@
 
 Both are the signal-only model. The plain one runs Conv1d on (batch, channels, time) in float32
 under an ordinary AdamW; ours runs Conv2d of unit height in channels_last under a fused one, in
-float32 and, where the CPU has it, in bfloat16. A step is forward, loss, backward, gradient clip and
-optimizer. The two take turns, so that a busy machine slows both, and medians are compared.
+float32 and, where the CPU has it, in bfloat16. A step is forward, loss, backward, gradient clip
+and optimizer. The two take turns, so that a busy machine slows both, and medians are compared.
 Exit code 1 where a ratio misses its bar.
 """
 

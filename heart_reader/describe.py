@@ -115,7 +115,7 @@ def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
     v = outcome.values
     return (
         f"{v['macro_auc']:.4f}",
-        f"{v['macro_auc_low95']:.4f} to {v['macro_auc_high95']:.4f}",
+        f"{v['macro_auc_low95']:.3f} to {v['macro_auc_high95']:.3f}",
         f"{v['f_max']:.4f}",
         f"{outcome.n_parameters:,}",
         f"{outcome.seconds:.0f}",
@@ -125,11 +125,12 @@ def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
 def print_outcomes(outcomes: Sequence[Outcome]) -> None:
     """The closing table, and how to go on."""
     table = Table("model", "macro AUC", "95% interval", "F_max", "parameters", "seconds")
-    table.title = "Fold 9"
+    table.title = "Fold 9, registered as heart-reader-BACKBONE@candidate"
     for column in table.columns[1:]:
-        column.justify = "right"
+        column.justify, column.no_wrap = "right", True
     for outcome in outcomes:
-        table.add_row(outcome.model.removeprefix("models:/"), *outcome_cells(outcome))
+        version = outcome.model.rsplit("/", 1)[-1]
+        table.add_row(f"{outcome.backbone} v{version}", *outcome_cells(outcome))
     console = Console()
     console.print(table)
     console.print("Compare the runs:  make ui  (then open http://127.0.0.1:5000)", highlight=False)

@@ -72,12 +72,10 @@ def find_bundle(address: str) -> tuple[Bundle, str]:
 
 def finding(recording: Recording, probabilities: Any, bundle: Bundle) -> dict[str, Any]:
     """What is said of one record, as JSON values."""
-    present = zip(SUPERCLASSES, bundle.labels(probabilities), strict=True)
+    present = bundle.labels(probabilities).tolist()
     return {
         "record": recording.name,
-        "labels": [
-            name for name, is_present in zip(SUPERCLASSES, present, strict=True) if is_present
-        ],
+        "labels": [name for name, there in zip(SUPERCLASSES, present, strict=True) if there],
         "probabilities": by_class(probabilities),
         "thresholds": by_class(bundle.thresholds),
         "notes": list(recording.notes),
@@ -92,7 +90,7 @@ def print_findings(model: str, findings: list[dict[str, Any]]) -> None:
             f"[bold]{p:.3f}[/bold]" if name in item["labels"] else f"{p:.3f}"
             for name, p in item["probabilities"].items()
         ]
-        table.add_row(item["record"], *cells, ", ".join(item["labels"]) or "none")
+        table.add_row(Path(item["record"]).name, *cells, ", ".join(item["labels"]) or "none")
     thresholds = findings[0]["thresholds"].values()
     table.add_section()
     table.add_row("threshold", *(f"{value:.3f}" for value in thresholds), "")

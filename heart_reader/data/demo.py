@@ -152,7 +152,7 @@ def _record(
     since, until = since_and_until_r(rr, rng.random(n))
     dipole = dipole_signal(hearts, since, until)
     dipole *= _breathing(n, rng)
-    noise = electrode_noise(rng.lognormal(np.log(0.012), 0.6, n), rng.lognormal(-3.4, 0.8, n), rng)
+    noise = electrode_noise(rng.lognormal(np.log(0.006), 0.7, n), rng.lognormal(-3.4, 0.8, n), rng)
     rhythms = [
         _rhythm(*row) for row in zip(rate, spread / mean, fibrillates.tolist(), strict=True)
     ]

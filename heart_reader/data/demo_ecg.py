@@ -89,8 +89,8 @@ def since_and_until_r(rr: Floats, start: Floats) -> tuple[Floats, Floats]:
 
     ``start`` in [0, 1): how much of the first interval is over when the record begins.
     """
-    peaks = np.cumsum(rr, axis=1) - rr * 0 - (rr[:, :1] * (1 + start[:, None]))
-    peaks = np.concatenate([peaks[:, :1] - rr[:, :1], peaks], axis=1)  # (n, n_beats + 1)
+    peaks = np.pad(np.cumsum(rr, axis=1), ((0, 0), (1, 0)))  # (n, n_beats + 1)
+    peaks -= start[:, None] * rr[:, :1]
     t = np.arange(N_TIMES) / SAMPLING_RATE
     last = np.stack([np.searchsorted(row, t, side="right") - 1 for row in peaks])  # (n, n_times)
     since = t - np.take_along_axis(peaks, last, 1)

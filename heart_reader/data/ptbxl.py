@@ -186,7 +186,7 @@ def _whole_numbers(
     bad = np.flatnonzero(~(numbers == np.round(numbers)))  # NaN is unequal to itself
     if len(bad):
         raise DataError(
-            f"{path}: {row_name} {rows[bad[0]]} has {name} {column.iloc[bad[0]]!r}, "
+            f"{path}: {row_name} {rows[bad[0]]} has {name} {str(column.iloc[bad[0]])!r}, "
             f"which isn't a whole number; fetch the file again"
         )
     return numbers.astype(np.int64)
@@ -224,8 +224,8 @@ def _checked_age(column: "pd.Series[float]", path: Path) -> "pd.Series[float]":
     bad = column[(age.isna() & column.notna()) | (age < 0) | ((age > 120) & (age != AGE_OVER_89))]
     if len(bad):
         raise DataError(
-            f"{path}: ecg_id {bad.index[0]} has age {bad.iloc[0]!r}: an age is 0 to 120 years, "
-            f"300 (PTB-XL's code for over 89) or empty; correct it"
+            f"{path}: ecg_id {bad.index[0]} has age {str(bad.iloc[0])!r}: an age is 0 to 120 "
+            f"years, 300 (PTB-XL's code for over 89) or empty; correct it"
         )
     return age
 
@@ -234,7 +234,7 @@ def _checked_sex(column: "pd.Series[float]", path: Path) -> "pd.Series[float]":
     bad = column[~(column.isin((0, 1)) | column.isna())]
     if len(bad):
         raise DataError(
-            f"{path}: ecg_id {bad.index[0]} has sex {bad.iloc[0]!r}: "
+            f"{path}: ecg_id {bad.index[0]} has sex {str(bad.iloc[0])!r}: "
             f"sex is 0 (male), 1 (female) or empty; correct it"
         )
     return column.astype(np.float64)

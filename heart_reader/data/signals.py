@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -202,7 +203,7 @@ def _open(folder: Path) -> SignalPack | None:
             return None
         # mmap refuses an empty file
         signals = np.memmap(path, "<i2", "r", shape=shape) if shape[0] else np.empty(shape, "<i2")
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     return SignalPack(
         ecg_id=ecg_id,
@@ -256,8 +257,10 @@ def _publish(temporary: Path, folder: Path) -> None:
         if _open(folder) is not None:
             return  # another process was quicker
         # what is there is damaged: out of the way with it
-        os.rename(folder, temporary / "damaged")
+        damaged = temporary.with_name(temporary.name + "-damaged")
+        os.rename(folder, damaged)
         os.rename(temporary, folder)
+        shutil.rmtree(damaged, ignore_errors=True)
 
 
 def _remove_stale(packs: Path) -> None:

@@ -83,15 +83,16 @@ class FusionModel(nn.Module):
                 n_features, config.feature_sizes, config.feature_mlp_dropout
             )
             joined_size += config.feature_sizes[-1]
+        logits_layer = nn.Linear(config.head_size, len(SUPERCLASSES))
         self.head = nn.Sequential(
             nn.Linear(joined_size, config.head_size),
             nn.ReLU(inplace=True),
             nn.Dropout(config.head_dropout),
-            nn.Linear(config.head_size, len(SUPERCLASSES)),
+            logits_layer,
         )
         initialise(self.projection)
         initialise(self.head)
-        nn.init.normal_(self.head[-1].weight, std=0.01)  # first probabilities close to 0.5
+        nn.init.normal_(logits_layer.weight, std=0.01)  # first probabilities close to 0.5
 
     def embed(self, signal: Tensor) -> Tensor:
         """The vector (n, embedding_size) of a normalised signal (n, n_leads, n_times)."""
@@ -114,7 +115,7 @@ class FusionModel(nn.Module):
         """
         vector = self.embed(signal)  # (n, embedding_size)
         if self.feature_branch is not None:
-            encoded = self.feature_branch(features, present, len(signal))
+            encoded = self.feature_branch(features, present, signal.shape[0])
             vector = torch.cat([vector, encoded.to(vector.dtype)], dim=1)  # (n, joined_size)
         logits: Tensor = self.head(vector)  # (n, n_classes)
         return logits

@@ -3,8 +3,9 @@
 import importlib.metadata
 import re
 import tempfile
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlflow
@@ -68,7 +69,9 @@ def log_bundle(
 ) -> ModelVersion:
     """Logs a bundle folder under the open run, registers it, and makes it the candidate."""
     package = Path(heart_reader.__file__).parent
-    with store_errors():
+    with store_errors(), warnings.catch_warnings():
+        # It asks for an input example and for its own kind of type hints; the signature is given.
+        warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(package / "tracking" / "pyfunc.py"),
@@ -77,19 +80,30 @@ def log_bundle(
             signature=signature(),
             pip_requirements=_requirements(),
         )
-        return _register(
-            info.model_uri, info.model_id, registered_name(backbone), description, tags
-        )
+    version = ModelVersion(registered_name(backbone), "", info.model_id, info.run_id)
+    return _register(info.model_uri, version, description, tags)
 
 
 def _register(
-    model_uri: str, model_id: str, name: str, description: str, tags: Mapping[str, str]
+    model_uri: str, draft: ModelVersion, description: str, tags: Mapping[str, str]
 ) -> ModelVersion:
     client = MlflowClient()
-    made = mlflow.register_model(model_uri, name, tags=dict(tags))
-    client.update_model_version(name, made.version, description)
-    client.set_registered_model_alias(name, CANDIDATE, made.version)
-    return ModelVersion(name, str(made.version), model_id, made.run_id or "")
+    with store_errors():
+        try:
+            client.create_registered_model(draft.name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        made = client.create_model_version(
+            draft.name,
+            model_uri,
+            run_id=draft.run_id,
+            tags=dict(tags),
+            description=description,
+            model_id=draft.model_id,
+        )
+        client.set_registered_model_alias(draft.name, CANDIDATE, made.version)
+    return replace(draft, version=str(made.version))
 
 
 def _requirements() -> list[str]:

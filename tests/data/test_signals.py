@@ -32,7 +32,8 @@ def name_of(root: Path, ecg_id: int) -> str:
 
 
 def digital(root: Path, name: str) -> np.ndarray:
-    return wfdb.rdrecord(str(root / name), physical=False).d_signal
+    samples: np.ndarray = wfdb.rdrecord(str(root / name), physical=False).d_signal
+    return samples
 
 
 def assert_equal_to_wfdb(root: Path, metadata: pd.DataFrame, found: signals.SignalPack) -> None:
@@ -162,7 +163,7 @@ def eleven_leads(root: Path, name: str) -> None:
 
 
 DEFECTS = {
-    "flipped": (flip_sample, "the checksum of lead V3 is"),
+    "flipped": (flip_sample, "the checksum of lead aVL is"),
     "first": (flip_first_sample, "the first sample of lead I is"),
     "cut": (cut, "cut short: 12000 bytes where 1000 samples of 12 leads take 24000"),
     "long": (lengthen, "disagrees with its header: 24024 bytes"),
@@ -203,7 +204,7 @@ def test_swapped_leads_are_called_wrong_order(broken: Path, tmp_path: Path) -> N
     name = name_of(broken, 5)
     for old, new in ((" V1\n", " V?\n"), (" V2\n", " V1\n"), (" V?\n", " V2\n")):
         edit_header(broken, name, old, new)
-    with pytest.raises(DataError, match="wrong lead order.* lead 7 is 'V2' and must be 'V1'"):
+    with pytest.raises(DataError, match=r"wrong lead order.* lead 7 is 'V2' and must be 'V1'"):
         pack(broken, tmp_path / "cache")
 
 
@@ -252,7 +253,7 @@ def test_digest_is_of_the_content_alone(tree: Path, broken: Path, tmp_path: Path
 def test_change_of_same_size_is_noticed(broken: Path, tmp_path: Path) -> None:
     pack(broken, tmp_path / "cache")
     flip_sample(broken, name_of(broken, 5))
-    with pytest.raises(DataError, match="the checksum of lead V3"):
+    with pytest.raises(DataError, match="the checksum of lead aVL"):
         pack(broken, tmp_path / "cache")
 
 
@@ -288,7 +289,7 @@ def test_processes_at_once(tree: Path, tmp_path: Path) -> None:
 
 def test_unwritable_cache_is_one_clear_line(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="can't write the signals into the cache folder .*file"):
+    with pytest.raises(DataError, match=r"can't write the signals into the cache folder .*file"):
         pack(tree, tmp_path / "file")
 
 

@@ -22,7 +22,7 @@ def copy_tree(root: Path, to: Path) -> Path:
     return to
 
 
-def edit_metadata(root: Path, ecg_id: int, column: str, value: object) -> None:
+def edit_metadata(root: Path, ecg_id: int, column: str, value: str) -> None:
     path = root / METADATA_FILE
     frame = pd.read_csv(path, dtype=object)
     frame.loc[frame["ecg_id"] == str(ecg_id), column] = value

@@ -1,4 +1,4 @@
-"""Every backbone against the plain Conv1d version of itself: the same function, the same gradient."""
+"""Every backbone against the plain Conv1d version of itself: the same function and gradient."""
 
 import pytest
 import torch

@@ -32,7 +32,8 @@ EDGE_SECONDS = 2
 LARGEST_STD_MV = 5.0
 FLAT_MV = 0.01  # peak to peak: two steps of the usual 5 microvolt resolution
 LARGEST_MV = 1e6  # beyond it float32 loses the small waves: not a measurement
-RAIL_SECONDS = 0.02  # a lead pinned this long to its own extreme is clipped ...
+RAIL_SECONDS = 0.02  # a lead pinned this long at a time to its own extreme ...
+RAIL_SHARE = 0.01  # ... and for this share of the record is clipped ...
 RAIL_MV = 0.3  # ... unless that extreme lies this near to its mean: a quiet lead
 
 
@@ -70,7 +71,9 @@ def check_signals(signals: NDArray[np.floating], fs: float) -> tuple[Floats, int
     if not FS_RANGE[0] <= fs <= FS_RANGE[1] or int(fs) != fs:
         raise DataError(f"fs must be a whole number of Hz from 100 to 1000, got {fs}")
     if array.shape[2] < fs:
-        raise DataError(f"a record must last at least 1 s, got {array.shape[2]} samples at {fs} Hz")
+        raise DataError(
+            f"a record must last at least 1 s, got {array.shape[2]} samples at {fs} Hz"
+        )
     with np.errstate(over="ignore"):  # a double beyond float32 becomes inf: a missing lead
         return array.astype(np.float32), int(fs)
 
@@ -116,7 +119,8 @@ def _pinned(x: Floats, rail: Floats, fs: int) -> Bools:
     length = max(3, round(RAIL_SECONDS * fs))
     at_rail = np.cumsum(x == rail[..., None], axis=2, dtype=np.int32)
     runs = at_rail[..., length:] - at_rail[..., :-length] == length
-    return runs.any(axis=2) & (np.abs(rail) > RAIL_MV)
+    often = at_rail[..., -1] >= max(RAIL_SHARE * x.shape[2], 2 * length)
+    return runs.any(axis=2) & often & (np.abs(rail) > RAIL_MV)
 
 
 def _filter(x: Floats, fs: int) -> tuple[Floats, Floats]:
@@ -149,9 +153,7 @@ def _slope_response(f: Floats) -> NDArray[np.complex64]:
     return (1j * f * band).astype(np.complex64)
 
 
-def _resampled(
-    spectrum: NDArray[np.complex64], seconds: int, fs_from: int, fs_to: int
-) -> Floats:
+def _resampled(spectrum: NDArray[np.complex64], seconds: int, fs_from: int, fs_to: int) -> Floats:
     n_times = seconds * fs_to
     kept = spectrum[..., : n_times // 2 + 1]
     signal = scipy.fft.irfft(kept, n_times, axis=2)[..., EDGE_SECONDS * fs_to :]

@@ -21,16 +21,17 @@ Doubles = NDArray[np.float64]
 
 # Shares of the largest QRS slope under which the QRS has not begun, or is over.
 QRS_ON_SHARE = 0.05
-QRS_OFF_SHARE = 0.08
-QUIET = 8  # samples the slope must stay under it: 16 ms
+QRS_OFF_SHARE = 0.06
+QUIET_BEFORE = 8  # samples the slope must stay under it ahead of the QRS: 16 ms
+QUIET_AFTER = 12  # and behind it, where the crest of a late R' is quiet for as long
 QRS_PEAK_REACH = 50  # samples around the alignment point: 100 ms
 LONGEST_QRS_SIDE = 75  # samples from the steepest point to an edge: 150 ms
 
 T_AFTER_QRS = 30  # samples from the end of QRS to the earliest T peak: 60 ms
 P_BEFORE_QRS = 15  # samples from the latest P peak to the QRS: 30 ms
 P_LONGEST_PR = 165  # samples: 330 ms
-P_EDGE_SHARE = 0.2
-NOISE_RATIO = 4.0  # P or T must rise this many times above the noise of the median
+P_EDGE_SHARE = 0.15
+NOISE_RATIO = 3.0  # P or T must rise this many times above the noise of the median
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,16 @@ def _qrs(x: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     height = slope[np.arange(len(x)), peak]
     before = slope < QRS_ON_SHARE * height[:, None]
     after = slope < QRS_OFF_SHARE * height[:, None]
-    on = _last_quiet(before, peak)
-    off = x.shape[2] - 1 - _last_quiet(after[:, ::-1], x.shape[2] - 1 - peak)
+    on = _last_quiet(before, peak, QUIET_BEFORE)
+    off = x.shape[2] - 1 - _last_quiet(after[:, ::-1], x.shape[2] - 1 - peak, QUIET_AFTER)
     return np.maximum(on, peak - LONGEST_QRS_SIDE), np.minimum(off, peak + LONGEST_QRS_SIDE)
 
 
-def _last_quiet(quiet: Bools, start: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n,): the last sample before ``start`` that ends a run of ``QUIET`` quiet ones, or 0."""
+def _last_quiet(quiet: Bools, start: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """(n,): the last sample before ``start`` that ends a run of ``length`` quiet ones, or 0."""
     total = np.cumsum(quiet, axis=1)
     run = np.zeros_like(quiet)
-    run[:, QUIET:] = total[:, QUIET:] - total[:, :-QUIET] == QUIET
+    run[:, length:] = total[:, length:] - total[:, :-length] == length
     run &= np.arange(quiet.shape[1]) <= start[:, None]
     last = quiet.shape[1] - 1 - np.argmax(run[:, ::-1], axis=1)
     return np.where(run.any(axis=1), last, 0)

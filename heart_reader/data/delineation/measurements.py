@@ -1,6 +1,7 @@
 """What each lead of a median beat measures, between the global fiducials.
 
-Amplitudes are taken from the level just before the QRS, those of P from the chord of the P wave.
+Amplitudes are taken from the level just before the QRS, those of T from the level between beats,
+those of P from the chord of the P wave.
 A wave that isn't there is NaN in amplitude and in duration.
 
 Notation used for tensor shapes: n records, L = 12 leads, w samples of a median beat at 500 Hz.
@@ -15,7 +16,7 @@ from heart_reader.data.delineation.fiducials import Fiducials, level_before_qrs
 Ints = NDArray[np.int64]
 
 MS = 1000 / FS  # of one sample
-SMALLEST_WAVE = 0.03  # mV; a deflection of the QRS below it isn't named
+SMALLEST_WAVE = 0.05  # mV; a deflection of the QRS below it is not named
 ST80 = round(0.08 * FS)  # samples after the J point
 T_BEFORE, T_AFTER = 60, 50  # samples around the global T peak: 120 and 100 ms
 
@@ -32,7 +33,8 @@ def lead_measurements(median: Floats, fiducials: Fiducials) -> dict[str, Floats]
     x = np.nan_to_num(median)
     on, off = _samples(fiducials.qrs_on), _samples(fiducials.qrs_off)
     x = x - level_before_qrs(x, on)[..., None]
-    found = _qrs_waves(x, on, off) | _st_t(x, off, fiducials) | _p_wave(x, fiducials)
+    rest = np.median(x, axis=2)  # (n, L)
+    found = _qrs_waves(x, on, off) | _st_t(x, rest, off, fiducials) | _p_wave(x, fiducials)
     return {name: np.where(measurable, value, np.nan) for name, value in found.items()}
 
 
@@ -79,7 +81,10 @@ def _qrs_waves(x: Floats, on: Ints, off: Ints) -> dict[str, Floats]:
     qrs = _span(x, on, off)
     last = _at(x, off)
     trough = _peak(-x, qrs)
-    start, stop = np.broadcast_to(on[:, None], trough.shape), np.broadcast_to(off[:, None], trough.shape)
+    start, stop = (
+        np.broadcast_to(on[:, None], trough.shape),
+        np.broadcast_to(off[:, None], trough.shape),
+    )
     deep = _at(x, trough) < -SMALLEST_WAVE
     split = np.where(deep, trough, stop)
     first, second = _peak(x, _span(x, start, split)), _peak(x, _span(x, split, stop))
@@ -94,7 +99,12 @@ def _qrs_waves(x: Floats, on: Ints, off: Ints) -> dict[str, Floats]:
     has_q = _at(x, q) < -SMALLEST_WAVE
     has_s = has_r & (np.minimum(last * ~has_rp, 0) - _at(x, s) > SMALLEST_WAVE)
     tallest = np.where(has_rp & (_at(x, second) > _at(x, first)), second, r)
-    waves = {"Q": (-x, q, has_q), "R": (x, tallest, has_r), "S": (-x, s, has_s), "Rp": (x, second, has_rp)}
+    waves = {
+        "Q": (-x, q, has_q),
+        "R": (x, tallest, has_r),
+        "S": (-x, s, has_s),
+        "Rp": (x, second, has_rp),
+    }
     found = {}
     for name, (y, peak, there) in waves.items():
         found[f"{name}_Amp"] = np.where(there, _at(x, peak), np.nan)
@@ -105,16 +115,17 @@ def _qrs_waves(x: Floats, on: Ints, off: Ints) -> dict[str, Floats]:
     return found
 
 
-def _st_t(x: Floats, off: Ints, fiducials: Fiducials) -> dict[str, Floats]:
+def _st_t(x: Floats, rest: Floats, off: Ints, fiducials: Fiducials) -> dict[str, Floats]:
+    """ST from the level before the QRS, the T peak from ``rest``, the level between beats."""
     peak, end = _samples(fiducials.t_peak), _samples(fiducials.t_off)
     there = np.isfinite(fiducials.t_off)[:, None]
     t = _span(x, np.maximum(off + 20, peak - T_BEFORE), np.minimum(end, peak + T_AFTER))
-    top = _peak(np.abs(x), t)
+    top = _peak(np.abs(x - rest[..., None]), t)
     whole = _span(x, off, end)
     return {
         "ST_Amp": _at(x, off),
         "ST_Amp80ms": _at(x, off + ST80),
-        "T_Amp": np.where(there, _at(x, top), np.nan),
+        "T_Amp": np.where(there, _at(x, top) - rest, np.nan),
         "T_Area": np.where(there, (x * whole).sum(axis=2) * MS, np.nan),
     }
 

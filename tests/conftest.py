@@ -1,0 +1,39 @@
+"""What several test files share: real records where they are, a small demo tree, quiet MLflow."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+# The packed PTB-XL lies beside the checkout, where somebody put it; it is never part of it.
+PACKED_PTBXL = REPOSITORY.parent / "shared" / "ptbxl"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+
+@pytest.fixture(scope="session")
+def real_ptbxl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree of the first 20 real records of each of folds 1 to 9."""
+    tool = PACKED_PTBXL / "ptbxl_pack.py"
+    if not tool.exists():
+        pytest.skip(f"no packed PTB-XL in {PACKED_PTBXL}")
+    root = tmp_path_factory.mktemp("ptbxl")
+    command = [sys.executable, str(tool), "unpack", str(root), "--limit", "20"]
+    subprocess.run(command, check=True, capture_output=True)
+    return root
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder of this test session's own."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def demo_root(cache: Path) -> Path:
+    """A demo tree of 200 records."""
+    from heart_reader.data.demo import demo_tree
+
+    return demo_tree(cache, 200, 0)
