@@ -33,7 +33,7 @@ from heart_reader.data.ptbxl import METADATA_FILE, N_TIMES, SAMPLING_RATE, STATE
 from heart_reader.errors import ConfigError, DataError
 
 MIN_RECORDS = 40  # fewer can't fill ten folds with whole patients
-_VERSION = 1  # another number makes cached demo trees anew
+_VERSION = 2  # another number makes cached demo trees anew
 _BLOCK = 200
 # how PTB-XL's headers name the leads
 _HEADER_LEADS = ("I", "II", "III", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6")

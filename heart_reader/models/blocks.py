@@ -102,10 +102,11 @@ class ConcatPool(nn.Module):
 def halve(x: Tensor) -> Tensor:
     """Average pairs of time steps; an odd last step stands alone, as with ``ceil_mode=True``.
 
-    ONNX Runtime and onnx2tf get ``ceil_mode`` wrong, so the last step is doubled instead.
+    ONNX Runtime and onnx2tf get ``ceil_mode`` wrong, so the last step is doubled instead;
+    by padding, since torch-pruning takes a concat for one of channels.
     """
     if x.shape[-1] % 2:
-        x = torch.cat([x, x[..., -1:]], dim=-1)  # (n, c, 1, l + 1)
+        x = nn.functional.pad(x, (0, 1, 0, 0), mode="replicate")  # (n, c, 1, l + 1)
     return nn.functional.avg_pool2d(x, (1, 2))  # (n, c, 1, ceil(l / 2))
 
 

@@ -29,12 +29,8 @@ class HeartReaderModel(PythonModel):
         """Reads the bundle; MLflow calls it once."""
         self.bundle = load_bundle(Path(context.artifacts["bundle"]))
 
-    def predict(
-        self,
-        context: PythonModelContext,
-        model_input: Any,
-        params: dict[str, Any] | None = None,
-    ) -> pd.DataFrame:
+    # Without annotations: MLflow would take them for a schema of its own kind, and warn.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         """A row a record: a probability and a threshold for each class, and the labels."""
         params = params or {}
         signal = np.asarray(model_input["signal"], np.float32)

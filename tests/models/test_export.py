@@ -11,6 +11,9 @@ from heart_reader.models import build_model
 from tests.models.configs import model_config
 
 BACKBONES = ["inception1d", "xresnet1d101", "se_resnet1d"]
+# Share of the backbone's parameters left at ratio 0.5: in inception1d torch-pruning 1.6 thins the
+# bottlenecks alone, not the branches that meet in a concat under a squeeze-excite
+LARGEST_SHARE_LEFT = {"inception1d": 0.6, "xresnet1d101": 0.3, "se_resnet1d": 0.3}
 
 
 def trained_like(backbone, n_features):
@@ -62,6 +65,8 @@ def test_torch_pruning_removes_channels(backbone):
         round_to=8,
         ignored_layers=[model.head[-1]],
     ).step()
-    assert sum(p.numel() for p in model.backbone.parameters()) < 0.5 * before
+    assert (
+        sum(p.numel() for p in model.backbone.parameters()) < LARGEST_SHARE_LEFT[backbone] * before
+    )
     with torch.no_grad():
         assert model(torch.randn(2, 12, 250)).isfinite().all()

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.data.delineation.beats import (
+    N_BEAT_TIMES,
     RecordBeats,
     average_beats,
     detection_envelope,
@@ -21,6 +22,8 @@ from heart_reader.data.delineation.conditioning import (
     condition,
 )
 from heart_reader.data.delineation.fiducials import Fiducials, find_fiducials
+from heart_reader.data.delineation.warnings import beat_warnings, lead_warnings
+from heart_reader.data.ptbxl import LEADS
 
 BATCH = 32  # records conditioned at once: they and their spectrum fit the cache of one core
 
@@ -62,28 +65,33 @@ def delineate(signals: NDArray[np.floating], fs: float) -> Delineation:
     """
     checked, rate = check_signals(signals, fs)
     beats: list[RecordBeats] = []
-    batches: list[Conditioned] = []
+    usable = np.zeros(checked.shape[:2], bool)
+    warnings: list[list[str]] = []
     for start in range(0, len(checked), BATCH):
         batch = condition(checked[start : start + BATCH], rate)
         beats += _beats(batch)
-        batches.append(batch)
-    median = np.stack([record.median for record in beats])  # (n, L, w)
-    noise = np.stack([record.noise for record in beats])  # (n, L)
-    usable = np.concatenate([batch.usable for batch in batches])  # (n, L)
-    rr = np.array([usual_rr(record.r_peaks) for record in beats])
+        usable[start : start + BATCH] = batch.usable
+        warnings += lead_warnings(batch)
+    noise = np.array([record.noise for record in beats]).reshape(len(beats), -1)  # (n, L)
+    median = np.array([record.median for record in beats])
+    median = median.reshape(len(beats), len(LEADS), N_BEAT_TIMES)  # of no records too
+    rr = np.array([_usual_rr(record.r_peaks) for record in beats])
+    fiducials = find_fiducials(median, noise, usable, rr)
+    median = np.where(usable[..., None], median, np.nan)
+    told = beat_warnings(checked, rate, beats, median, fiducials)
     return Delineation(
-        median_beats=np.where(usable[..., None], median, np.nan),
+        median_beats=median,
         noise=np.where(usable, noise, np.nan),
-        fiducials=find_fiducials(median, noise, usable, rr),
+        fiducials=fiducials,
         r_peaks=tuple(record.r_peaks / FS for record in beats),
         kept=tuple(record.kept for record in beats),
         usable=usable,
-        warnings=tuple(() for _ in beats),
+        warnings=tuple(tuple(a + b) for a, b in zip(warnings, told, strict=True)),
         fs=FS,
     )
 
 
-def usual_rr(r_peaks: NDArray[np.int64]) -> float:
+def _usual_rr(r_peaks: NDArray[np.int64]) -> float:
     """The median distance between beats, in the unit of ``r_peaks``; NaN under two beats."""
     return float(np.median(np.diff(r_peaks))) if len(r_peaks) > 1 else float("nan")
 

@@ -1,6 +1,7 @@
 """The feature matrix: global and per-lead measurements under their harmonised names."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,18 @@ CHUNK = 512  # records delineated at once
 # a reader marks them. Medians over 600 records of folds 1 to 8 (its two modes differ by 6 to 12
 # ms; these lie between). A delineation keeps the reader's edges.
 FOOT_TO_FOOT_MS = {"PR_Int_Global": 16.0, "QRS_Dur_Global": 24.0, "QT_Int_Global": 26.0}
+
+
+@dataclass(frozen=True)
+class MainMeasurements:
+    """One record's main measurements, NaN where there is none."""
+
+    rate_bpm: float
+    pr_ms: float
+    qrs_ms: float
+    qt_ms: float
+    qtc_ms: float  # Fridericia, Acta Med Scand 1920;53:469-486
+    qrs_axis_degrees: float
 
 
 def _code_version() -> str:
@@ -67,29 +80,41 @@ def features_of(delineation: Delineation) -> Floats:
 
 
 def global_measurements(delineation: Delineation, leads: dict[str, Floats]) -> dict[str, Doubles]:
-    """Each measurement of ``GLOBAL_MEASUREMENTS`` as (n,)."""
+    """Each measurement of ``GLOBAL_MEASUREMENTS`` as (n,), intervals in PTB-XL+'s convention."""
     f = delineation.fiducials
     ms = 1000 / delineation.fs
     rr = np.array([_mean_rr(peaks) for peaks in delineation.r_peaks])
-    qt = (f.t_off - f.qrs_on) * ms
+    beats = zip(delineation.r_peaks, delineation.kept, strict=True)
+    qt = (f.t_off - f.qrs_on) * ms + FOOT_TO_FOOT_MS["QT_Int_Global"]
     return {
         "HR__Global": 60000 / rr,
         "RR_Mean_Global": rr,
-        "RR_StdDev_Global": np.array(
-            [
-                _normal_rr_sd(*each)
-                for each in zip(delineation.r_peaks, delineation.kept, strict=True)
-            ]
-        ),
+        "RR_StdDev_Global": np.array([_normal_rr_sd(*each) for each in beats]),
         "P_Dur_Global": (f.p_off - f.p_on) * ms,
-        "PR_Int_Global": (f.qrs_on - f.p_on) * ms,
-        "QRS_Dur_Global": (f.qrs_off - f.qrs_on) * ms,
+        "PR_Int_Global": (f.qrs_on - f.p_on) * ms + FOOT_TO_FOOT_MS["PR_Int_Global"],
+        "QRS_Dur_Global": (f.qrs_off - f.qrs_on) * ms + FOOT_TO_FOOT_MS["QRS_Dur_Global"],
         "QT_Int_Global": qt,
         "QT_IntFridericia_Global": qt / np.cbrt(rr / 1000),
         "P_AxisFront_Global": frontal_axis(leads["P_Area"]),
         "QRS_AxisFront_Global": frontal_axis(leads["QRS_Area"]),
         "T_AxisFront_Global": frontal_axis(leads["T_Area"]),
     }
+
+
+def main_measurements(delineation: Delineation) -> tuple[MainMeasurements, ...]:
+    """What an ECG machine prints, for each record; intervals between the edges a reader marks."""
+    leads = lead_measurements(delineation.median_beats, delineation.fiducials)
+    found = global_measurements(delineation, leads)
+    own = {name: found[name] - margin for name, margin in FOOT_TO_FOOT_MS.items()}
+    columns = (
+        found["HR__Global"],
+        own["PR_Int_Global"],
+        own["QRS_Dur_Global"],
+        own["QT_Int_Global"],
+        own["QT_Int_Global"] / np.cbrt(found["RR_Mean_Global"] / 1000),
+        found["QRS_AxisFront_Global"],
+    )
+    return tuple(MainMeasurements(*map(float, row)) for row in zip(*columns, strict=True))
 
 
 def frontal_axis(areas: Floats) -> Doubles:
