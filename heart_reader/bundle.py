@@ -23,7 +23,7 @@ from heart_reader.data.checks import require_signals
 from heart_reader.data.features import FeatureEncoder, with_demographics
 from heart_reader.data.normaliser import Normaliser
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SAMPLING_RATE, SUPERCLASSES
-from heart_reader.errors import DataError, ModelError
+from heart_reader.errors import ConfigError, DataError, ModelError
 from heart_reader.models import FusionModel, ModelConfig, build_model
 from heart_reader.strict import parse, to_dict
 
@@ -77,6 +77,8 @@ class Bundle:
                 sexes of another length.
         """
         require_signals(signals)
+        if len(signals) == 0:
+            return np.empty((0, len(SUPERCLASSES)), np.float32)
         encoded, present = self._encode(signals, features, age, sex)
         parts = []
         for start in range(0, len(signals), BATCH):
@@ -157,41 +159,65 @@ def load_bundle(folder: Path) -> Bundle:
     Raises:
         ModelError: a file missing, damaged, of another format, or weights that don't fit.
     """
+    tree = _read_description(folder)
     try:
-        tree = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"bundle {folder} can't be read: {error}") from error
-    if tree.get("format") != FORMAT:
-        raise ModelError(
-            f"bundle {folder} has format {tree.get('format')!r}, this code reads {FORMAT}"
-        )
-    config = parse(tree["model"], ModelConfig)
-    encoder = None if tree["encoder"] is None else _encoder(tree["encoder"])
-    model = build_model(config, 0 if encoder is None else encoder.n_encoded)
+        bundle = _untrained(tree)
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
+        raise ModelError(f"bundle.json of bundle {folder} is damaged: {error!r}") from error
     try:
-        model.load_state_dict(load_file(folder / "weights.safetensors"))
+        bundle.model.load_state_dict(load_file(folder / "weights.safetensors"))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ModelError(
             f"weights of bundle {folder} don't fit or can't be read: {error}"
         ) from error
+    return bundle
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    try:
+        tree = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"bundle {folder} can't be read: {error}") from error
+    if not isinstance(tree, dict):
+        raise ModelError(f"bundle.json of bundle {folder} must hold a mapping")
+    # Classes or leads in another order would be read as these without a word.
+    for key, ours in _CONTRACT.items():
+        if tree.get(key) != ours:
+            raise ModelError(
+                f"bundle {folder} has {key} {tree.get(key)!r}, this code reads {ours}"
+            )
+    return tree
+
+
+def _untrained(tree: Mapping[str, Any]) -> Bundle:
+    config = parse(tree["model"], ModelConfig)
+    encoder = None if tree["encoder"] is None else _encoder(tree["encoder"])
+    thresholds = np.array(tree["thresholds"], np.float64)
+    if thresholds.shape != (len(SUPERCLASSES),):
+        raise ValueError(f"{len(SUPERCLASSES)} thresholds are needed, but it has {thresholds}")
     return Bundle(
         config,
-        model.eval(),
+        build_model(config, 0 if encoder is None else encoder.n_encoded).eval(),
         parse(tree["normaliser"], Normaliser),
         encoder,
-        np.array(tree["thresholds"], np.float64),
+        thresholds,
         tree["provenance"],
     )
+
+
+_CONTRACT = {
+    "format": FORMAT,
+    "classes": list(SUPERCLASSES),
+    "leads": list(LEADS),
+    "sampling_rate": SAMPLING_RATE,
+    "n_times": N_TIMES,
+}
 
 
 def _description(bundle: Bundle) -> dict[str, Any]:
     encoder = bundle.encoder
     return {
-        "format": FORMAT,
-        "classes": list(SUPERCLASSES),
-        "leads": list(LEADS),
-        "sampling_rate": SAMPLING_RATE,
-        "n_times": N_TIMES,
+        **_CONTRACT,
         "model": to_dict(bundle.config),
         "normaliser": to_dict(bundle.normaliser),
         "encoder": None if encoder is None else _encoder_tree(encoder),

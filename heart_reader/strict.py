@@ -52,7 +52,7 @@ def _build(value: Any, kind: Any, path: str, problems: list[str]) -> Any:
         return _build_section(value, typing.cast(type, kind), path, problems)
     try:
         return _coerce(value, kind)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, yaml.YAMLError):
         problems.append(f"config key {path!r} must be {_describe(kind)}, but is {value!r}")
         return None
 
@@ -76,7 +76,11 @@ def _build_section(value: Any, kind: type, path: str, problems: list[str]) -> An
         built[key] = _build(value[key], hint, full, problems)
     if len(problems) > before:
         return None
-    section = kind(**built)
+    try:
+        section = kind(**built)
+    except ConfigError as error:  # a section that refuses to be made doesn't hide the others
+        problems += str(error).split("; ")
+        return None
     # Rules that a type can't say live beside the type, in `problems()`.
     rules = section.problems() if hasattr(section, "problems") else []
     problems += [f"config key {path}{'.' if path else ''}{rule}" for rule in rules]

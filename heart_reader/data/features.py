@@ -101,7 +101,10 @@ def read_ptbxl_plus(path: Path, ecg_ids: NDArray[np.int64]) -> FloatArray:
     Raises:
         DataError: no such table, no ``ecg_id``, or no column of a harmonised name.
     """
-    table = pd.read_csv(_table_path(path))
+    try:
+        table = pd.read_csv(_table_path(path))
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise DataError(f"feature table {path} can't be read as CSV: {error}") from error
     if "ecg_id" not in table:
         raise DataError(f"feature table {path} has no column 'ecg_id'; is it a PTB-XL+ table?")
     # Lead names are written AVR or aVR; the names are otherwise unique without case.

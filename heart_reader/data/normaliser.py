@@ -49,7 +49,8 @@ def fit_normaliser(records: Records, folds: Sequence[int]) -> Normaliser:
         squares += np.square(x).sum(axis=(0, 2))
         count += x.shape[0] * x.shape[2]
     mean = total / count
-    std = np.sqrt(squares / count - mean**2)
+    # Rounding takes the variance of a flat lead below 0, whose root is NaN and passes for not flat.
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     flat = [ptbxl.LEADS[lead] for lead in np.flatnonzero(std < 1e-6)]
     if flat:
         raise DataError(f"lead {', '.join(flat)} is flat in every record of folds {tuple(folds)}")

@@ -69,6 +69,8 @@ def to_model_input(
     """
     signal = samples[:, _lead_columns(name, leads)].T  # (n_leads, n_times)
     notes = []
+    if not 50 <= fs <= 10_000:
+        raise DataError(f"record {name} must have 50 to 10000 Hz, but has {fs:g} Hz")
     seconds = signal.shape[1] / fs
     if fs != SAMPLING_RATE:
         signal = _resample(name, signal, fs)
@@ -81,8 +83,6 @@ def to_model_input(
 
 
 def _resample(name: str, signal: NDArray[Any], fs: float) -> NDArray[Any]:
-    if not 50 <= fs <= 10_000:
-        raise DataError(f"record {name} must have 50 to 10000 Hz, but has {fs:g} Hz")
     if not np.isfinite(signal).all():
         raise DataError(f"record {name} has samples that are NaN or infinite")
     ratio = Fraction(SAMPLING_RATE / fs).limit_denominator(1000)

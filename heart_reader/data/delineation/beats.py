@@ -22,6 +22,7 @@ N_BEAT_TIMES = BEFORE + AFTER
 
 REFRACTORY_SECONDS = 0.24  # 250 beats/min
 SMOOTHING_SECONDS = 0.09  # about one QRS
+SMALLEST_SHARE = 0.1  # of a usual QRS's slope in the steepest one
 HIGH_THRESHOLD = 0.40  # of the usual QRS's height in the envelope
 LOW_THRESHOLD = 0.22  # in a gap where a beat is missed
 GAP = 1.6  # times the median RR
@@ -31,6 +32,7 @@ LAGS = 20  # samples of search for the best alignment: 40 ms
 NEIGHBOUR = 50  # samples around the next R peak that are no part of this beat: 100 ms
 LEVEL = slice(BEFORE - 60, BEFORE - 35)  # 120 to 70 ms ahead of the QRS, where beats are levelled
 SAME_BEAT = 0.85  # correlation with the template, over all leads
+SMALLEST_GROUP = 0.3  # of the beats; fewer don't stand for the record
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class RecordBeats:
     Attributes:
         r_peaks: (beats,) samples at 500 Hz of all beats.
         kept: (beats,) whether a beat went into the median.
-        median: (L, w) mV; NaN if fewer than two beats agree.
+        median: (L, w) mV; NaN if too few beats agree.
         noise: (L,) mV; the usual spread of single beats about the median, over the square root
             of their number.
     """
@@ -57,7 +59,6 @@ def detection_envelope(slope: Floats, usable: Bools) -> Floats:
     Each lead is scaled to its own usual QRS and weighs by how far that rises above its mean, so
     that a noisy lead says little.
     """
-    n_records, n_leads, n_times = slope.shape
     steep = np.abs(slope)
     usual = _usual_peak(steep)  # (n, L)
     peakedness = usual / np.maximum(steep.mean(axis=2), 1e-6)
@@ -72,11 +73,15 @@ def detection_envelope(slope: Floats, usable: Bools) -> Floats:
 
 
 def _usual_peak(x: Floats) -> Floats:
-    """The median over windows of 1.5 s of the largest value in each, on the last axis."""
+    """The median over windows of 1.5 s of the largest value in each, on the last axis.
+
+    Never under a tenth of the largest of all: the rest of a record of one beat is no beats.
+    """
     window = min(3 * DETECTION_FS // 2, x.shape[-1])
     n_windows = x.shape[-1] // window
     cut = x[..., : n_windows * window].reshape(*x.shape[:-1], n_windows, window)
-    return np.asarray(np.median(cut.max(axis=-1), axis=-1))
+    highest = cut.max(axis=-1)
+    return np.maximum(np.median(highest, axis=-1), SMALLEST_SHARE * highest.max(axis=-1))
 
 
 def find_beats(envelope: Floats) -> Ints:
@@ -115,7 +120,7 @@ def average_beats(ecg: Floats, r_peaks: Ints, usable: Bools) -> RecordBeats:
     for _ in range(2):
         lag, likeness = _align(snippets, template)
         kept = likeness >= SAME_BEAT
-        if kept.sum() < 2:
+        if kept.sum() < max(2, SMALLEST_GROUP * len(kept)):
             return _no_beats(r_peaks, len(ecg))
         moved = _shifted(snippets, lag, template.shape[1])
         template = np.median(moved[kept], axis=0)

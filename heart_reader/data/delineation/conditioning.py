@@ -34,7 +34,7 @@ FLAT_MV = 0.01  # peak to peak: two steps of the usual 5 microvolt resolution
 LARGEST_MV = 1e6  # beyond it float32 loses the small waves: not a measurement
 RAIL_SECONDS = 0.02  # a lead pinned this long at a time to its own extreme ...
 RAIL_SHARE = 0.01  # ... and for this share of the record is clipped ...
-RAIL_MV = 0.3  # ... unless that extreme lies this near to its mean: a quiet lead
+RAIL_MV = 0.1  # ... unless that extreme lies this near to its mean: a quiet lead
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def condition(signals: Floats, fs: int) -> Conditioned:
     Raises:
         DataError: amplitudes that can't be millivolts.
     """
-    missing = ~(np.abs(signals) < LARGEST_MV).all(axis=2)  # NaN and inf compare false
+    missing = np.asarray(~(np.abs(signals) < LARGEST_MV).all(axis=2))  # NaN compares false
     x = np.where(missing[..., None], np.float32(0), signals)
     x -= x.mean(axis=2, keepdims=True)
     spread = x.std(axis=2)
@@ -120,7 +120,7 @@ def _pinned(x: Floats, rail: Floats, fs: int) -> Bools:
     at_rail = np.cumsum(x == rail[..., None], axis=2, dtype=np.int32)
     runs = at_rail[..., length:] - at_rail[..., :-length] == length
     often = at_rail[..., -1] >= max(RAIL_SHARE * x.shape[2], 2 * length)
-    return runs.any(axis=2) & often & (np.abs(rail) > RAIL_MV)
+    return np.asarray(runs.any(axis=2) & often & (np.abs(rail) > RAIL_MV))
 
 
 def _filter(x: Floats, fs: int) -> tuple[Floats, Floats]:
@@ -144,13 +144,13 @@ def _ecg_response(f: Floats) -> Floats:
     high_pass = f**4 / (f**4 + np.float32(HIGH_PASS_HZ) ** 4)  # 2nd order, both ways
     start, stop = LOW_PASS_HZ
     flank = np.clip((f - start) / (stop - start), 0, 1)
-    return (high_pass * (0.5 + 0.5 * np.cos(np.pi * flank))).astype(np.float32)
+    return np.asarray(high_pass * (0.5 + 0.5 * np.cos(np.pi * flank)), dtype=np.float32)
 
 
 def _slope_response(f: Floats) -> NDArray[np.complex64]:
     low, high = DETECTION_BAND_HZ
     band = f**4 / (f**4 + low**4) / (1 + (f / high) ** 4)
-    return (1j * f * band).astype(np.complex64)
+    return np.asarray(1j * f * band, dtype=np.complex64)
 
 
 def _resampled(spectrum: NDArray[np.complex64], seconds: int, fs_from: int, fs_to: int) -> Floats:

@@ -23,7 +23,6 @@ from heart_reader.data.delineation.conditioning import (
 )
 from heart_reader.data.delineation.fiducials import Fiducials, find_fiducials
 from heart_reader.data.delineation.warnings import beat_warnings, lead_warnings
-from heart_reader.data.ptbxl import LEADS
 
 BATCH = 32  # records conditioned at once: they and their spectrum fit the cache of one core
 
@@ -72,9 +71,9 @@ def delineate(signals: NDArray[np.floating], fs: float) -> Delineation:
         beats += _beats(batch)
         usable[start : start + BATCH] = batch.usable
         warnings += lead_warnings(batch)
-    noise = np.array([record.noise for record in beats]).reshape(len(beats), -1)  # (n, L)
+    noise = np.array([record.noise for record in beats]).reshape(usable.shape)  # (n, L)
     median = np.array([record.median for record in beats])
-    median = median.reshape(len(beats), len(LEADS), N_BEAT_TIMES)  # of no records too
+    median = median.reshape(*usable.shape, N_BEAT_TIMES)  # (n, L, w), for no records too
     rr = np.array([_usual_rr(record.r_peaks) for record in beats])
     fiducials = find_fiducials(median, noise, usable, rr)
     median = np.where(usable[..., None], median, np.nan)

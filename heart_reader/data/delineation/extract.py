@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from heart_reader.data.delineation.conditioning import Floats
+from heart_reader.data.delineation.conditioning import Floats, check_signals
 from heart_reader.data.delineation.delineate import Delineation, delineate
 from heart_reader.data.delineation.measurements import lead_measurements
 from heart_reader.data.delineation.names import (
@@ -62,9 +62,10 @@ def extract(signals: NDArray[np.floating], fs: float) -> Floats:
     Raises:
         DataError: another shape or sampling rate, or amplitudes that can't be millivolts.
     """
+    checked, rate = check_signals(signals, fs)
     chunks = [
-        features_of(delineate(signals[start : start + CHUNK], fs))
-        for start in range(0, max(len(signals), 1), CHUNK)
+        features_of(delineate(checked[start : start + CHUNK], rate))
+        for start in range(0, max(len(checked), 1), CHUNK)
     ]
     return np.concatenate(chunks)
 
@@ -75,7 +76,9 @@ def features_of(delineation: Delineation) -> Floats:
     by_lead = np.stack([leads[name] for name in LEAD_MEASUREMENTS], axis=2)  # (n, L, measurements)
     together = global_measurements(delineation, leads)
     columns = np.stack([together[name] for name in GLOBAL_MEASUREMENTS], axis=1)
-    flat = by_lead.reshape(len(by_lead), -1)  # (n, L * measurements)
+    flat = by_lead.reshape(
+        len(by_lead), len(LEADS) * len(LEAD_MEASUREMENTS)
+    )  # (n, L * measurements)
     return np.concatenate([flat, columns], axis=1).astype(np.float32)
 
 
@@ -83,8 +86,8 @@ def global_measurements(delineation: Delineation, leads: dict[str, Floats]) -> d
     """Each measurement of ``GLOBAL_MEASUREMENTS`` as (n,), intervals in PTB-XL+'s convention."""
     f = delineation.fiducials
     ms = 1000 / delineation.fs
-    rr = np.array([_mean_rr(peaks) for peaks in delineation.r_peaks])
-    beats = zip(delineation.r_peaks, delineation.kept, strict=True)
+    beats = list(zip(delineation.r_peaks, delineation.kept, strict=True))
+    rr = np.array([_mean_rr(*each) for each in beats])
     qt = (f.t_off - f.qrs_on) * ms + FOOT_TO_FOOT_MS["QT_Int_Global"]
     return {
         "HR__Global": 60000 / rr,
@@ -126,8 +129,9 @@ def frontal_axis(areas: Floats) -> Doubles:
     return np.asarray(np.degrees(np.arctan2(2 / np.sqrt(3) * avf, i)), dtype=np.float64)
 
 
-def _mean_rr(r_peaks: Doubles) -> float:
-    return float(np.mean(np.diff(r_peaks))) * 1000 if len(r_peaks) > 1 else float("nan")
+def _mean_rr(r_peaks: Doubles, kept: NDArray[np.bool_]) -> float:
+    """ms; of all beats, but NaN where none could be averaged: then they may be noise."""
+    return float(np.mean(np.diff(r_peaks))) * 1000 if kept.any() else float("nan")
 
 
 def _normal_rr_sd(r_peaks: Doubles, kept: NDArray[np.bool_]) -> float:

@@ -1,8 +1,8 @@
 """Where the waves of a median beat begin, peak and end, on all leads together.
 
 The measures are the root mean square over leads of the signal (for P and T) and of its slope
-(for QRS), so that the earliest onset and the latest end in any lead count, as the CSE working party
-recommends for measurements from simultaneous leads (Eur Heart J 1985;6:815-825,
+(for QRS), so that the earliest onset and the latest end in any lead count, as the CSE group
+recommends for simultaneous leads (Eur Heart J 1985;6:815-825,
 https://doi.org/10.1093/oxfordjournals.eurheartj.a061771).
 
 Notation used for tensor shapes: n records, L = 12 leads, w samples of a median beat at 500 Hz.
@@ -25,7 +25,7 @@ QRS_OFF_SHARE = 0.06
 QUIET_BEFORE = 8  # samples the slope must stay under it ahead of the QRS: 16 ms
 QUIET_AFTER = 12  # and behind it, where the crest of a late R' is quiet for as long
 QRS_PEAK_REACH = 50  # samples around the alignment point: 100 ms
-LONGEST_QRS_SIDE = 75  # samples from the steepest point to an edge: 150 ms
+LONGEST_QRS = 125  # samples: 250 ms; what is longer has no edges that can be trusted
 
 T_AFTER_QRS = 30  # samples from the end of QRS to the earliest T peak: 60 ms
 P_BEFORE_QRS = 15  # samples from the latest P peak to the QRS: 30 ms
@@ -61,6 +61,7 @@ def find_fiducials(median: Floats, noise: Floats, usable: Bools, rr: Doubles) ->
     floor = np.sqrt(np.nan_to_num(noise**2 * usable).sum(axis=1))
     rr = np.where(np.isfinite(rr), rr, FS)
     qrs_on, qrs_off = _qrs(x)
+    found &= qrs_off - qrs_on <= LONGEST_QRS
     level = level_before_qrs(x, qrs_on)
     x = (x - level[..., None]) * usable[..., None]
     t_peak, t_off = _t_wave(x, qrs_on, qrs_off, rr, floor)
@@ -70,7 +71,7 @@ def find_fiducials(median: Floats, noise: Floats, usable: Bools, rr: Doubles) ->
 
 
 def level_before_qrs(x: Floats, qrs_on: NDArray[np.int64]) -> Floats:
-    """(n, L): the mean of the 16 ms before the QRS, the level that amplitudes are measured from."""
+    """(n, L): the mean of the 16 ms before the QRS, from which amplitudes are measured."""
     columns = np.clip(qrs_on[:, None] + np.arange(-8, 0), 0, x.shape[2] - 1)
     return np.asarray(np.take_along_axis(x, columns[:, None, :], axis=2).mean(axis=2))
 
@@ -85,7 +86,7 @@ def _qrs(x: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     after = slope < QRS_OFF_SHARE * height[:, None]
     on = _last_quiet(before, peak, QUIET_BEFORE)
     off = x.shape[2] - 1 - _last_quiet(after[:, ::-1], x.shape[2] - 1 - peak, QUIET_AFTER)
-    return np.maximum(on, peak - LONGEST_QRS_SIDE), np.minimum(off, peak + LONGEST_QRS_SIDE)
+    return on, off
 
 
 def _last_quiet(quiet: Bools, start: NDArray[np.int64], length: int) -> NDArray[np.int64]:

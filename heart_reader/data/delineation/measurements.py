@@ -10,6 +10,7 @@ Notation used for tensor shapes: n records, L = 12 leads, w samples of a median 
 import numpy as np
 from numpy.typing import NDArray
 
+from heart_reader.data.delineation.beats import BEFORE
 from heart_reader.data.delineation.conditioning import FS, Bools, Floats
 from heart_reader.data.delineation.fiducials import Fiducials, level_before_qrs
 
@@ -28,8 +29,7 @@ def lead_measurements(median: Floats, fiducials: Fiducials) -> dict[str, Floats]
         median: (n, L, w) mV at 500 Hz; NaN where a lead can't be measured.
         fiducials: of the same records.
     """
-    measurable = np.isfinite(median[:, :, 0]) | np.isfinite(median[:, :, -1])
-    measurable &= np.isfinite(fiducials.qrs_on)[:, None]
+    measurable = np.isfinite(median[:, :, BEFORE]) & np.isfinite(fiducials.qrs_on)[:, None]
     x = np.nan_to_num(median)
     on, off = _samples(fiducials.qrs_on), _samples(fiducials.qrs_off)
     x = x - level_before_qrs(x, on)[..., None]
@@ -69,7 +69,7 @@ def _width(x: Floats, peak: Ints, inside: Bools) -> Floats:
     over = (x <= 0) | ~inside
     left = np.where(over & (w < peak[..., None]), w, -1).max(axis=2)
     right = np.where(over & (w > peak[..., None]), w, x.shape[2]).min(axis=2)
-    return (right - left - 1) * np.float32(MS)
+    return np.asarray((right - left - 1) * np.float32(MS))
 
 
 def _qrs_waves(x: Floats, on: Ints, off: Ints) -> dict[str, Floats]:

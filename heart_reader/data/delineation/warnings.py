@@ -14,7 +14,7 @@ from heart_reader.data.ptbxl import LEADS
 
 Doubles = NDArray[np.float64]
 
-TOO_FEW_BEATS = "fewer than 2 beats that look alike: nothing was measured"
+TOO_FEW_BEATS = "fewer than 2 beats look alike, or few of many: nothing was measured"
 LEAD_REVERSAL = "possible lead reversal: aVR is positive"
 PACING = "pacing spikes: onsets may be those of the spike"
 IRREGULAR = "only {kept} of {all} beats look alike"
@@ -70,10 +70,10 @@ def beat_warnings(
 
 
 def avr_is_positive(median: Floats, fiducials: Fiducials) -> Bools:
-    """(n,): two of P, QRS and T are upright in aVR: 79% of swapped normal ECGs, 0% of right ones."""
-    leads = lead_measurements(median, fiducials)
+    """(n,): two of P, QRS and T are upright in aVR: 79% of swapped normal ECGs, none else."""
     avr = LEADS.index("aVR")
-    upright = [leads[name][:, avr] > 0 for name in ("P_Area", "QRS_Area", "T_Area")]
+    found = lead_measurements(median[:, avr : avr + 1], fiducials)
+    upright = [found[name][:, 0] > 0 for name in ("P_Area", "QRS_Area", "T_Area")]
     return np.asarray(np.sum(upright, axis=0) >= 2)
 
 
