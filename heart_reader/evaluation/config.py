@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from heart_reader.errors import ConfigError
-
 
 @dataclass(frozen=True)
 class EvaluationConfig:
@@ -17,12 +15,11 @@ class EvaluationConfig:
     n_bins: int
     n_sheets: int
 
-    def __post_init__(self) -> None:
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
         rules = (("n_resamples", 1), ("n_bins", 1), ("n_sheets", 0))
-        problems = [
-            f"evaluation.{name} must be at least {least}, but is {getattr(self, name)}"
+        return [
+            f"{name} must be at least {least}, but is {getattr(self, name)}"
             for name, least in rules
             if getattr(self, name) < least
         ]
-        if problems:
-            raise ConfigError("; ".join(problems))

@@ -18,6 +18,7 @@ from heart_reader.errors import ConfigError, did_you_mean
 from heart_reader.models.blocks import Backbone, ConcatPool, as_image, initialise
 from heart_reader.models.feature_branch import FeatureBranch
 from heart_reader.models.inception1d import InceptionConfig, inception1d
+from heart_reader.models.rules import not_positive
 from heart_reader.models.se_resnet1d import SEResNetConfig, se_resnet1d
 from heart_reader.models.xresnet1d import (
     XResNetConfig,
@@ -53,6 +54,14 @@ class FusionConfig:
     head_dropout: float
     """Probability that a unit of the head is dropped in training."""
 
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        return not_positive(self) + [
+            f"{name} must be at least 0 and below 1, but is {value}"
+            for name, value in vars(self).items()
+            if name.endswith("dropout") and not 0 <= value < 1
+        ]
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -64,6 +73,11 @@ class ModelConfig:
     xresnet1d: XResNetConfig
     se_resnet1d: SEResNetConfig
     fusion: FusionConfig
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        unknown = self.backbone not in BACKBONES
+        return [f"backbone: {_unknown(self.backbone)}"] if unknown else []
 
 
 class FusionModel(nn.Module):
@@ -132,8 +146,12 @@ def build_model(config: ModelConfig, n_features: int) -> FusionModel:
         ConfigError: no backbone of that name.
     """
     if config.backbone not in BACKBONES:
-        hint = did_you_mean(config.backbone, BACKBONES)
-        raise ConfigError(f"unknown backbone {config.backbone!r}{hint}")
+        raise ConfigError(_unknown(config.backbone))
     family = "xresnet1d" if config.backbone.startswith("xresnet1d") else config.backbone
     backbone = BACKBONES[config.backbone](getattr(config, family), len(LEADS))
     return FusionModel(backbone, config.fusion, n_features)
+
+
+def _unknown(backbone: str) -> str:
+    hint = did_you_mean(backbone, BACKBONES) or f" (there are {', '.join(BACKBONES)})"
+    return f"unknown backbone {backbone!r}{hint}"

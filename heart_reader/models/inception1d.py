@@ -19,6 +19,7 @@ from heart_reader.models.blocks import (
     initialise,
 )
 from heart_reader.models.convolution import convolution
+from heart_reader.models.rules import even_kernels, not_positive
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,16 @@ class InceptionConfig:
     branch_channels: int
     se_reduction: int
     """Channels per hidden unit of the squeeze-excite."""
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        found = not_positive(self) + even_kernels(self, "kernel_sizes")
+        if self.residual_every > 0 and self.depth % self.residual_every:
+            found.append(
+                f"depth must be a multiple of residual_every ({self.residual_every}), "
+                f"but is {self.depth}"
+            )
+        return found
 
 
 class InceptionBlock(nn.Module):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from heart_reader.models.blocks import Backbone, SqueezeExcite, conv_norm, initialise
+from heart_reader.models.rules import even_kernels, not_positive
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class SEResNetConfig:
     """Blocks in each stage; every stage but the first halves the time steps."""
     se_reduction: int
     """Channels per hidden unit of the squeeze-excite."""
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        return not_positive(self) + even_kernels(self, "stem_kernel_size", "kernel_sizes")
 
 
 class SEResNetBlock(nn.Module):

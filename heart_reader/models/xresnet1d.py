@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from heart_reader.models.blocks import Backbone, conv_norm, halve, initialise, zero_last_norm
+from heart_reader.models.rules import even_kernels, not_positive
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class XResNetConfig:
     """Of every convolution in a block that sees more than one time step; odd."""
     stage_widths: tuple[int, ...]
     """Width of each stage before expansion."""
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        return not_positive(self) + even_kernels(self, "stem_kernel_size", "kernel_size")
 
 
 class XResNetBlock(nn.Module):

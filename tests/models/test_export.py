@@ -12,7 +12,7 @@ from tests.models.configs import model_config
 
 BACKBONES = ["inception1d", "xresnet1d101", "se_resnet1d"]
 # Share of the backbone's parameters left at ratio 0.5: in inception1d torch-pruning 1.6 thins the
-# bottlenecks alone, not the branches that meet in a concat under a squeeze-excite
+# bottlenecks and the squeeze-excites, but not the branches (why is not established)
 LARGEST_SHARE_LEFT = {"inception1d": 0.6, "xresnet1d101": 0.3, "se_resnet1d": 0.3}
 
 

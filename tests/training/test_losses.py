@@ -60,5 +60,5 @@ def test_saturated_logits_give_a_finite_loss_and_gradient():
     loss = make_loss("focal", 0.25, 2.0, 0.0)(logits, torch.tensor([[1.0, 0.0, 1.0, 0.0, 1.0]]))
     loss.backward()
     # Two terms are wrong by 200: 0.25 * 200 and 0.75 * 200; one is 0.25 * 0.25 * ln 2.
-    assert float(loss) == pytest.approx((50 + 150 + 0.0625 * np.log(2)) / 5, rel=1e-6)
+    assert loss.item() == pytest.approx((50 + 150 + 0.0625 * np.log(2)) / 5, rel=1e-6)
     assert torch.isfinite(logits.grad).all()

@@ -81,7 +81,8 @@ def _usual_peak(x: Floats) -> Floats:
     n_windows = x.shape[-1] // window
     cut = x[..., : n_windows * window].reshape(*x.shape[:-1], n_windows, window)
     highest = cut.max(axis=-1)
-    return np.maximum(np.median(highest, axis=-1), SMALLEST_SHARE * highest.max(axis=-1))
+    least = SMALLEST_SHARE * highest.max(axis=-1)
+    return np.asarray(np.maximum(np.median(highest, axis=-1), least))
 
 
 def find_beats(envelope: Floats) -> Ints:

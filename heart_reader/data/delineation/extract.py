@@ -88,6 +88,7 @@ def global_measurements(delineation: Delineation, leads: dict[str, Floats]) -> d
     ms = 1000 / delineation.fs
     beats = list(zip(delineation.r_peaks, delineation.kept, strict=True))
     rr = np.array([_mean_rr(*each) for each in beats])
+    rr = np.where(np.isfinite(f.qrs_on), rr, np.nan)  # what has no QRS edges may not be a beat
     qt = (f.t_off - f.qrs_on) * ms + FOOT_TO_FOOT_MS["QT_Int_Global"]
     return {
         "HR__Global": 60000 / rr,

@@ -22,6 +22,8 @@ Doubles = NDArray[np.float64]
 # Shares of the largest QRS slope under which the QRS has not begun, or is over.
 QRS_ON_SHARE = 0.05
 QRS_OFF_SHARE = 0.06
+NOISE_SLOPES = 2.0  # times the slope of the quietest third of the beat: under it all is noise
+NOISE_PERCENTILE = 33
 QUIET_BEFORE = 8  # samples the slope must stay under it ahead of the QRS: 16 ms
 QUIET_AFTER = 12  # and behind it, where the crest of a late R' is quiet for as long
 QRS_PEAK_REACH = 50  # samples around the alignment point: 100 ms
@@ -82,8 +84,9 @@ def _qrs(x: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     near = slice(BEFORE - QRS_PEAK_REACH, BEFORE + QRS_PEAK_REACH)
     peak = BEFORE - QRS_PEAK_REACH + np.argmax(slope[:, near], axis=1)
     height = slope[np.arange(len(x)), peak]
-    before = slope < QRS_ON_SHARE * height[:, None]
-    after = slope < QRS_OFF_SHARE * height[:, None]
+    floor = NOISE_SLOPES * np.percentile(slope, NOISE_PERCENTILE, axis=1)
+    before = slope < np.maximum(QRS_ON_SHARE * height, floor)[:, None]
+    after = slope < np.maximum(QRS_OFF_SHARE * height, floor)[:, None]
     on = _last_quiet(before, peak, QUIET_BEFORE)
     off = x.shape[2] - 1 - _last_quiet(after[:, ::-1], x.shape[2] - 1 - peak, QUIET_AFTER)
     return on, off

@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.data.delineation.beats import BEFORE, RecordBeats
-from heart_reader.data.delineation.conditioning import FS, Bools, Conditioned, Floats
+from heart_reader.data.delineation.conditioning import (
+    FS,
+    LARGEST_MV,
+    Bools,
+    Conditioned,
+    Floats,
+    bend,
+)
 from heart_reader.data.delineation.fiducials import Fiducials
 from heart_reader.data.delineation.measurements import lead_measurements
 from heart_reader.data.ptbxl import LEADS
@@ -16,6 +23,7 @@ Doubles = NDArray[np.float64]
 
 TOO_FEW_BEATS = "fewer than 2 beats look alike, or few of many: nothing was measured"
 LEAD_REVERSAL = "possible lead reversal: aVR is positive"
+SPIKES_CUT = "spikes cut out: a pacemaker, or a loose electrode"
 PACING = "pacing spikes: onsets may be those of the spike"
 IRREGULAR = "only {kept} of {all} beats look alike"
 
@@ -36,6 +44,8 @@ def lead_warnings(batch: Conditioned) -> list[list[str]]:
         (batch.saturated, "saturated"),
     )
     found: list[list[str]] = [[] for _ in batch.usable]
+    for record in np.flatnonzero(batch.spiked):
+        found[record].append(SPIKES_CUT)
     for mask, what in kinds:
         for record in np.flatnonzero(mask.any(axis=1)):
             names = ", ".join(np.array(LEADS)[mask[record]])
@@ -81,27 +91,26 @@ def has_pacing_spikes(
     signals: Floats, fs: int, beats: list[RecordBeats], fiducials: Fiducials
 ) -> Bools:
     """(n,): most beats are led by something sharper than the QRS itself."""
-    bend = np.zeros((len(signals), signals.shape[2]), np.float32)
-    clean = np.nan_to_num(signals, posinf=0, neginf=0)
-    bend[:, 1:-1] = np.sqrt((np.diff(clean, n=2, axis=2).astype(np.float64) ** 2).sum(axis=1))
+    finite = np.abs(signals) < LARGEST_MV
+    sharpness = bend(np.where(finite, signals, 0))
     found = np.zeros(len(signals), bool)
     for record in np.flatnonzero(np.isfinite(fiducials.qrs_on)):
         edges = (fiducials.qrs_on[record], fiducials.qrs_off[record])
         on, off = ((edge - BEFORE) / FS for edge in edges)  # s from the R peak
         at = beats[record].r_peaks / FS
         marks = (at + on - SPIKE_BEFORE_SECONDS, at + on + SPIKE_AFTER_SECONDS, at + off)
-        found[record] = _led_by_spikes(bend[record], *(np.rint(mark * fs) for mark in marks))
+        found[record] = _led_by_spikes(sharpness[record], *(np.rint(mark * fs) for mark in marks))
     return found
 
 
-def _led_by_spikes(bend: Floats, start: Doubles, split: Doubles, stop: Doubles) -> bool:
-    """Whether ``bend`` (t,) is usually larger from start to split than from there to stop."""
-    inside = (start >= 0) & (stop < len(bend)) & (stop > split + 1)
+def _led_by_spikes(sharpness: Floats, start: Doubles, split: Doubles, stop: Doubles) -> bool:
+    """Whether ``sharpness`` (t,) is usually larger from start to split than from there to stop."""
+    inside = (start >= 0) & (stop < len(sharpness)) & (stop > split + 1)
     if not inside.any():
         return False
     spans = np.stack([start, split, stop], axis=1)[inside].astype(int)
     led = [
-        bend[a : b + 1].max() > max(SPIKE_MV, SPIKE_RATIO * bend[b + 1 : c + 1].max())
+        sharpness[a : b + 1].max() > max(SPIKE_MV, SPIKE_RATIO * sharpness[b + 1 : c + 1].max())
         for a, b, c in spans
     ]
     return bool(np.mean(led) >= MOSTLY)
