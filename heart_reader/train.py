@@ -76,13 +76,15 @@ def resumed_job(run_id: str, options: dict[str, str]) -> Job:
 
     Raises:
         ConfigError: options that would make it another job.
-        TrackingError: no such run, or not one of ``train``.
+        TrackingError: no such run, not one of ``train``, or one that is finished.
     """
     # `mlflow run` passes its declared parameters along, whether the user typed them or not.
     extra = sorted(set(options) - {"config", "data", "features", "backbone"})
     if extra:
         raise ConfigError(f"resume continues a run as it began: leave out {', '.join(extra)}")
     run = tracking.find_run(run_id)
+    if run.status() == "FINISHED":
+        raise TrackingError(f"run {run_id} is FINISHED: there is nothing to resume")
     with tempfile.TemporaryDirectory() as folder:
         path = run.download("config.yaml", Path(folder))
         if path is None or "backbones" not in run.tags():
@@ -156,11 +158,11 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> describe.Out
         version = log_bundle(folder / "bundle", backbone, text, tags)
     # A point behind the last epoch: what the UI sorts by is then the registered model's score.
     final = {f"val/{key}": value for key, value in values.items()}
-    run.log_metrics(final, len(result.history), version.model_id)
+    run.log_once(final, len(result.history), version.model_id)
     n_parameters = sum(p.numel() for p in bundle.model.parameters())
     seconds = time.perf_counter() - started
     outcome = describe.Outcome(backbone, version.uri, values, n_parameters, seconds, run.run_id)
-    run.log_metrics({"n_parameters": n_parameters, "seconds": seconds}, 0)
+    run.log_once({"n_parameters": n_parameters, "seconds": seconds}, 0)
     run.set_tags({"model": version.uri})
     run.describe(describe.run_text(outcome, config, prepared.records, result))
     shutil.rmtree(work_folder(run), ignore_errors=True)
@@ -182,7 +184,7 @@ def fit(run: Run, trainer: Trainer) -> FitResult:
     finally:
         # However the fit ends, by a signal too, another machine can go on from here.
         checkpoints.upload_all()
-    run.log_metrics({"tracking_share": metrics.seconds / result.seconds}, 0)
+    run.log_once({"tracking_share": metrics.seconds / result.seconds}, 0)
     return result
 
 

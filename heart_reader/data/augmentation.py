@@ -85,7 +85,7 @@ def amplitude_scale(x: Tensor, p: float, spread: float, generator: torch.Generat
 def lead_dropout(x: Tensor, p: float, share: float, generator: torch.Generator) -> Tensor:
     """Leads set to zero, as with an electrode that fell off."""
     dropped = (_uniform(x, (*x.shape[:2], 1), generator) < share) & (_chosen(x, p, generator) > 0)
-    return x.masked_fill(dropped, 0.0)
+    return x * ~dropped  # masked_fill would give up the layout of the memory
 
 
 def baseline_wander(

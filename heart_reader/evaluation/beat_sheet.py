@@ -5,6 +5,7 @@ are millimetres on paper: 1 in the axes of the paper is 1 mm in print.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +14,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from heart_reader.data.delineation import Delineation, MainMeasurements, main_measurements
+from heart_reader.data.delineation.beats import BEFORE
+from heart_reader.data.delineation.conditioning import FS
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.errors import DataError
 from heart_reader.evaluation.figures import GREY, INK
@@ -70,6 +73,24 @@ def beat_sheet(delineation: Delineation, record: int, title: str) -> Figure:
             _draw_lead(paper, delineation, record, lead, column, row)
     _write(paper, delineation, record, title)
     return figure
+
+
+def mark_extra(figure: Figure, seconds: Sequence[float]) -> None:
+    """Draw dashed lines into every lead of a beat sheet, such as another program's edges.
+
+    Args:
+        figure: from :func:`beat_sheet`.
+        seconds: from the R peak; what isn't finite is left out.
+    """
+    paper = figure.axes[0]
+    for cell in range(len(LEADS)):
+        row, column = divmod(cell, len(LEAD_ROWS[0]))
+        left = column * CELL_WIDTH_MM + LEFT_MM
+        bottom = PAPER_HEIGHT_MM - (row + 1) * CELL_HEIGHT_MM
+        for at in filter(math.isfinite, seconds):
+            x = left + (BEFORE / FS + at) * MM_PER_S
+            ends = [bottom + 4, bottom + CELL_HEIGHT_MM - 7]
+            paper.plot([x, x], ends, color=INK, linewidth=0.9, linestyle="--", zorder=2)
 
 
 def _draw_paper(paper: Axes) -> None:

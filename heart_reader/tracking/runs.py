@@ -3,10 +3,11 @@
 import logging
 import math
 import os
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,20 @@ EXPERIMENT = "heart-reader"
 # What MLflow stores of a value: longer ones are refused by the store.
 LONGEST_PARAM, LONGEST_TAG = 6000, 8000
 PARAMS_PER_BATCH, METRICS_PER_BATCH = 100, 1000
+STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError)
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """A tracking store that can't do what was asked becomes one clear line."""
+    try:
+        yield
+    except STORE_ERRORS as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise TrackingError(
+            f"tracking store {mlflow.get_tracking_uri()}: {first} (is MLFLOW_TRACKING_URI right, "
+            "and can you write there?)"
+        ) from error
 
 
 class Run:
@@ -33,6 +48,7 @@ class Run:
         self.client = MlflowClient()
         self.run_id = run_id
 
+    @store_errors()
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Params that the run doesn't have: `mlflow run` logged some as the user typed them."""
         known = self.client.get_run(self.run_id).data.params
@@ -41,6 +57,7 @@ class Run:
             batch = new[start : start + PARAMS_PER_BATCH]
             self.client.log_batch(self.run_id, params=batch)
 
+    @store_errors()
     def log_metrics(
         self, metrics: Mapping[str, float], step: int, model_id: str | None = None
     ) -> None:
@@ -58,20 +75,37 @@ class Run:
             batch = entities[start : start + METRICS_PER_BATCH]
             self.client.log_batch(self.run_id, metrics=batch)
 
+    def log_once(
+        self, metrics: Mapping[str, float], step: int, model_id: str | None = None
+    ) -> None:
+        """Those metrics of a step that a run which was killed and goes on hasn't logged yet."""
+        known = self.metrics()
+        new = {k: v for k, v in metrics.items() if k not in known or self.last_step(k) < step}
+        self.log_metrics(new, step, model_id)
+
+    @store_errors()
     def last_step(self, metric: str) -> int:
         """The largest step that a metric was logged at, or -1."""
         history = self.client.get_metric_history(self.run_id, metric)
         return max((point.step for point in history), default=-1)
 
+    @store_errors()
     def metrics(self) -> dict[str, float]:
         """The latest value of each metric."""
         return dict(self.client.get_run(self.run_id).data.metrics)
 
+    @store_errors()
+    def status(self) -> str:
+        """RUNNING, FINISHED, KILLED or FAILED."""
+        return str(self.client.get_run(self.run_id).info.status)
+
+    @store_errors()
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tags, replaced where they exist; long values are cut."""
         entities = [RunTag(key, value[:LONGEST_TAG]) for key, value in tags.items()]
         self.client.log_batch(self.run_id, tags=entities)
 
+    @store_errors()
     def tags(self) -> dict[str, str]:
         """All tags of the run."""
         return dict(self.client.get_run(self.run_id).data.tags)
@@ -80,18 +114,22 @@ class Run:
         """The text on top of the run's page."""
         self.set_tags({MLFLOW_RUN_NOTE: markdown})
 
+    @store_errors()
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """One file as an artifact."""
         self.client.log_artifact(self.run_id, str(path), folder)
 
+    @store_errors()
     def log_folder(self, path: Path, folder: str | None = None) -> None:
         """All files below a folder as artifacts."""
         self.client.log_artifacts(self.run_id, str(path), folder)
 
+    @store_errors()
     def log_text(self, text: str, file: str) -> None:
         """A text as an artifact."""
         self.client.log_text(self.run_id, text, file)
 
+    @store_errors()
     def download(self, file: str, folder: Path) -> Path | None:
         """An artifact as a local file, or ``None`` where the run doesn't have it."""
         parent = str(Path(file).parent)
@@ -101,6 +139,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         return Path(self.client.download_artifacts(self.run_id, file, str(folder)))
 
+    @store_errors()
     def log_dataset(self, name: str, digest: str, source: str, context: str, profile: str) -> None:
         """A data set that the run read; MLflow keeps 36 characters of a digest."""
         dataset = Dataset(name, digest[:36], "local", source, profile=profile)
@@ -123,21 +162,20 @@ def set_up_tracking() -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     given = {"MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"} & set(os.environ)
     with store_errors():
+        require_writable(mlflow.get_tracking_uri())
         if not given:
             mlflow.set_experiment(EXPERIMENT)
 
 
-@contextmanager
-def store_errors() -> Iterator[None]:
-    """A tracking store that can't do what was asked becomes one clear line."""
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise TrackingError(
-            f"tracking store {mlflow.get_tracking_uri()}: {first} (is MLFLOW_TRACKING_URI right, "
-            "and can you write there?)"
-        ) from error
+def require_writable(uri: str) -> None:
+    """Asks SQLite itself: MLflow would try again for 100 s before it says that it can't write."""
+    path = uri.removeprefix("sqlite:///").partition("?")[0]
+    if path == uri or path in {"", ":memory:"}:
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    # Another run may hold the lock for a moment.
+    with closing(sqlite3.connect(path, timeout=60)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
 
 
 @contextmanager
@@ -169,10 +207,13 @@ def open_run(
         raise
     except BaseException as error:
         status = "FAILED"
-        run.set_tags({"error": f"{type(error).__name__}: {error}"})
+        # Where the store is what failed, the error that goes on says so.
+        with suppress(TrackingError):
+            run.set_tags({"error": f"{type(error).__name__}: {error}"})
         raise
     finally:
-        mlflow.end_run(status)
+        with store_errors():
+            mlflow.end_run(status)
 
 
 def find_run(run_id: str) -> Run:
@@ -199,6 +240,7 @@ def continue_experiment(run: Run) -> None:
         mlflow.set_experiment(experiment_id=run.client.get_run(run.run_id).info.experiment_id)
 
 
+@store_errors()
 def child_runs(run: Run) -> Sequence[mlflow.entities.Run]:
     """The runs directly below a run."""
     parent = run.client.get_run(run.run_id)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import torch
 
+from heart_reader.bundle import Bundle
 from heart_reader.config import Config, load_config
 from heart_reader.data.dataset import DeviceRecords, load_development
-from heart_reader.fitting import Prepared, make_trainer, prepare
+from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
 from heart_reader.training.trainer import Trainer
 
 N_TRAIN = 48  # records of folds 1 to 8 that a tiny trainer sees
@@ -63,3 +64,11 @@ def first(records: DeviceRecords, n_records: int) -> DeviceRecords:
         name: None if value is None else value[:n_records] for name, value in vars(records).items()
     }
     return replace(records, **cut)
+
+
+def tiny_bundle(prepared: Prepared) -> Bundle:
+    """A bundle after one epoch, thresholds of fold 9."""
+    features = "none" if prepared.encoder is None else "compute"
+    config = tiny_config(training__epochs=1, features=features)
+    result = tiny_trainer(prepared, config).fit([])
+    return make_bundle(prepared, config, result, {"seed": config.seed, "best_epoch": 0})[0]

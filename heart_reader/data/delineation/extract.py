@@ -23,7 +23,7 @@ CHUNK = 512  # records delineated at once
 # PTB-XL+ measures from foot to foot: ECGdeli, which made its columns, puts edges outside of where
 # a reader marks them. Medians over 600 records of folds 1 to 8 (its two modes differ by 6 to 12
 # ms; these lie between). A delineation keeps the reader's edges.
-FOOT_TO_FOOT_MS = {"PR_Int_Global": 16.0, "QRS_Dur_Global": 24.0, "QT_Int_Global": 26.0}
+FOOT_TO_FOOT_MS = {"PR_Int_Global": 16.0, "QRS_Dur_Global": 26.0, "QT_Int_Global": 26.0}
 
 
 @dataclass(frozen=True)

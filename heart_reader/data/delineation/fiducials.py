@@ -22,7 +22,7 @@ Doubles = NDArray[np.float64]
 # Shares of the largest QRS slope under which the QRS has not begun, or is over.
 QRS_ON_SHARE = 0.05
 QRS_OFF_SHARE = 0.06
-NOISE_SLOPES = 2.0  # times the slope of the quietest third of the beat: under it all is noise
+NOISE_SLOPES = 1.5  # times the slope of the quietest third of the beat: under it all is noise
 NOISE_PERCENTILE = 33
 QUIET_BEFORE = 8  # samples the slope must stay under it ahead of the QRS: 16 ms
 QUIET_AFTER = 12  # and behind it, where the crest of a late R' is quiet for as long

@@ -19,6 +19,7 @@ Ints = NDArray[np.int64]
 MS = 1000 / FS  # of one sample
 SMALLEST_WAVE = 0.05  # mV; a deflection of the QRS below it is not named
 ST80 = round(0.08 * FS)  # samples after the J point
+P_FOOT = 8  # samples outside of P's edges, where its chord is taken: 16 ms
 T_BEFORE, T_AFTER = 60, 50  # samples around the global T peak: 120 and 100 ms
 
 
@@ -131,7 +132,8 @@ def _st_t(x: Floats, rest: Floats, off: Ints, fiducials: Fiducials) -> dict[str,
 
 
 def _p_wave(x: Floats, fiducials: Fiducials) -> dict[str, Floats]:
-    on, off = _samples(fiducials.p_on), _samples(fiducials.p_off)
+    on = np.maximum(_samples(fiducials.p_on) - P_FOOT, 0)
+    off = np.minimum(_samples(fiducials.p_off) + P_FOOT, _samples(fiducials.qrs_on) - 1)
     there = np.isfinite(fiducials.p_on)[:, None]
     p = _span(x, on, off)
     share = (np.arange(x.shape[2]) - on[:, None]) / np.maximum(off - on, 1)[:, None]  # (n, w)

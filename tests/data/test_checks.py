@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from heart_reader.data.checks import require_millivolts, require_signals
+from heart_reader.errors import DataError
+
+
+@pytest.fixture
+def signals() -> np.ndarray:
+    return np.random.default_rng(0).normal(0, 0.3, (3, 12, 1000))
+
+
+def test_an_ecg_in_millivolts_passes_in_any_float(signals):
+    for dtype in (np.float32, np.float64):
+        require_signals(signals.astype(dtype))
+    require_signals(np.asfortranarray(signals))
+
+
+@pytest.mark.parametrize("shape", [(12, 1000), (3, 1000, 12), (3, 12, 999), (3, 8, 1000)])
+def test_other_shapes(shape):
+    with pytest.raises(DataError, match=r"must have the shape \(n_records, 12, 1000\)") as raised:
+        require_signals(np.zeros(shape))
+    assert str(raised.value).endswith(f"but have {shape}")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_sample_that_is_not_finite_is_located(signals, value):
+    signals[2, 3, 10] = value
+    with pytest.raises(DataError, match="^signal 2: lead aVR has samples that are NaN or inf"):
+        require_signals(signals)
+
+
+def test_microvolts_are_noticed_with_the_remedy(signals):
+    signals[1] *= 1000
+    with pytest.raises(DataError, match=r"^signal 1: .*must be mV \(divide microvolts by 1000\)"):
+        require_signals(signals)
+
+
+def test_a_single_lead_with_an_artefact_is_no_unit(signals):
+    signals[0, :5, 7] = 400.0  # five electrodes off for a sample
+    require_signals(signals)
+    signals[0, :, 7] = 400.0
+    with pytest.raises(DataError, match="half of its leads exceed 400 mV"):
+        require_signals(signals)
+
+
+def test_leads_of_nan_alone_are_no_unit():
+    signals = np.zeros((1, 12, 1000))
+    signals[0, :7] = np.nan
+    require_millivolts(signals)

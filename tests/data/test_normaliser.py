@@ -1,0 +1,47 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from heart_reader.config import load_config
+from heart_reader.data.dataset import FeaturesConfig, Records, load_development
+from heart_reader.data.normaliser import fit_normaliser
+from heart_reader.data.ptbxl import TRAIN_FOLDS
+from heart_reader.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def records(demo_root, cache) -> Records:
+    data = replace(load_config("default", {}).data, root=str(demo_root))
+    return load_development(data, FeaturesConfig("none"), cache)
+
+
+def test_statistics_against_numpy_over_all_samples(records):
+    signals = records.millivolts(records.rows(TRAIN_FOLDS))  # (n, 12, 1000)
+    normaliser = fit_normaliser(records, TRAIN_FOLDS)
+    np.testing.assert_allclose(normaliser.mean, signals.mean(axis=(0, 2)), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(normaliser.std, signals.std(axis=(0, 2)), rtol=1e-9)
+    standard = normaliser(torch.from_numpy(signals)).numpy()
+    np.testing.assert_allclose(standard.mean(axis=(0, 2)), 0, atol=1e-9)
+    np.testing.assert_allclose(standard.std(axis=(0, 2)), 1, rtol=1e-9)
+
+
+def test_the_layout_of_the_memory_stays(records):
+    x = torch.randn(3, 1000, 12).transpose(1, 2)
+    assert fit_normaliser(records, (1,))(x).stride() == x.stride()
+
+
+@pytest.mark.parametrize("fold", [9, 10])
+def test_folds_that_validate_or_test_are_refused(records, fold):
+    with pytest.raises(DataError, match="normaliser is fitted on folds 1 to 8 alone"):
+        fit_normaliser(records, (1, fold))
+
+
+@pytest.mark.parametrize("level", [0, 1234, -29_999])
+def test_a_lead_that_is_flat_in_every_record_is_named(records, level):
+    signals = np.array(records.pack.signals)
+    signals[:, :, 3] = level
+    flat = replace(records, pack=replace(records.pack, signals=signals))
+    with pytest.raises(DataError, match=r"^lead aVR is flat in every record of folds"):
+        fit_normaliser(flat, TRAIN_FOLDS)

@@ -1,0 +1,115 @@
+"""Entry points as processes: options, one line an error, exit codes as a shell expects them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from heart_reader.cli import dotted_options, run_entry, signals_raise
+from heart_reader.errors import ConfigError, DataError
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], {}),
+        (["--seed", "1"], {"seed": "1"}),
+        (["--seed=1"], {"seed": "1"}),
+        (["--training.epochs", "4", "--data=a=b"], {"training.epochs": "4", "data": "a=b"}),
+        (["--x", "-1"], {"x": "-1"}),
+        (["--x="], {"x": ""}),
+        (["--x", "1", "--x", "2"], {"x": "2"}),
+    ],
+)
+def test_options(words, expected):
+    assert dotted_options(words) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["seed"], "unexpected argument 'seed': options look like --training.epochs 4"),
+        (["-s", "1"], "unexpected argument '-s': options look like --training.epochs 4"),
+        (["--"], "unexpected argument '--': options look like --training.epochs 4"),
+        (["--seed"], "option '--seed' has no value"),
+    ],
+)
+def test_options_that_are_none(words, message):
+    with pytest.raises(ConfigError) as raised:
+        dotted_options(words)
+    assert str(raised.value) == message
+
+
+def test_each_line_of_an_error_is_printed_and_the_code_is_1(capsys):
+    def fail() -> None:
+        raise DataError("one\ntwo")
+
+    assert run_entry(fail) == 1
+    assert capsys.readouterr().err == "error: one\nerror: two\n"
+    assert run_entry(lambda: None) == 0
+
+
+def test_a_mistake_of_ours_is_not_swallowed():
+    with pytest.raises(ZeroDivisionError):
+        run_entry(lambda: 1 // 0)
+
+
+def test_handlers_are_put_back():
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with signals_raise():
+        assert signal.getsignal(signal.SIGTERM) not in before
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+WAITING = """
+import time
+from heart_reader.cli import run_entry
+
+def main():
+    try:
+        print("ready", flush=True)
+        time.sleep(30)
+    except Exception:
+        print("swallowed", flush=True)
+    finally:
+        time.sleep(0.4)  # a second signal arrives here
+        print("closed", flush=True)
+
+raise SystemExit(run_entry(main))
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_process_after_its_clean_up(signum):
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signum)
+        time.sleep(0.15)
+        process.send_signal(signum)
+        out, err = process.communicate(timeout=10)
+    assert (out, err) == ("closed\n", f"stopped by {signum.name}\n")
+    assert process.returncode == 128 + signum
+
+
+@pytest.mark.parametrize("entry", ["train", "prepare"])
+def test_an_entry_point_refuses_an_unknown_option_in_one_line(entry, tmp_path):
+    command = [sys.executable, "-m", f"heart_reader.{entry}", "--training.epohcs", "3"]
+    run = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=environment(tmp_path)
+    )
+    assert run.returncode == 1
+    assert run.stderr.endswith(
+        "error: unknown config key 'training.epohcs', did you mean 'training.epochs'?\n"
+    )
+    assert "Traceback" not in run.stderr
+
+
+def environment(folder) -> dict[str, str]:
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return os.environ | {"PYTHONPATH": root, "HEART_READER_CACHE": str(folder / "cache")}

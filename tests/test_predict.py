@@ -1,0 +1,87 @@
+"""The command line of `predict` on a bundle folder, as a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wfdb
+from matplotlib.image import imread
+
+from heart_reader.bundle import Bundle, save_bundle
+from heart_reader.data.ptbxl import SUPERCLASSES
+from tests.conftest import REPOSITORY
+from tests.training.tiny import tiny_bundle, tiny_prepared
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"}
+
+
+@pytest.fixture(scope="module")
+def bundle(cache: Path) -> Bundle:
+    return tiny_bundle(tiny_prepared(cache))
+
+
+@pytest.fixture(scope="module")
+def folder(bundle: Bundle, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "bundle"
+    save_bundle(bundle, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def records(demo_root: Path) -> list[str]:
+    return [str(path)[:-4] for path in sorted(demo_root.glob("records100/**/*.hea"))[:2]]
+
+
+def predict(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "heart_reader.predict", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+
+
+def read(record: str) -> np.ndarray:
+    return wfdb.rdsamp(record)[0].T
+
+
+def test_json_equals_the_bundle_and_a_sheet_is_drawn(bundle, folder, records, tmp_path):
+    options = ("--json", "--age", 63, "--sex", "f", "--plot", tmp_path / "sheets")
+    run = predict("--model", folder, *options, *records)
+    assert run.returncode == 0, run.stderr
+    text, paths = run.stdout.rsplit("}\n", 1)
+    found = json.loads(text + "}")
+    expected = bundle.predict(np.stack([read(r) for r in records]), "compute", [63, 63], [1, 1])
+    assert found["model"] == str(folder)
+    for item, record, row in zip(found["records"], records, expected, strict=True):
+        assert item["record"] == record
+        assert list(item["probabilities"]) == list(SUPERCLASSES)
+        np.testing.assert_allclose(list(item["probabilities"].values()), row, atol=1e-6)
+        np.testing.assert_allclose(list(item["thresholds"].values()), bundle.thresholds)
+        above = [n for n, p, t in zip(SUPERCLASSES, row, bundle.thresholds, strict=True) if p >= t]
+        assert item["labels"] == above
+    sheets = [tmp_path / "sheets" / f"{Path(record).name}.png" for record in records]
+    assert paths.split() == [str(sheet) for sheet in sheets]
+    picture = imread(sheets[0])
+    assert picture.shape[0] > 500 and picture.shape[1] > 800
+    assert picture.std() > 0.01  # more than one colour
+
+
+def test_the_table_shows_the_same_and_says_what_was_done(bundle, folder, records, tmp_path):
+    csv = tmp_path / "ecg.csv"
+    np.savetxt(csv, read(records[0]).T, delimiter=",", fmt="%.6f")
+    run = predict("--model", folder, "--features", "none", "--fs", 100, csv)
+    assert run.returncode == 0, run.stderr
+    for value in bundle.predict(read(records[0])[None], None)[0]:
+        assert f"{value:.3f}" in run.stdout
+    assert "no header: columns taken as I to V6" in run.stdout
+
+
+def test_errors_are_one_line(folder, records, tmp_path):
+    run = predict("--model", tmp_path / "none", records[0])
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"error: bundle {tmp_path / 'none'} can't be read")
+    assert run.stderr.count("\n") == 1
+    run = predict("--model", folder, records[0], tmp_path / "gone")
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith("error: record ") and run.stderr.count("\n") == 1

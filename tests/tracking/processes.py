@@ -1,0 +1,147 @@
+"""Real processes against real stores: a folder with a database, artifacts and a cache."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+REPOSITORY = Path(__file__).parents[2]
+SECONDS = 180  # that a process may take on a busy machine
+# One backbone on 150 synthetic records: seconds.
+SMALL = {
+    "data.demo_records": "150",
+    "training.batch_size": "32",
+    "training.epochs": "3",
+    "evaluation.n_resamples": "20",
+    "evaluation.n_sheets": "1",
+    "model.se_resnet1d.width": "16",
+    "model.xresnet1d.stem_channels": "[8, 8, 16]",
+    "model.xresnet1d.stage_widths": "[8, 8, 8, 8]",
+    "model.inception1d.depth": "3",
+    "model.inception1d.branch_channels": "8",
+    "model.inception1d.bottleneck_channels": "8",
+}
+FOREIGN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "PYTHONPATH")
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder in which `python -m heart_reader...` runs, and the store inside it."""
+
+    folder: Path
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.folder}/mlflow.db"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.uri, self.uri)
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """What a process needs: one thread, since weights to the bit depend on how many."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        own = {
+            "PATH": path,
+            "PYTHONPATH": str(REPOSITORY),
+            "MLFLOW_TRACKING_URI": self.uri,
+            "HEART_READER_CACHE": str(self.cache),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "OMP_NUM_THREADS": "1",
+            "COLUMNS": "200",
+        }
+        kept = {key: value for key, value in os.environ.items() if key not in FOREIGN}
+        return kept | own | extra
+
+    def start(self, command: Sequence[str], **extra: str) -> "Started":
+        """Starts a command in the folder."""
+        log = self.folder / f"{time.monotonic_ns()}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment(**extra),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return Started(process, log)
+
+    def train(self, *words: str, **extra: str) -> "Started":
+        """Starts ``python -m heart_reader.train``."""
+        return self.start([sys.executable, "-m", "heart_reader.train", *words], **extra)
+
+    def runs(self) -> list[Run]:
+        """All runs of all experiments, the newest first."""
+        experiments = [each.experiment_id for each in self.client.search_experiments()]
+        return list(self.client.search_runs(experiments))
+
+    def artifact(self, run_id: str, file: str) -> Path:
+        """Where an artifact lies."""
+        root = self.client.get_run(run_id).info.artifact_uri
+        return Path(root.removeprefix("file://")) / file
+
+    def weights(self, run_id: str) -> bytes:
+        """The weights file of the one version that a run registered."""
+        (version,) = self.client.search_model_versions(f"run_id = '{run_id}'")
+        target = self.folder / "downloads" / run_id
+        local = mlflow.artifacts.download_artifacts(
+            f"models:/{version.name}/{version.version}",
+            dst_path=str(target),
+            tracking_uri=self.uri,
+        )
+        (path,) = Path(local).glob("artifacts/*/weights.safetensors")
+        return path.read_bytes()
+
+
+@dataclass(frozen=True)
+class Started:
+    """A process and what it wrote."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def finish(self) -> int:
+        """Waits for the end, and gives the exit code."""
+        return self.process.wait(SECONDS)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Waits for something that happens while the process runs."""
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"it didn't happen before the end:\n{self.output()}")
+            time.sleep(0.003)
+
+    def signal(self, signum: int) -> int:
+        """Sends a signal, and gives the exit code."""
+        self.process.send_signal(signum)
+        return self.finish()
+
+
+def words(options: dict[str, str]) -> list[str]:
+    """``{"seed": "1"}`` as ``["--seed", "1"]``."""
+    return [word for key, value in options.items() for word in (f"--{key}", value)]
+
+
+def duplicates(client: MlflowClient, run_id: str) -> dict[str, list[int]]:
+    """Metrics of a run that have two points at one step."""
+    steps = {
+        name: [point.step for point in client.get_metric_history(run_id, name)]
+        for name in client.get_run(run_id).data.metrics
+    }
+    return {name: found for name, found in steps.items() if len(found) != len(set(found))}

@@ -1,0 +1,104 @@
+"""Fixtures that several test files share (`pytest_plugins`): a trained store, calls of entries."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.entities import Run
+
+from heart_reader.bundle import Bundle
+from heart_reader.cli import run_entry
+from heart_reader.tracking import load_registered, resolve_version
+from tests.tracking.processes import FOREIGN, SMALL, Store, words
+
+MODEL = "models:/heart-reader-se_resnet1d/1"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The store after one training of se_resnet1d, which nothing may write to, and its run."""
+
+    store: Store
+    run: Run
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """One real training with features, in its own process."""
+    store = Store(tmp_path_factory.mktemp("trained"))
+    started = store.train(*words(SMALL | {"backbone": "se_resnet1d"}))
+    if started.finish():
+        raise AssertionError(started.output())
+    (run,) = store.runs()
+    return Trained(store, run)
+
+
+@pytest.fixture(scope="session")
+def bundle(trained: Trained) -> Bundle:
+    """The registered bundle, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", trained.store.uri)
+        return load_registered(resolve_version(MODEL))
+
+
+@dataclass(frozen=True)
+class Called:
+    """What an entry point in this process gave back."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines that start with ``error:``."""
+        return [line for line in self.err.splitlines() if line.startswith("error: ")]
+
+
+Call = Callable[..., Called]
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Store:
+    """A store for what fails; it shares the cache, so that data is made once."""
+    store = Store(tmp_path_factory.mktemp("scratch"))
+    store.cache.symlink_to(trained.store.cache)
+    return store
+
+
+@pytest.fixture
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Call]:
+    """Calls an entry point's ``main`` as its module would, in a store."""
+
+    def run(main: Callable[[], None], store: Store, *arguments: str, uri: str = "") -> Called:
+        for name in FOREIGN:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri or store.uri)
+        monkeypatch.setenv("HEART_READER_CACHE", str(store.cache))
+        monkeypatch.setattr(sys, "argv", ["entry", *arguments])
+        monkeypatch.chdir(store.folder)
+        # As in a fresh process: MLflow remembers the experiment that was set last.
+        mlflow.tracking.fluent._active_experiment_id = None
+        capsys.readouterr()
+        code = run_entry(main)
+        written = capsys.readouterr()
+        assert mlflow.active_run() is None
+        return Called(code, written.out, written.err)
+
+    yield run
+    for name in FOREIGN:
+        monkeypatch.delenv(name, raising=False)
+
+
+def copy_of_demo(cache: Path, target: Path) -> Path:
+    """A copy of the session's demo tree that a test may damage."""
+    import shutil
+
+    (tree,) = (cache / "demo").iterdir()
+    shutil.copytree(tree, target)
+    return target
