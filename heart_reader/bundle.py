@@ -167,8 +167,10 @@ def load_bundle(folder: Path) -> Bundle:
     try:
         bundle.model.load_state_dict(load_file(folder / "weights.safetensors"))
     except (OSError, SafetensorError, RuntimeError) as error:
+        # PyTorch gives a line for each tensor that doesn't fit: the first says enough.
+        why = " ".join(str(error).split("\n")[:2])
         raise ModelError(
-            f"weights of bundle {folder} don't fit or can't be read: {error}"
+            f"weights of bundle {folder} don't fit or can't be read: {why}"
         ) from error
     return bundle
 

@@ -233,6 +233,8 @@ def write_report(
     report.write_plots(scored, values, config.evaluation.n_bins, plots)
     save(training_curves(result.history), plots / "training_curves.png")
     report.write_sheets(scored, records, config.evaluation.n_sheets, folder / "sheets")
+    if records.features is not None:
+        report.write_beat_sheets(scored, records, config.evaluation.n_sheets, folder / "beats")
     scored.frame().to_parquet(folder / "predictions_fold9.parquet", index=False)
 
 

@@ -139,7 +139,9 @@ def resolve_version(address: str) -> ModelVersion:
             if error.error_code not in ABSENT:
                 raise
             raise ModelError(f"the registry has no {address}: {error.message}") from error
-    return ModelVersion(name, str(found.version), found.model_id or "", found.run_id or "")
+    # SQL stores keep the model's ID in the source alone: models:/m-...
+    model_id = found.model_id or (found.source or "").rpartition("models:/")[2]
+    return ModelVersion(name, str(found.version), model_id, found.run_id or "")
 
 
 def load_registered(version: ModelVersion) -> Bundle:

@@ -26,7 +26,7 @@ def test_other_shapes(shape):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_sample_that_is_not_finite_is_located(signals, value):
     signals[2, 3, 10] = value
-    with pytest.raises(DataError, match="^signal 2: lead aVR has samples that are NaN or inf"):
+    with pytest.raises(DataError, match=r"^signal 2: lead aVR has samples that are NaN or inf"):
         require_signals(signals)
 
 

@@ -2,27 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import mlflow
 import pytest
-from mlflow.entities import Run
 
 from heart_reader.bundle import Bundle
 from heart_reader.cli import run_entry
 from heart_reader.tracking import load_registered, resolve_version
-from tests.tracking.processes import FOREIGN, SMALL, Store, words
-
-MODEL = "models:/heart-reader-se_resnet1d/1"
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The store after one training of se_resnet1d, which nothing may write to, and its run."""
-
-    store: Store
-    run: Run
+from tests.tracking.processes import FOREIGN, MODEL, SMALL, Call, Called, Store, Trained, words
 
 
 @pytest.fixture(scope="session")
@@ -44,23 +31,6 @@ def bundle(trained: Trained) -> Bundle:
         return load_registered(resolve_version(MODEL))
 
 
-@dataclass(frozen=True)
-class Called:
-    """What an entry point in this process gave back."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def errors(self) -> list[str]:
-        """The lines that start with ``error:``."""
-        return [line for line in self.err.splitlines() if line.startswith("error: ")]
-
-
-Call = Callable[..., Called]
-
-
 @pytest.fixture(scope="session")
 def scratch(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Store:
     """A store for what fails; it shares the cache, so that data is made once."""
@@ -70,9 +40,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Store
 
 
 @pytest.fixture
-def call(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Call]:
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
     """Calls an entry point's ``main`` as its module would, in a store."""
 
     def run(main: Callable[[], None], store: Store, *arguments: str, uri: str = "") -> Called:
@@ -93,12 +61,3 @@ def call(
     yield run
     for name in FOREIGN:
         monkeypatch.delenv(name, raising=False)
-
-
-def copy_of_demo(cache: Path, target: Path) -> Path:
-    """A copy of the session's demo tree that a test may damage."""
-    import shutil
-
-    (tree,) = (cache / "demo").iterdir()
-    shutil.copytree(tree, target)
-    return target

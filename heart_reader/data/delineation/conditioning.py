@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, maximum_filter1d
 
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.errors import DataError
@@ -38,9 +38,10 @@ LARGEST_MV = 1e6  # beyond it float32 loses the small waves: not a measurement
 # difference at 100 Hz (99.9% of PTB-XL stays under it). A QRS bends less between closer samples.
 SPIKE_MV = 9.0
 SPIKE_FLOOR_MV = 2.0
+SPIKE_ALONE = 0.3  # of that bend at most 2 to 6 samples away: a tall QRS bends there as well
 SPIKE_SHARE = 0.05  # of the samples at most; more of them are noise, and stay
 
-RAIL_SECONDS = 0.02  # a lead pinned this long at a time to its own extreme ...
+RAIL_SECONDS = 0.014  # a lead pinned this long at a time to its own extreme ...
 RAIL_SHARE = 0.01  # ... and for this share of the record is clipped ...
 RAIL_MV = 0.1  # ... unless that extreme lies this near to its mean: a quiet lead
 
@@ -142,7 +143,10 @@ def bend(x: Floats) -> Floats:
 
 def _cut_spikes(x: Floats, fs: int) -> Bools:
     """(n,): records in which spikes were replaced, in ``x`` itself, by straight lines."""
-    sharp = bend(x) > max(SPIKE_MV * 100 / fs, SPIKE_FLOOR_MV)
+    turn = bend(x)  # (n, t)
+    around = maximum_filter1d(turn, 5, axis=1, mode="constant")
+    beside = np.maximum(np.roll(around, 4, axis=1), np.roll(around, -4, axis=1))
+    sharp = (turn > max(SPIKE_MV * 100 / fs, SPIKE_FLOOR_MV)) & (beside < SPIKE_ALONE * turn)
     share = sharp.mean(axis=1)
     spiked = (share > 0) & (share < SPIKE_SHARE)
     times = np.arange(x.shape[2])
