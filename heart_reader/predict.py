@@ -147,9 +147,15 @@ def measurement_table(findings: list[dict[str, Any]]) -> Table:
 def write_plots(
     folder: Path, recordings: list[Recording], probabilities: Any, bundle: Bundle
 ) -> None:
-    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON."""
+    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON.
+
+    Records of one name in several folders keep theirs apart by their whole path.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for recording, row in zip(recordings, probabilities, strict=True):
+    stems = [Path(recording.name).stem for recording in recordings]
+    if len(set(stems)) < len(stems):
+        stems = [recording.name.strip("./").replace("/", "_") for recording in recordings]
+    for stem, recording, row in zip(stems, recordings, probabilities, strict=True):
         figure = ecg_sheet(
             recording.signal,
             SAMPLING_RATE,
@@ -158,7 +164,7 @@ def write_plots(
             by_class(bundle.thresholds),
             subtitle="; ".join(recording.notes),
         )
-        path = save(figure, folder / f"{Path(recording.name).stem}.png")
+        path = save(figure, folder / f"{stem}.png")
         print(path, file=sys.stderr)
 
 

@@ -8,6 +8,8 @@ import pytest
 from mlflow.entities import Run
 
 from heart_reader import train
+from heart_reader.config import load_config
+from heart_reader.describe import as_yaml
 from heart_reader.training.checkpoint import load_checkpoint
 from tests.tracking.processes import SMALL, Call, Started, Store, Trained, duplicates, words
 
@@ -147,6 +149,20 @@ def test_a_run_that_is_no_training_is_not_resumed(call: Call, scratch: Store):
     (line,) = called.errors
     assert called.code == 1 and "is no training run" in line
     scratch.client.delete_run(run.info.run_id)
+
+
+def test_a_run_does_not_go_on_with_other_data(call: Call, scratch: Store):
+    options = SMALL | {"backbone": "se_resnet1d", "features": "none"}
+    experiment = scratch.client.create_experiment("interrupted")
+    run_id = scratch.client.create_run(experiment).info.run_id
+    config = as_yaml(load_config("demo", options))
+    scratch.client.log_text(run_id, config, "config.yaml")
+    scratch.client.set_tag(run_id, "backbones", "se_resnet1d")
+    scratch.client.set_tag(run_id, "data_digest", "0123456789abcdef")
+    called = call(train.main, scratch, "--resume", run_id)
+    (line,) = called.errors
+    assert called.code == 1 and "began with data of digest 0123456789abcdef" in line
+    assert scratch.client.get_run(run_id).info.status == "FAILED"
 
 
 @pytest.mark.parametrize("option", ["training.epochs", "seed"])

@@ -40,7 +40,7 @@ def quiet_extract(signals: NDArray[np.floating], fs: int = 100) -> NDArray[np.fl
         (np.zeros((1, 12, 1000)), float("nan"), "got nan"),
         (np.zeros((1, 12, 99)), 100, "at least 1 s, got 99 samples at 100 Hz"),
         (np.zeros((1, 12, 1000), complex), 100, "got dtype complex128"),
-        (1000 * synthetic(100), 100, "microvolts or raw ADC counts; divide them by 1000"),
+        (1000 * synthetic(100), 100, "divide microvolts by 1000, or raw ADC counts"),
     ],
 )
 def test_refusals(signals: NDArray[np.floating], fs: float, told: str) -> None:

@@ -100,8 +100,7 @@ class Store:
     def weights(self, run_id: str) -> bytes:
         """The weights file of the one version that a run registered."""
         (version,) = self.client.search_model_versions(f"run_id = '{run_id}'")
-        found = self.client.get_model_version(version.name, version.version)
-        model = self.client.get_logged_model(found.model_id)
+        model = self.client.get_logged_model(version.source.removeprefix("models:/"))
         root = Path(model.artifact_location.removeprefix("file://"))
         (path,) = root.glob("artifacts/*/weights.safetensors")
         return path.read_bytes()
@@ -141,6 +140,7 @@ class Trained:
 
     store: Store
     run: Run
+    commit: str  # of the repository when it began
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,7 @@ BAD = {
     "eleven leads": ("shape", lambda x: {"signal": x[:, :11].tolist()}, {}),
     "half as long": ("shape", lambda x: {"signal": x[:, :, :500].tolist()}, {}),
     "no record axis": ("shape", lambda x: {"signal": x[0].tolist()}, {}),
-    "microvolts": ("must be mV", lambda x: {"signal": (x * 1000).tolist()}, {}),
+    "microvolts": ("must be in mV", lambda x: {"signal": (x * 1000).tolist()}, {}),
     "another name": ("signal", lambda x: {"ecg": x.tolist()}, {}),
     "ages for two": ("age must have one value for each of 3", None, {"age": [50.0, 60.0]}),
     "features": ("features must be 'compute'", None, {"features": "12sl"}),

@@ -82,6 +82,16 @@ def test_a_run_and_its_parent_end_as_what_stopped_them(client, error, status):
         assert [run.data.tags["error"] for run in found] == ["ValueError: no"] * 2
 
 
+def test_a_failed_run_that_goes_on_loses_its_error(client):
+    with pytest.raises(ValueError, match="no"), open_run("again") as run:
+        raise ValueError("no")
+    with open_run(None, run.run_id):
+        pass
+    found = client.get_run(run.run_id)
+    assert found.info.status == "FINISHED" and found.info.run_name == "again"
+    assert "error" not in found.data.tags
+
+
 def test_an_adopted_run_takes_our_name(client, monkeypatch):
     launcher = client.create_run(client.get_experiment_by_name(runs.EXPERIMENT).experiment_id)
     monkeypatch.setenv("MLFLOW_RUN_ID", launcher.info.run_id)

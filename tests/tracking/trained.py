@@ -1,5 +1,6 @@
 """Fixtures that several test files share (`pytest_plugins`): a trained store, calls of entries."""
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
@@ -9,18 +10,30 @@ import pytest
 from heart_reader.bundle import Bundle
 from heart_reader.cli import run_entry
 from heart_reader.tracking import load_registered, resolve_version
-from tests.tracking.processes import FOREIGN, MODEL, SMALL, Call, Called, Store, Trained, words
+from tests.tracking.processes import (
+    FOREIGN,
+    MODEL,
+    REPOSITORY,
+    SMALL,
+    Call,
+    Called,
+    Store,
+    Trained,
+    words,
+)
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """One real training with features, in its own process."""
     store = Store(tmp_path_factory.mktemp("trained"))
+    head = ["git", "-C", str(REPOSITORY), "rev-parse", "HEAD"]
+    commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
     started = store.train(*words(SMALL | {"backbone": "se_resnet1d"}))
     if started.finish():
         raise AssertionError(started.output())
     (run,) = store.runs()
-    return Trained(store, run)
+    return Trained(store, run, commit or "unknown")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, maximum_filter1d
 
+from heart_reader.data.checks import LARGEST_STD_MV, require_millivolts
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.errors import DataError
 
@@ -29,8 +30,6 @@ LOW_PASS_HZ = (25.0, 49.0)  # a long cosine flank: a steep one rings before the 
 DETECTION_BAND_HZ = (5.0, 20.0)
 EDGE_SECONDS = 2
 
-# The spread of an ECG is 0.05 to 1 mV on any lead; in microvolts it is 1000 times that.
-LARGEST_STD_MV = 5.0
 FLAT_MV = 0.01  # peak to peak: two steps of the usual 5 microvolt resolution
 LARGEST_MV = 1e6  # beyond it float32 loses the small waves: not a measurement
 
@@ -103,7 +102,7 @@ def condition(signals: Floats, fs: int) -> Conditioned:
     x = np.where(missing[..., None], np.float32(0), signals)
     x -= x.mean(axis=2, keepdims=True)
     spread = x.std(axis=2)
-    _refuse_other_units(spread, ~missing)
+    require_millivolts(spread, ~missing)
     low, high = x.min(axis=2), x.max(axis=2)
     flat = ~missing & (high - low < FLAT_MV)
     missing |= spread > LARGEST_STD_MV
@@ -113,17 +112,6 @@ def condition(signals: Floats, fs: int) -> Conditioned:
     spiked = _cut_spikes(x, fs)
     ecg, slope = _filter(x, fs)
     return Conditioned(ecg, slope, usable, flat, missing, saturated, spiked)
-
-
-def _refuse_other_units(spread: Floats, present: Bools) -> None:
-    share = ((spread > LARGEST_STD_MV) & present).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
-    records = np.flatnonzero(share > 0.5)
-    if records.size:
-        raise DataError(
-            f"signals must be in mV, but record {records[0]} varies by "
-            f"{np.median(spread[records[0]]):.0f} (standard deviation): these look like "
-            "microvolts or raw ADC counts; divide them by 1000, or by the gain in the header"
-        )
 
 
 def _pinned(x: Floats, rail: Floats, fs: int) -> Bools:
