@@ -51,6 +51,6 @@ def require_millivolts(spread: NDArray[Any], present: NDArray[np.bool_]) -> None
     if records.size:
         raise DataError(
             f"signal {records[0]} must be in mV, but has a standard deviation of "
-            f"{np.median(spread[records[0]]):.0f}, which no heart gives: divide microvolts by 1000, "
-            "or raw ADC counts by the gain in the header"
+            f"{np.median(spread[records[0]]):.0f}, which no heart gives: divide microvolts by "
+            "1000, or raw ADC counts by the gain in the header"
         )

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heart_reader.bundle import Bundle
+from heart_reader.bundle import Bundle, save_bundle
 from heart_reader.data.ptbxl import SUPERCLASSES, load_metadata
 from heart_reader.data.signals import load_pack
 from heart_reader.errors import ModelError
-from heart_reader.tracking import resolve_version
+from heart_reader.tracking import log_bundle, resolve_version
+from heart_reader.tracking.runs import open_run
 from tests.tracking.processes import MODEL, REPOSITORY, SECONDS, Trained
 
 pytest_plugins = ["tests.tracking.trained"]
@@ -243,3 +244,14 @@ def test_an_alias_is_resolved_to_the_version_that_it_stands_for(in_store: Traine
 def test_an_address_that_leads_nowhere_is_named(in_store: Trained, address: str, message: str):
     with pytest.raises(ModelError, match=message):
         resolve_version(address)
+
+
+def test_a_run_that_goes_on_behind_its_registration_keeps_its_one_version(
+    in_store: Trained, bundle: Bundle, tmp_path: Path
+):
+    save_bundle(bundle, tmp_path / "bundle")
+    before = len(in_store.store.client.search_model_versions())
+    with open_run(None, in_store.run.info.run_id):
+        again = log_bundle(tmp_path / "bundle", "se_resnet1d", "again", {})
+    assert again == resolve_version(MODEL)
+    assert len(in_store.store.client.search_model_versions()) == before
