@@ -1,12 +1,16 @@
 """What every entry point does alike: dotted options, one line per error, exit codes."""
 
+import math
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
 from heart_reader.errors import ConfigError, HeartReaderError
+
+SECONDS_FOR_CLEAN_UP = 10.0
 
 
 class InterruptedBySignal(BaseException):
@@ -34,13 +38,18 @@ def run_entry(main: Callable[[], None]) -> int:
 
 @contextmanager
 def signals_raise() -> Iterator[None]:
-    """SIGINT and SIGTERM raise `InterruptedBySignal` in the main thread while inside."""
+    """SIGINT and SIGTERM raise `InterruptedBySignal` in the main thread while inside.
+
+    A second signal doesn't interrupt the clean-up that the first one began, unless seconds have
+    passed: Python swallows what is raised inside a weakref callback, and then nothing was begun.
+    """
+    heard = -math.inf
 
     def handle(signum: int, frame: FrameType | None) -> None:
-        # A second signal must not interrupt the clean-up that the first one began.
-        for each in previous:
-            signal.signal(each, signal.SIG_IGN)
-        raise InterruptedBySignal(signum)
+        nonlocal heard
+        if time.monotonic() - heard > SECONDS_FOR_CLEAN_UP:
+            heard = time.monotonic()
+            raise InterruptedBySignal(signum)
 
     previous = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -17,7 +17,7 @@ from heart_reader.errors import ConfigError, did_you_mean
 from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.models import ModelConfig
 from heart_reader.strict import parse
-from heart_reader.training.trainer import TrainingConfig
+from heart_reader.training.config import TrainingConfig
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 # What a user types most often, without its section.

@@ -127,9 +127,15 @@ class FusionModel(nn.Module):
             present: (n,) bool, False where a record's features are missing; None where all
                 are present.
         """
-        vector = self.embed(signal)  # (n, embedding_size)
+        return self.classify(self.embed(signal), features, present)
+
+    def classify(self, vector: Tensor, features: Tensor | None, present: Tensor | None) -> Tensor:
+        """Logits (n, n_classes) of a signal's vector (n, embedding_size); the rest as `forward`.
+
+        Training calls it twice on one vector: with the features, and without.
+        """
         if self.feature_branch is not None:
-            encoded = self.feature_branch(features, present, signal.shape[0])
+            encoded = self.feature_branch(features, present, vector.shape[0])
             vector = torch.cat([vector, encoded.to(vector.dtype)], dim=1)  # (n, joined_size)
         logits: Tensor = self.head(vector)  # (n, n_classes)
         return logits

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,58 +20,16 @@ from heart_reader.data.normaliser import Normaliser
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import DataError
 from heart_reader.evaluation.metrics import class_auc
+from heart_reader.models import FusionModel
 from heart_reader.progress import progress
 from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
+from heart_reader.training.config import TrainingConfig
 from heart_reader.training.losses import make_loss
-from heart_reader.training.precision import Precision, resolve_precision
+from heart_reader.training.precision import resolve_precision
 
 BATCH_VALIDATION = 256
 Metrics = dict[str, float]
 Hook = Callable[[int, Metrics], None]
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """The recipe."""
-
-    epochs: int
-    batch_size: int
-    loss: Literal["focal", "bce"]
-    focal_alpha: float
-    focal_gamma: float
-    label_smoothing: float
-    learning_rate: float  # the peak of the one-cycle schedule
-    weight_decay: float
-    pct_start: float  # share of the steps in which the learning rate rises
-    grad_clip: float  # largest norm of the gradient
-    patience: int  # epochs without a better fold-9 macro AUC before stopping
-    feature_dropout: float  # share of the records that train without their features
-    precision: Precision
-    device: Literal["auto", "cpu", "cuda"]
-
-    def problems(self) -> list[str]:
-        """The rules that types can't say."""
-        found = [
-            f"{name} must be at least 1, but is {getattr(self, name)}"
-            for name in ("epochs", "batch_size", "patience")
-            if getattr(self, name) < 1
-        ]
-        found += [
-            f"{name} must be above 0, but is {getattr(self, name)}"
-            for name in ("learning_rate", "grad_clip")
-            if getattr(self, name) <= 0
-        ]
-        found += [
-            f"{name} must not be negative, but is {getattr(self, name)}"
-            for name in ("weight_decay", "focal_gamma")
-            if getattr(self, name) < 0
-        ]
-        found += [
-            f"{name} must lie from 0 to 1, but is {getattr(self, name)}"
-            for name in ("focal_alpha", "label_smoothing", "feature_dropout", "pct_start")
-            if not 0 <= getattr(self, name) <= 1
-        ]
-        return found
 
 
 @dataclass(frozen=True)
@@ -92,7 +50,7 @@ class Trainer:
     """Fits one model; everything that a resumed run needs is in `checkpoint`.
 
     Args:
-        model: ``(signal, features, present) -> logits``, on the device of the records.
+        model: on the device of the records.
         train, validation: folds 1 to 8 and fold 9.
         fs: sampling rate in Hz, for the augmentation.
         normaliser: applied after the augmentation, which works in mV.
@@ -103,7 +61,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: FusionModel,
         train: DeviceRecords,
         validation: DeviceRecords,
         fs: int,
@@ -196,10 +154,8 @@ class Trainer:
         """One optimizer step on some training records; gives the loss, still on the device."""
         data = self.train
         signal = augment(data.millivolts(rows), self.fs, self.augmentation, self.generator)
-        present = self._drop_features(rows)
-        with self._autocast():
-            logits = self.model(self.normaliser(signal), _take(data.features, rows), present)
-        loss = self.loss(logits.float(), data.y_true[rows])
+        features, present = _take(data.features, rows), _take(data.present, rows)
+        loss = self._loss(signal, features, present, data.y_true[rows])
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
@@ -209,11 +165,22 @@ class Trainer:
         self.scheduler.step()
         return loss.detach()
 
-    def _drop_features(self, rows: Tensor) -> Tensor | None:
-        if self.train.present is None:
-            return None
-        u = torch.rand(len(rows), generator=self.generator, device=self.device)
-        return self.train.present[rows] & (u >= self.config.feature_dropout)
+    def _loss(
+        self, signal: Tensor, features: Tensor | None, present: Tensor | None, y_true: Tensor
+    ) -> Tensor:
+        """The expected loss under feature dropout.
+
+        Each record counts with its features and without, at the probabilities of the two, instead
+        of one of them drawn: the backbone runs once, and the head costs next to nothing.
+        """
+        p = self.config.feature_dropout
+        with self._autocast():
+            vector = self.model.embed(self.normaliser(signal))  # (n, embedding_size)
+            logits = self.model.classify(vector, features, present)  # (n, n_classes)
+            if features is None or p == 0:
+                return self.loss(logits.float(), y_true)
+            bare = self.model.classify(vector, None, None)
+        return (1 - p) * self.loss(logits.float(), y_true) + p * self.loss(bare.float(), y_true)
 
     def _autocast(self) -> Any:
         if self.dtype == torch.float32:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from heart_reader.data.checks import require_millivolts, require_signals
+from heart_reader.data.checks import LARGEST_STD_MV, require_millivolts, require_signals
 from heart_reader.errors import DataError
 
 
@@ -10,10 +10,12 @@ def signals() -> np.ndarray:
     return np.random.default_rng(0).normal(0, 0.3, (3, 12, 1000))
 
 
-def test_an_ecg_in_millivolts_passes_in_any_float(signals):
+def test_an_ecg_in_millivolts_passes_in_any_float_and_one_beyond_any_heart_does_not(signals):
+    loudest = LARGEST_STD_MV / signals.std(axis=2).max()
     for dtype in (np.float32, np.float64):
-        require_signals(signals.astype(dtype))
-    require_signals(np.asfortranarray(signals))
+        require_signals((0.99 * loudest * signals).astype(dtype))
+        with pytest.raises(DataError, match="must be in mV"):
+            require_signals((1.1 * loudest * signals).astype(dtype))
 
 
 @pytest.mark.parametrize("shape", [(12, 1000), (3, 1000, 12), (3, 12, 999), (3, 8, 1000)])

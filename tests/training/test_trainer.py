@@ -186,12 +186,21 @@ def test_a_validation_changes_neither_weights_nor_random_states(prepared):
     assert torch.equal(state, trainer.generator.get_state())
 
 
-def test_dropped_features_are_the_configured_share(prepared):
+def test_feature_dropout_is_the_expected_loss_over_both_forms(prepared):
+    """Written out: the loss with features and the loss without, at their probabilities."""
     trainer = tiny_trainer(prepared, tiny_config(training__feature_dropout=0.25))
-    rows = torch.arange(N_TRAIN)
-    kept = torch.stack([trainer._drop_features(rows) for _ in range(200)]).float()
-    # 9600 draws: a standard error of 0.0044.
-    assert float(kept.mean()) == pytest.approx(0.75, abs=0.02)
+    trainer.model.eval()  # no dropout of units, so that the two calls see the same network
+    rows = torch.arange(16)
+    data = trainer.train
+    signal, y_true = data.millivolts(rows), data.y_true[rows]
+    features, present = data.features[rows], data.present[rows]
+    with torch.no_grad():
+        x = trainer.normaliser(signal)
+        fused = trainer.loss(trainer.model(x, features, present), y_true)
+        bare = trainer.loss(trainer.model(x, None, None), y_true)
+        given = trainer._loss(signal, features, present, y_true)
+    assert float(given) == pytest.approx(float(0.75 * fused + 0.25 * bare), abs=1e-6)
+    assert abs(float(fused) - float(bare)) > 1e-6  # else any mixture of the two would do
 
 
 # ---------------------------------------------------------------- what goes wrong

@@ -1,0 +1,50 @@
+"""What a user may choose about the training."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from heart_reader.training.precision import Precision
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The recipe."""
+
+    epochs: int
+    batch_size: int
+    loss: Literal["focal", "bce"]
+    focal_alpha: float
+    focal_gamma: float
+    label_smoothing: float
+    learning_rate: float  # the peak of the one-cycle schedule
+    weight_decay: float
+    pct_start: float  # share of the steps in which the learning rate rises
+    grad_clip: float  # largest norm of the gradient
+    patience: int  # epochs without a better fold-9 macro AUC before stopping
+    feature_dropout: float  # probability that a record's features are missing in training
+    precision: Precision
+    device: Literal["auto", "cpu", "cuda"]
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        found = [
+            f"{name} must be at least 1, but is {getattr(self, name)}"
+            for name in ("epochs", "batch_size", "patience")
+            if getattr(self, name) < 1
+        ]
+        found += [
+            f"{name} must be above 0, but is {getattr(self, name)}"
+            for name in ("learning_rate", "grad_clip")
+            if getattr(self, name) <= 0
+        ]
+        found += [
+            f"{name} must not be negative, but is {getattr(self, name)}"
+            for name in ("weight_decay", "focal_gamma")
+            if getattr(self, name) < 0
+        ]
+        found += [
+            f"{name} must lie from 0 to 1, but is {getattr(self, name)}"
+            for name in ("focal_alpha", "label_smoothing", "feature_dropout", "pct_start")
+            if not 0 <= getattr(self, name) <= 1
+        ]
+        return found
