@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import yaml
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import Study
 from optuna.trial import TrialState
 from optuna.visualization import matplotlib as drawings
@@ -18,14 +19,17 @@ from rich.table import Table
 from tuning.study import best_trial
 from tuning.tracking import StudyRun
 
-PLOTS: dict[str, Callable[[Study], Any]] = {
+# Drawn for the whole study, and for the parameters that matter most: more don't fit side by side.
+WHOLE: dict[str, Callable[..., Any]] = {
     "history": drawings.plot_optimization_history,
-    "slice": drawings.plot_slice,
-    "parallel_coordinates": drawings.plot_parallel_coordinate,
     "edf": drawings.plot_edf,
     "intermediate_values": drawings.plot_intermediate_values,
-    "importances": drawings.plot_param_importances,
 }
+BY_PARAMETER: dict[str, Callable[..., Any]] = {
+    "slice": drawings.plot_slice,
+    "parallel_coordinates": drawings.plot_parallel_coordinate,
+}
+N_SHOWN = 6
 
 
 def log_results(parent: StudyRun, study: Study) -> None:
@@ -50,18 +54,45 @@ def log_results(parent: StudyRun, study: Study) -> None:
 def write_plots(study: Study, folder: Path) -> None:
     """A PNG for each kind that the study has enough trials for."""
     folder.mkdir(parents=True)
+    with warnings.catch_warnings(), plt.ioff():
+        warnings.simplefilter("ignore")  # experimental, and more warnings of empty legends
+        for name, draw in WHOLE.items():
+            _save(draw(study), folder / f"{name}.png", 9)
+        shares = importances(study)
+        if shares is not None:
+            drawn = drawings.plot_param_importances(
+                study, evaluator=_evaluator(), params=list(shares)
+            )
+            _save(drawn, folder / "importances.png", 9)
+        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        shown = list(shares or complete[0].params)[:N_SHOWN]
+        for name, draw in BY_PARAMETER.items():
+            _save(draw(study, params=shown), folder / f"{name}.png", 3 * len(shown))
+
+
+def importances(study: Study) -> dict[str, float] | None:
+    """Share of the values' variance by parameter, largest first; ``None`` where there is none."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    varied = len({trial.value for trial in complete}) > 1
-    for name, draw in PLOTS.items():
-        # Importances are shares of the variance: there must be some.
-        if name == "importances" and not varied:
-            continue
-        with warnings.catch_warnings(), plt.ioff():
-            warnings.simplefilter("ignore")
-            drawn = draw(study)
-            axes = np.ravel(drawn)[0]
-            axes.figure.savefig(folder / f"{name}.png", dpi=110, bbox_inches="tight")
-        plt.close("all")
+    if len({trial.value for trial in complete}) < 2:
+        return None
+    # Only what every trial had: parameters that hold with others alone have no share of all.
+    everywhere = set.intersection(*(set(trial.params) for trial in complete))
+    shares: dict[str, float] = get_param_importances(
+        study, evaluator=_evaluator(), params=sorted(everywhere)
+    )
+    return shares
+
+
+def _evaluator() -> FanovaImportanceEvaluator:
+    return FanovaImportanceEvaluator(seed=0)
+
+
+def _save(drawn: Any, path: Path, width: float) -> None:
+    """Saves what Optuna drew, ``width`` inches wide."""
+    figure = np.ravel(drawn)[0].figure
+    figure.set_size_inches(width, 5)
+    figure.savefig(path, dpi=100, bbox_inches="tight")
+    plt.close("all")
 
 
 def print_best(study: Study) -> None:

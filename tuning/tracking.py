@@ -92,7 +92,7 @@ def parent_run(study: Study, storage: PatientStorage, tags: Mapping[str, str]) -
                 raise
             raise StudyError(
                 f"study {study.study_name!r} is tracked in run {run_id}, which this tracking "
-                "store doesn't have: give MLFLOW_TRACKING_URI of its first worker, or another study"
+                "store lacks: give MLFLOW_TRACKING_URI of its first worker, or another study"
             ) from error
     return StudyRun(run_id)
 

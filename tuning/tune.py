@@ -5,6 +5,7 @@ python -m tuning.tune --study first --trials 100 --storage postgresql+psycopg2:/
 """
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from optuna.study import Study
@@ -20,6 +21,7 @@ from tuning import plots
 from tuning.config import TuningConfig, load_tuning, split_options
 from tuning.search import search
 from tuning.storage import opened_storage
+from tuning.workers import run_workers
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Order:
 
     tuning: TuningConfig
     configs: tuple[Config, ...]
+    options: Mapping[str, str]
 
 
 def main() -> None:
@@ -52,11 +55,13 @@ def read_order(options: dict[str, str]) -> Order:
         overlay = "demo" if others.get("data", "demo") == "demo" else "default"
     others.pop("resume", None)
     job = train.new_job(dict(others))
-    return Order(load_tuning(overlay, own), job.configs)
+    return Order(load_tuning(overlay, own), job.configs, options)
 
 
 def tune(order: Order) -> list[Study]:
-    """Searches for every backbone, one study each, in this process."""
+    """Searches for every backbone, one study each, in this process or by several workers."""
+    if order.tuning.workers > 1:
+        run_workers(order.tuning, {k: v for k, v in order.options.items() if k != "resume"})
     first = order.configs[0]
     with opened_storage(order.tuning) as storage:
         records = load_development(first.data, first.features, cache_folder())
