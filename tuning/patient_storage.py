@@ -88,7 +88,7 @@ class PatientStorage(RDBStorage):
             try:
                 result = call()
             except (StorageInternalError, SQLAlchemyError) as error:
-                if self.engine.name == "sqlite" or not _is_outage(error):
+                if self.engine.name == "sqlite" or not is_outage(error):
                     raise
                 self.away_until = time.monotonic()
                 if self.away_until - started > self.outage_seconds:
@@ -216,7 +216,8 @@ class PatientStorage(RDBStorage):
         return self.wait_for(insert)
 
 
-def _is_outage(error: Exception) -> bool:
+def is_outage(error: Exception) -> bool:
+    """Whether the server is gone, rather than the request wrong."""
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
     if isinstance(cause, DBAPIError) and cause.connection_invalidated:
         return True

@@ -54,9 +54,9 @@ def search(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         study = open_study(name, storage, tuning, config, space, identity)
-        if progress_of(study).finished >= tuning.trials:
-            print(f"study {name} has its {tuning.trials} trials already", file=sys.stderr)
+        if tuning.workers > 1 or progress_of(study).finished >= tuning.trials:
             best_trial(study)
+            print(f"study {name}: {progress_of(study).finished} trials", file=sys.stderr)
             return study
         parent = parent_run(study, storage, _tags(config, identity))
         if alone:

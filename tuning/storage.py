@@ -2,18 +2,21 @@
 
 import fcntl
 import os
+import random
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from tuning.config import TuningConfig
-from tuning.patient_storage import PatientStorage, StudyError, unreachable
+from tuning.patient_storage import PatientStorage, StudyError, is_outage, unreachable
 
+TRIES = 5
 MANY = "-P storage=postgresql+psycopg2://USER:PASSWORD@HOST/DATABASE"
 
 
@@ -45,13 +48,25 @@ def connect(config: TuningConfig) -> PatientStorage:
         StudyError: it can't be reached, or its address isn't legal.
     """
     try:
-        return PatientStorage(config)
+        return _made_by_one(config)
     except (SQLAlchemyError, StorageInternalError, ImportError, RuntimeError) as error:
         try:
             shown = sqlalchemy.make_url(config.storage).render_as_string()
         except SQLAlchemyError:
             shown = config.storage
         raise StudyError(unreachable(shown, error)) from error
+
+
+def _made_by_one(config: TuningConfig) -> PatientStorage:
+    """The storage; two workers may make the tables of a new database at once."""
+    for _ in range(TRIES):
+        try:
+            return PatientStorage(config)
+        except (ProgrammingError, IntegrityError, StorageInternalError) as error:
+            if is_outage(error):
+                raise
+            time.sleep(random.uniform(0.1, 1.0))
+    return PatientStorage(config)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The MLflow runs of a study: one parent that all workers share, one run a trial below it."""
 
+import fcntl
 import os
 import socket
 import time
@@ -14,7 +15,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from heart_reader.tracking import Run
+from heart_reader.cache import cache_folder
+from heart_reader.tracking import Run, set_up_tracking
 from heart_reader.tracking.runs import store_errors
 from heart_reader.training.trainer import Metrics
 from tuning.patient_storage import PatientStorage, StudyError
@@ -64,6 +66,21 @@ class StudyRun(Run):
         """Points of several steps in as few requests as can be."""
         for start in range(0, len(points), POINTS_PER_BATCH):
             self.client.log_batch(self.run_id, metrics=points[start : start + POINTS_PER_BATCH])
+
+
+def set_up_shared_tracking() -> None:
+    """`set_up_tracking`, one worker of this machine at a time: a new store is made only once.
+
+    Raises:
+        TrackingError: the store can't be reached or written to.
+    """
+    lock = cache_folder() / "tracking.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        set_up_tracking()
+        with store_errors():
+            MlflowClient().search_experiments(max_results=1)  # opens the store, and migrates it
 
 
 def parent_run(study: Study, storage: PatientStorage, tags: Mapping[str, str]) -> StudyRun:

@@ -14,11 +14,11 @@ from optuna.study import Study
 from heart_reader import describe, train
 from heart_reader.cli import dotted_options, run_entry
 from heart_reader.config import Config, changed
-from heart_reader.tracking import set_up_tracking
 from tuning import plots
 from tuning.config import split_options
 from tuning.storage import opened_storage
 from tuning.study import best_trial, load_best
+from tuning.tracking import set_up_shared_tracking
 from tuning.tune import Order, read_order, tune
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     options = dotted_options(sys.argv[1:])
     others = split_options(options)[1]
     resume = others.pop("resume", "none")
-    set_up_tracking()
+    set_up_shared_tracking()
     if resume != "none":  # its configuration is the one that the search had found
         describe.print_outcomes(train.train(train.resumed_job(resume, others)))
         return

@@ -16,11 +16,11 @@ from heart_reader.cli import dotted_options, run_entry
 from heart_reader.config import Config
 from heart_reader.data.dataset import load_development
 from heart_reader.errors import ConfigError
-from heart_reader.tracking import set_up_tracking
 from tuning import plots
 from tuning.config import TuningConfig, load_tuning, split_options
 from tuning.search import search
 from tuning.storage import opened_storage
+from tuning.tracking import set_up_shared_tracking
 from tuning.workers import run_workers
 
 
@@ -34,11 +34,20 @@ class Order:
 
 
 def main() -> None:
-    """Reads the options, works on the studies, and prints the best of each."""
-    order = read_order(dotted_options(sys.argv[1:]))
+    """Reads the options and runs."""
+    run(dotted_options(sys.argv[1:]))
+
+
+def run(options: dict[str, str]) -> None:
+    """Works on the studies, and prints the best of each.
+
+    Raises:
+        ConfigError: unknown options or values.
+    """
+    order = read_order(options)
     if order.tuning.trials < 1:
         raise ConfigError("tune needs a number of trials: -P trials=20")
-    set_up_tracking()
+    set_up_shared_tracking()
     for study in tune(order):
         plots.print_best(study)
 

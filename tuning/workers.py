@@ -4,10 +4,11 @@ Ray is no part of the environment: ``pip install -r requirements-ray.lock`` adds
 """
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+
+import mlflow
 
 from heart_reader.cli import run_entry
 from heart_reader.errors import ConfigError
@@ -34,17 +35,16 @@ def run_workers(tuning: TuningConfig, options: Mapping[str, str]) -> None:
     """
     if is_sqlite(tuning.storage):
         raise ConfigError(
-            f"workers={tuning.workers} with {tuning.storage}: SQLite is for one worker, give {MANY}"
+            f"workers={tuning.workers} with storage {tuning.storage}: SQLite is for one worker, "
+            f"give {MANY}"
         )
     ray = _import_ray()
     connect(tuning).engine.dispose()  # tells at once where it can't be reached
-    words = [
-        word for key, value in {**options, "workers": "1"}.items() for word in (f"--{key}", value)
-    ]
+    alone = {k: v for k, v in options.items() if k.removeprefix("tuning.") != "workers"}
     _join_cluster(ray, tuning)
     try:
         work = ray.remote(num_cpus=tuning.cpus, num_gpus=tuning.gpus, max_retries=-1)(_work)
-        tasks = [work.remote(words) for _ in range(tuning.workers)]
+        tasks = [work.remote({**alone, "workers": "1"}) for _ in range(tuning.workers)]
         codes = ray.get(tasks)
     except ray.exceptions.RayError as error:
         raise StudyError(f"cluster {tuning.cluster}: {_first_line(error)}") from error
@@ -74,6 +74,7 @@ def _join_cluster(ray: ModuleType, tuning: TuningConfig) -> None:
         for key, value in os.environ.items()
         if key.startswith(PASSED_ON) and key not in KEPT_BACK
     }
+    environment["MLFLOW_TRACKING_URI"] = mlflow.get_tracking_uri()
     packages = [str(REPOSITORY / name) for name in ("heart_reader", "tuning")]
     local = tuning.cluster == "local"
     try:
@@ -95,9 +96,8 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _work(words: list[str]) -> int:
+def _work(options: dict[str, str]) -> int:
     """What a Ray task runs: one worker, as if from a shell; gives its exit code."""
     from tuning import tune
 
-    sys.argv = ["tune", *words]
-    return run_entry(tune.main)
+    return run_entry(lambda: tune.run(options))
