@@ -4,6 +4,7 @@ Ray is no part of the environment: ``pip install -r requirements-ray.lock`` adds
 """
 
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -41,10 +42,12 @@ def run_workers(tuning: TuningConfig, options: Mapping[str, str]) -> None:
     ray = _import_ray()
     connect(tuning).engine.dispose()  # tells at once where it can't be reached
     alone = {k: v for k, v in options.items() if k.removeprefix("tuning.") != "workers"}
+    alone |= {k: str(Path(v).absolute()) for k, v in alone.items() if _is_path(k, v)}
     _join_cluster(ray, tuning)
     try:
         work = ray.remote(num_cpus=tuning.cpus, num_gpus=tuning.gpus, max_retries=-1)(_work)
-        tasks = [work.remote({**alone, "workers": "1"}) for _ in range(tuning.workers)]
+        files = _files(options)
+        tasks = [work.remote({**alone, "workers": "1"}, files) for _ in range(tuning.workers)]
         codes = ray.get(tasks)
     except ray.exceptions.RayError as error:
         raise StudyError(f"cluster {tuning.cluster}: {_first_line(error)}") from error
@@ -53,6 +56,28 @@ def run_workers(tuning: TuningConfig, options: Mapping[str, str]) -> None:
     if any(codes):
         failed = sum(code != 0 for code in codes)
         raise StudyError(f"{failed} of {len(codes)} workers failed; their lines are above")
+
+
+def _is_path(key: str, value: str) -> bool:
+    """Whether a worker, whose folder is another, would not find what is meant."""
+    return key in {"data", "data.root", "features", "features.source"} and Path(value).exists()
+
+
+def _files(options: Mapping[str, str]) -> dict[str, str]:
+    """The texts of the YAML files among the options: only data need be shared between machines."""
+    own = {key.removeprefix("tuning."): value for key, value in options.items()}
+    return {
+        key: Path(own[key]).read_text(encoding="utf-8")
+        for key in ("space", "config")
+        if Path(own.get(key, "")).suffix in {".yaml", ".yml"}
+    }
+
+
+def _tracking_uri() -> str:
+    """The tracking store, wherever a worker's folder is."""
+    uri = mlflow.get_tracking_uri()
+    path = uri.removeprefix("sqlite:///")
+    return uri if path == uri else f"sqlite:///{Path(path).absolute()}"
 
 
 def _import_ray() -> ModuleType:
@@ -74,7 +99,7 @@ def _join_cluster(ray: ModuleType, tuning: TuningConfig) -> None:
         for key, value in os.environ.items()
         if key.startswith(PASSED_ON) and key not in KEPT_BACK
     }
-    environment["MLFLOW_TRACKING_URI"] = mlflow.get_tracking_uri()
+    environment["MLFLOW_TRACKING_URI"] = _tracking_uri()
     packages = [str(REPOSITORY / name) for name in ("heart_reader", "tuning")]
     local = tuning.cluster == "local"
     try:
@@ -96,8 +121,13 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _work(options: dict[str, str]) -> int:
+def _work(options: dict[str, str], files: dict[str, str]) -> int:
     """What a Ray task runs: one worker, as if from a shell; gives its exit code."""
     from tuning import tune
 
-    return run_entry(lambda: tune.run(options))
+    with tempfile.TemporaryDirectory() as folder:
+        for key, text in files.items():
+            path = Path(folder) / f"{key}.yaml"
+            path.write_text(text, encoding="utf-8")
+            options = {**options, key: str(path)}
+        return run_entry(lambda: tune.run(options))
