@@ -37,7 +37,7 @@ def log_results(parent: StudyRun, study: Study) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         frame = study.trials_dataframe(multi_index=False)
-        for column in frame.select_dtypes("object"):
+        for column in frame.select_dtypes(["object", "str"]):
             frame[column] = frame[column].astype(str)
         frame.to_parquet(folder / "trials.parquet", index=False)
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))

@@ -25,13 +25,15 @@ from tuning.tune import Order, read_order, tune
 def main() -> None:
     """Reads the options, searches, trains, and prints the tables."""
     options = dotted_options(sys.argv[1:])
-    others = split_options(options)[1]
+    own, others = split_options(options)
     resume = others.pop("resume", "none")
     set_up_shared_tracking()
     if resume != "none":  # its configuration is the one that the search had found
         describe.print_outcomes(train.train(train.resumed_job(resume, others)))
         return
-    order = read_order(options | {"resume": "none"})
+    if own.get("study", "auto") != "auto" and own.get("trials", "auto") == "auto":
+        options["trials"] = "0"  # a study that was searched before
+    order = read_order(options)
     job = train.new_job(others)
     if order.tuning.trials > 0 or order.tuning.study != "auto":
         job = replace(job, **best_configs(order))
