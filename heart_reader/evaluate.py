@@ -16,6 +16,7 @@ from heart_reader.data.ptbxl import TEST_FOLD, VALIDATION_FOLD
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation import report
 from heart_reader.evaluation.scored import Scored
+from heart_reader.fitting import require_every_class
 from heart_reader.scoring import score
 from heart_reader.tracking import ModelVersion, Run, load_registered, resolve_version
 from heart_reader.tracking import runs as tracking
@@ -50,6 +51,7 @@ def evaluate(version: ModelVersion, fold: int, config: Config) -> dict[str, floa
         wanted = type(config.features)(features)
         load = load_test if fold == TEST_FOLD else load_development
         records = load(config.data, wanted, cache_folder())
+        require_every_class(records, (fold,))
         scored = score(bundle, records, (fold,))
         values = report.metrics_with_intervals(scored, config.evaluation)
         log_evaluation(run, version, fold, scored, values, records, config)
