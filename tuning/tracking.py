@@ -1,10 +1,12 @@
 """The MLflow runs of a study: one parent that all workers share, one run a trial below it."""
 
 import fcntl
+import functools
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import ParamSpec, TypeVar
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunStatus
@@ -16,19 +18,47 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from heart_reader.cache import cache_folder
+from heart_reader.errors import TrackingError
 from heart_reader.tracking import Run, set_up_tracking
 from heart_reader.tracking.runs import store_errors
 from heart_reader.training.trainer import Metrics
 from tuning.patient_storage import PatientStorage, StudyError
 
+P = ParamSpec("P")
+R = TypeVar("R")
 PARENT = "parent_run"  # the study's attribute that names the run
 SECONDS_BETWEEN_POINTS = 10.0
 POINTS_PER_BATCH = 1000
+SECONDS_OF_OUTAGE, SECONDS_BETWEEN_TRIES = 600.0, 1.0
+
+
+def patiently(method: Callable[P, R]) -> Callable[P, R]:
+    """The same method, tried again while the tracking store's database is away.
+
+    A tracking server needs none of this: MLflow's client itself tries again for minutes.
+    """
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        deadline = time.monotonic() + SECONDS_OF_OUTAGE
+        while True:
+            try:
+                return method(*args, **kwargs)
+            except TrackingError as error:
+                code = getattr(error.__cause__, "error_code", "")
+                if code != "TEMPORARILY_UNAVAILABLE" or time.monotonic() > deadline:
+                    raise
+            time.sleep(SECONDS_BETWEEN_TRIES)
+
+    return call
 
 
 class StudyRun(Run):
     """A run that belongs to no process: whoever works on the study opens and ends it."""
 
+    set_tags = patiently(Run.set_tags)
+
+    @patiently
     @store_errors()
     def set_status(self, status: str) -> None:
         """RUNNING, FINISHED, FAILED or KILLED."""
@@ -42,6 +72,7 @@ class StudyRun(Run):
         """Where the runs below it go."""
         return str(self.client.get_run(self.run_id).info.experiment_id)
 
+    @patiently
     @store_errors()
     def child(self, name: str, tags: Mapping[str, str]) -> "StudyRun":
         """A new run below this one."""
@@ -49,18 +80,21 @@ class StudyRun(Run):
         made = self.client.create_run(self.experiment_id(), tags={**own, **tags}, run_name=name)
         return StudyRun(made.info.run_id)
 
+    @patiently
     @store_errors()
     def remove_folder(self, folder: str) -> None:
         """Removes artifacts."""
         repository = get_artifact_repository(self.client.get_run(self.run_id).info.artifact_uri)
         repository.delete_artifacts(folder)  # type: ignore[no-untyped-call]
 
+    @patiently
     @store_errors()
     def start_trial(self, params: Mapping[str, object]) -> None:
         """What the trial tries."""
         entities = [Param(key, str(value)) for key, value in params.items()]
         self.client.log_batch(self.run_id, params=entities)
 
+    @patiently
     @store_errors()
     def log_points(self, points: list[Metric]) -> None:
         """Points of several steps in as few requests as can be."""
@@ -122,6 +156,7 @@ def adopt_launcher(parent: StudyRun) -> None:
         Run(launcher).set_tags({MLFLOW_PARENT_RUN_ID: parent.run_id, MLFLOW_RUN_NAME: name})
 
 
+@patiently
 @store_errors()
 def close_dead_runs(parent: StudyRun, study: Study) -> int:
     """Ends as KILLED the runs whose trial no worker runs any more; gives how many."""
