@@ -122,15 +122,14 @@ def _work(shared: Search) -> None:
         except TakenError:
             print("this worker's trial was taken over by another", file=sys.stderr)
         except HandedBackError:
-            break
+            continue  # the time is over, as the next look says
         except (UpdateFinishedTrialError, ValueError) as error:
             if "Cannot tell" not in str(error) and not isinstance(error, UpdateFinishedTrialError):
                 raise
         if (now := progress_of(study).failed) > failed:
             failed = now
             close_dead_runs(shared.parent, study)
-    if reason is not None:
-        print(f"study {study.study_name}: {reason}", file=sys.stderr)
+    print(f"study {study.study_name}: {reason}", file=sys.stderr)
 
 
 def _why_over(shared: Search) -> str | None:

@@ -147,7 +147,7 @@ def mix(x: Tensor, weight: Tensor) -> Tensor:
         x: signals (b, l, t), features (b, n_features) or labels (b, n_classes).
         weight: of the next record, (b, 1).
     """
-    return torch.lerp(x, x.roll(1, 0), weight.view(-1, *[1] * (x.ndim - 1)))
+    return torch.lerp(x, x.roll(-1, 0), weight.view(-1, *[1] * (x.ndim - 1)))
 
 
 def _gather_times(x: Tensor, index: Tensor) -> Tensor:

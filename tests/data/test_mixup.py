@@ -62,11 +62,11 @@ def test_training_mixes_signals_features_and_labels_alike(cache):
 
     plain, mixed = step(0.0), step(1.0)
     weight = (mixed["labels"] - plain["labels"]).abs().sum(1)
-    differ = (plain["labels"] != plain["labels"].roll(1, 0)).sum(1)
+    differ = (plain["labels"] != plain["labels"].roll(-1, 0)).sum(1)
     share = (weight / differ)[differ > 0]  # of the neighbour, seen in the labels
     assert len(share) > 5 and (share <= 0.5).all() and share.min() >= 0
     for name in ("signal", "features"):
-        a, b = plain[name].flatten(1), plain[name].roll(1, 0).flatten(1)
+        a, b = plain[name].flatten(1), plain[name].roll(-1, 0).flatten(1)
         expected = torch.lerp(a, b, (weight / differ.clamp(min=1))[:, None])
         rows = differ > 0
         torch.testing.assert_close(

@@ -1,14 +1,19 @@
 """Real workers, killed and restarted, against SQLite, PostgreSQL and Ray."""
 
+import functools
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import optuna
 import pytest
-from optuna.study import Study
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from tests.tracking.processes import Started, Store, words
 from tests.tuning.postgres import Postgres
@@ -59,15 +64,18 @@ def tune(store: Store, options: dict[str, str]) -> Started:
     return started
 
 
-def load(storage: str) -> Study:
-    return optuna.load_study(study_name=NAME, storage=storage)
+@functools.cache
+def opened(storage: str) -> RDBStorage:
+    return RDBStorage(storage, {"poolclass": NullPool}, skip_table_creation=True)
 
 
 def trials(storage: str, *states: TrialState) -> Sequence[FrozenTrial]:
+    time.sleep(0.1)  # it is asked again and again
     try:
-        return load(storage).get_trials(deepcopy=False, states=states or None)
-    except (KeyError, optuna.exceptions.StorageInternalError):
-        return []
+        study = optuna.load_study(study_name=NAME, storage=opened(storage))
+        return study.get_trials(deepcopy=False, states=states or None)
+    except (KeyError, AttributeError, StorageInternalError, SQLAlchemyError):
+        return []  # no tables, or no study yet
 
 
 def done(storage: str) -> int:
