@@ -3,6 +3,7 @@
 import tempfile
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,16 @@ from rich.table import Table
 from tuning.study import best_trial
 from tuning.tracking import StudyRun
 
+TARGET = "macro AUC"
 # Drawn for the whole study, and for the parameters that matter most: more don't fit side by side.
 WHOLE: dict[str, Callable[..., Any]] = {
-    "history": drawings.plot_optimization_history,
-    "edf": drawings.plot_edf,
+    "history": partial(drawings.plot_optimization_history, target_name=TARGET),
+    "edf": partial(drawings.plot_edf, target_name=TARGET),
     "intermediate_values": drawings.plot_intermediate_values,
 }
 BY_PARAMETER: dict[str, Callable[..., Any]] = {
-    "slice": drawings.plot_slice,
-    "parallel_coordinates": drawings.plot_parallel_coordinate,
+    "slice": partial(drawings.plot_slice, target_name=TARGET),
+    "parallel_coordinates": partial(drawings.plot_parallel_coordinate, target_name=TARGET),
 }
 N_SHOWN = 6
 
@@ -61,7 +63,7 @@ def write_plots(study: Study, folder: Path) -> None:
         shares = importances(study)
         if shares is not None:
             drawn = drawings.plot_param_importances(
-                study, evaluator=_evaluator(), params=list(shares)
+                study, evaluator=_evaluator(), params=list(shares), target_name=TARGET
             )
             _save(drawn, folder / "importances.png", 9)
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))

@@ -14,6 +14,7 @@ from optuna.study import Study
 from heart_reader import describe, train
 from heart_reader.cli import dotted_options, run_entry
 from heart_reader.config import Config, changed
+from heart_reader.errors import ConfigError
 from tuning import plots
 from tuning.config import split_options
 from tuning.storage import opened_storage
@@ -28,7 +29,10 @@ def main() -> None:
     own, others = split_options(options)
     resume = others.pop("resume", "none")
     set_up_shared_tracking()
-    if resume != "none":  # its configuration is the one that the search had found
+    if resume != "none":
+        extra = sorted(key for key, value in own.items() if value != "auto")
+        if extra:  # its configuration is the one that the search had found
+            raise ConfigError(f"resume continues a run as it began: leave out {', '.join(extra)}")
         describe.print_outcomes(train.train(train.resumed_job(resume, others)))
         return
     if own.get("study", "auto") != "auto" and own.get("trials", "auto") == "auto":

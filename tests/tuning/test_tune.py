@@ -155,6 +155,11 @@ def test_train_with_an_unknown_study_names_the_nearest(call: Call, copy: Store):
     assert "no study 'ss-se_resnet1d' in the storage, did you mean 's-se_resnet1d'?" in line
 
 
+def test_a_resumed_run_is_not_searched_for_again(call: Call, copy: Store):
+    (line,) = call(train.main, copy, "--resume", "x", "--trials", "3").errors
+    assert line == "error: resume continues a run as it began: leave out trials"
+
+
 def test_patience_ends_a_search_before_its_trials(call: Call, copy: Store):
     study = optuna.load_study(study_name=NAME, storage=storage(copy))
     options = SEARCH | {"trials": "30", "patience_trials": "1"}
