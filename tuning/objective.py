@@ -99,6 +99,7 @@ class Objective:
         previous = trial.user_attrs.get(RUN)  # of the worker that died, where this is a retry
         run = self._open_run(trial, config)
         fit = TrialFit(self.search, trial, run, previous)
+        fit.points.seconds += time.perf_counter() - started
         status, tags = "FAILED", {"state": "failed"}
         try:
             value = fit.run_splits(config)
@@ -243,7 +244,9 @@ class TrialFit:
 
     def close(self, status: str, tags: dict[str, str], seconds: float) -> None:
         """Ends the MLflow run; notes how much of the time was spent beside training."""
-        self.points.add({"seconds": seconds, "training_seconds": self._trained}, 0)
+        share = self.points.seconds / seconds
+        own = {"seconds": seconds, "training_seconds": self._trained, "tracking_share": share}
+        self.points.add(own, 0)
         self.points.send()
         self.run.set_tags(tags)
         self.run.set_status(status)
