@@ -16,7 +16,7 @@ from heart_reader.data.dataset import DataConfig, FeaturesConfig
 from heart_reader.errors import ConfigError, did_you_mean
 from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.models import ModelConfig
-from heart_reader.strict import parse
+from heart_reader.strict import parse, to_dict
 from heart_reader.training.config import TrainingConfig
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
@@ -48,11 +48,23 @@ def load_config(overlay: str, overrides: Mapping[str, object]) -> Config:
     Raises:
         ConfigError: an overlay that isn't there; every unknown key and illegal value, together.
     """
-    tree = _read_yaml(CONFIG_FOLDER / "default.yaml")
+    tree = read_yaml(CONFIG_FOLDER / "default.yaml")
     if overlay != "default":
-        tree = _merge(tree, _read_yaml(_overlay_path(overlay)))
+        tree = merge(tree, read_yaml(_overlay_path(overlay)))
     for key, value in overrides.items():
         _set_dotted(tree, SHORT_NAMES.get(key, key), value)
+    return parse(tree, Config)
+
+
+def changed(config: Config, overrides: Mapping[str, object]) -> Config:
+    """A complete configuration with some dotted keys changed.
+
+    Raises:
+        ConfigError: every unknown key and illegal value, together.
+    """
+    tree = to_dict(config)
+    for key, value in overrides.items():
+        _set_dotted(tree, key, value)
     return parse(tree, Config)
 
 
@@ -62,7 +74,7 @@ def read_config(path: Path) -> Config:
     Raises:
         ConfigError: the file can't be read, or has problems.
     """
-    return parse(_read_yaml(path), Config)
+    return parse(read_yaml(path), Config)
 
 
 # ---------------------------------------------------------------- reading and layering
@@ -80,7 +92,12 @@ def _overlay_path(overlay: str) -> Path:
     return named[overlay]
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: no such file, not YAML, or not a mapping.
+    """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -94,11 +111,12 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
-def _merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the keys of ``overlay`` in place of its own, section by section."""
     merged = dict(base)
     for key, value in overlay.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
+        merged[key] = merge(merged[key], value) if both else value
     return merged
 
 

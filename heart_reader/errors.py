@@ -16,6 +16,10 @@ class DataError(HeartReaderError):
     """A data set, record or feature table that breaks its contract."""
 
 
+class DivergenceError(DataError):
+    """A training whose loss is no number any more."""
+
+
 class ModelError(HeartReaderError):
     """A bundle or registered model that can't be loaded or used as asked."""
 

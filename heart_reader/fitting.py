@@ -23,12 +23,24 @@ from heart_reader.training.trainer import FitResult, Trainer
 
 
 @dataclass(frozen=True)
+class Split:
+    """The folds that a fit learns from, and those that it is judged on."""
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+
+
+FOLD_9 = Split(TRAIN_FOLDS, (VALIDATION_FOLD,))
+
+
+@dataclass(frozen=True)
 class Prepared:
-    """Development records with what was fitted on folds 1 to 8."""
+    """Development records with what was fitted on the training folds of a split."""
 
     records: Records
     normaliser: Normaliser
     encoder: FeatureEncoder | None
+    split: Split
 
 
 def require_every_class(records: Records, folds: Sequence[int]) -> None:
@@ -47,19 +59,19 @@ def require_every_class(records: Records, folds: Sequence[int]) -> None:
         )
 
 
-def prepare(records: Records) -> Prepared:
-    """Fits the normaliser and the feature encoder on folds 1 to 8.
+def prepare(records: Records, split: Split = FOLD_9) -> Prepared:
+    """Fits the normaliser and the feature encoder on the training folds alone.
 
     Raises:
-        DataError: a class that nobody has in folds 1 to 8, or in fold 9.
+        DataError: a class that nobody has in the training or in the validation folds.
     """
-    require_every_class(records, TRAIN_FOLDS)
-    require_every_class(records, (VALIDATION_FOLD,))
-    rows = records.rows(TRAIN_FOLDS)
+    require_every_class(records, split.train)
+    require_every_class(records, split.validation)
+    rows = records.rows(split.train)
     encoder = None
     if records.features is not None:
-        encoder = fit_encoder(records.features, rows, TRAIN_FOLDS)
-    return Prepared(records, fit_normaliser(records, TRAIN_FOLDS), encoder)
+        encoder = fit_encoder(records.features, rows, split.train)
+    return Prepared(records, fit_normaliser(records, split.train), encoder, split)
 
 
 def make_trainer(prepared: Prepared, config: Config) -> Trainer:
@@ -70,8 +82,8 @@ def make_trainer(prepared: Prepared, config: Config) -> Trainer:
     model = build_model(config.model, 0 if encoder is None else encoder.n_encoded).to(device)
     return Trainer(
         model,
-        to_device(records, records.rows(TRAIN_FOLDS), encoder, device),
-        to_device(records, records.rows((VALIDATION_FOLD,)), encoder, device),
+        to_device(records, records.rows(prepared.split.train), encoder, device),
+        to_device(records, records.rows(prepared.split.validation), encoder, device),
         records.pack.fs,
         prepared.normaliser,
         config.training,

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,15 +35,31 @@ from heart_reader.training.trainer import FitResult, Trainer
 # Each of the three families once; `-P backbone=xresnet1d50` and the like train another.
 ALL = ("inception1d", "xresnet1d101", "se_resnet1d")
 LAST_CHECKPOINT = "checkpoints/last.safetensors"
+INHERITED = {"study"}  # tags of a parent that its children share
 
 
 @dataclass(frozen=True)
 class Job:
-    """One configuration to train for some backbones, maybe begun by a run that was killed."""
+    """A configuration for each backbone to train, maybe begun by a run that was killed.
 
-    config: Config
-    backbones: tuple[str, ...]
+    Attributes:
+        configs: in the order in which they are trained.
+        tags: of the run, and of each backbone's; say, the study that the configurations come from.
+    """
+
+    configs: tuple[Config, ...]
     resumed: Run | None
+    tags: Mapping[str, str]
+
+    @property
+    def config(self) -> Config:
+        """The first: what isn't tuned is alike in all."""
+        return self.configs[0]
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """The names, in the same order."""
+        return tuple(config.model.backbone for config in self.configs)
 
 
 def main() -> None:
@@ -68,7 +85,7 @@ def new_job(options: dict[str, str]) -> Job:
         overlay = "demo" if options.get("data", "demo") == "demo" else "default"
     backbones = ALL if backbone == "all" else tuple(backbone.split(","))
     configs = [load_config(overlay, options | {"backbone": name}) for name in backbones]
-    return Job(configs[0], backbones, None)
+    return Job(tuple(configs), None, {})
 
 
 def resumed_job(run_id: str, options: dict[str, str]) -> Job:
@@ -89,8 +106,12 @@ def resumed_job(run_id: str, options: dict[str, str]) -> Job:
         path = run.download("config.yaml", Path(folder))
         if path is None or "backbones" not in run.tags():
             raise TrackingError(f"run {run_id} is no training run that got as far as its config")
-        config = read_config(path)
-    return Job(config, tuple(run.tags()["backbones"].split(",")), run)
+        config, tags = read_config(path), run.tags()
+        configs = [with_backbone(config, name) for name in tags["backbones"].split(",")]
+        for index, name in enumerate(tags["backbones"].split(",")):
+            own = run.download(f"configs/{name}.yaml", Path(folder))
+            configs[index] = configs[index] if own is None else read_config(own)
+    return Job(tuple(configs), run, {key: tags[key] for key in INHERITED & set(tags)})
 
 
 # ---------------------------------------------------------------- the flow
@@ -110,10 +131,8 @@ def train(job: Job) -> list[describe.Outcome]:
         log_records(run, records, job.config)
         prepared = prepare(records)
         if single:
-            return [train_backbone(run, with_backbone(job.config, job.backbones[0]), prepared)]
-        outcomes = [
-            train_child(run, with_backbone(job.config, b), prepared) for b in job.backbones
-        ]
+            return [train_backbone(run, job.config, prepared)]
+        outcomes = [train_child(run, config, job.tags, prepared) for config in job.configs]
         run.describe(describe.comparison(outcomes, job.config, records))
         return outcomes
 
@@ -123,7 +142,9 @@ def with_backbone(config: Config, backbone: str) -> Config:
     return replace(config, model=replace(config.model, backbone=backbone))
 
 
-def train_child(parent: Run, config: Config, prepared: Prepared) -> describe.Outcome:
+def train_child(
+    parent: Run, config: Config, tags: Mapping[str, str], prepared: Prepared
+) -> describe.Outcome:
     """One backbone below a parent run; begun, continued or, where it is finished, left alone."""
     backbone = config.model.backbone
     earlier = {child.data.tags.get("backbone"): child for child in tracking.child_runs(parent)}
@@ -132,7 +153,7 @@ def train_child(parent: Run, config: Config, prepared: Prepared) -> describe.Out
         return describe.finished_outcome(Run(found.info.run_id))
     run_id = found.info.run_id if found is not None else None
     with tracking.open_run(None if found else backbone, run_id, True, True) as run:
-        log_job(run, Job(config, (backbone,), None))
+        log_job(run, Job((config,), None, tags))
         log_records(run, prepared.records, config)
         return train_backbone(run, config, prepared)
 
@@ -198,11 +219,18 @@ def work_folder(run: Run) -> Path:
 
 def log_job(run: Run, job: Job) -> None:
     """The resolved configuration, as params and as a file, and what it was run with."""
-    config = to_dict(job.config)
-    run.log_params(flatten(config))
+    params = [flatten(to_dict(config)) for config in job.configs]
+    # Tuned backbones differ in more than their names; what differs is in the runs below.
+    differs = {key for each in params for key in each if each[key] != params[0][key]}
+    differs -= {"model.backbone"}
+    run.log_params({key: value for key, value in params[0].items() if key not in differs})
     run.log_text(describe.as_yaml(job.config), "config.yaml")
+    if differs:
+        for config in job.configs:
+            run.log_text(describe.as_yaml(config), f"configs/{config.model.backbone}.yaml")
     run.set_tags(
         {
+            **job.tags,
             "backbones": ",".join(job.backbones),
             "config_hash": describe.config_hash(job.config),
             "git_commit": tracking.git_commit(Path(__file__).parent),

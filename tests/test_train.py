@@ -152,7 +152,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> dict
         store.cache.symlink_to(trained.store.cache)
         mlflow_command = str(Path(sys.executable).with_name("mlflow"))
         command = [mlflow_command, "run", str(REPOSITORY), "-e", "train"]
-        options = small | {"data": "demo", "backbone": backbone}
+        options = small | {"data": "demo", "backbone": backbone, "trials": "0"}
         given = [word for key, value in options.items() for word in ("-P", f"{key}={value}")]
         started[backbone] = store.start([*command, "--env-manager", "local", *given])
         stores[backbone] = store

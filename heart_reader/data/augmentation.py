@@ -25,6 +25,8 @@ class AugmentationConfig:
     warp_strength: float  # largest relative change of the local speed
     shift_p: float
     shift_max: float  # seconds, circular
+    mixup_p: float
+    mixup_max: float  # largest weight of the other record, drawn uniformly from 0
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
@@ -38,6 +40,8 @@ class AugmentationConfig:
             for name, value in vars(self).items()
             if not name.endswith(("_p", "_share")) and value < 0
         ]
+        if self.mixup_max > 0.5:
+            found.append(f"mixup_max must be at most 0.5, but is {self.mixup_max}")
         if self.warp_strength >= 1:
             found.append(f"warp_strength must be below 1, but is {self.warp_strength}")
         return found
@@ -124,6 +128,26 @@ def time_warp(x: Tensor, p: float, strength: float, generator: torch.Generator) 
     weight = (position - left)[:, None]  # (b, 1, t)
     before, after = _gather_times(x, left.long()), _gather_times(x, left.long() + 1)
     return torch.lerp(before, after, weight)
+
+
+def mixup_weights(x: Tensor, config: AugmentationConfig, generator: torch.Generator) -> Tensor:
+    """What the next record of the batch weighs in each record, (b, 1); 0 where none is mixed in.
+
+    Zhang et al., "mixup", 2018. https://arxiv.org/abs/1710.09412. Their Beta(1, 1), folded at one
+    half so that the record itself weighs more, is ``mixup_max`` 0.5.
+    """
+    weight = config.mixup_max * _uniform(x, (len(x), 1), generator)
+    return weight * _chosen(x, config.mixup_p, generator)[:, 0]  # (b, 1)
+
+
+def mix(x: Tensor, weight: Tensor) -> Tensor:
+    """Each record with the next one of the batch, which is in random order already.
+
+    Args:
+        x: signals (b, l, t), features (b, n_features) or labels (b, n_classes).
+        weight: of the next record, (b, 1).
+    """
+    return torch.lerp(x, x.roll(-1, 0), weight.view(-1, *[1] * (x.ndim - 1)))
 
 
 def _gather_times(x: Tensor, index: Tensor) -> Tensor:

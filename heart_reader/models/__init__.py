@@ -6,6 +6,7 @@ from heart_reader.models.fusion import (
     FusionModel,
     ModelConfig,
     build_model,
+    family,
 )
 from heart_reader.models.inception1d import InceptionConfig
 from heart_reader.models.se_resnet1d import SEResNetConfig
@@ -20,4 +21,5 @@ __all__ = [
     "SEResNetConfig",
     "XResNetConfig",
     "build_model",
+    "family",
 ]

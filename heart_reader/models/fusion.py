@@ -153,9 +153,13 @@ def build_model(config: ModelConfig, n_features: int) -> FusionModel:
     """
     if config.backbone not in BACKBONES:
         raise ConfigError(_unknown(config.backbone))
-    family = "xresnet1d" if config.backbone.startswith("xresnet1d") else config.backbone
-    backbone = BACKBONES[config.backbone](getattr(config, family), len(LEADS))
-    return FusionModel(backbone, config.fusion, n_features)
+    section = getattr(config, family(config.backbone))
+    return FusionModel(BACKBONES[config.backbone](section, len(LEADS)), config.fusion, n_features)
+
+
+def family(backbone: str) -> str:
+    """The section of `ModelConfig` that shapes a backbone: the xresnet1d variants share one."""
+    return "xresnet1d" if backbone.startswith("xresnet1d") else backbone
 
 
 def _unknown(backbone: str) -> str:

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from heart_reader.data.augmentation import AugmentationConfig, augment
+from heart_reader.data.augmentation import AugmentationConfig, augment, mix, mixup_weights
 from heart_reader.data.dataset import DeviceRecords
 from heart_reader.data.normaliser import Normaliser
 from heart_reader.data.ptbxl import SUPERCLASSES
-from heart_reader.errors import DataError
+from heart_reader.errors import DataError, DivergenceError
 from heart_reader.evaluation.metrics import class_auc
 from heart_reader.models import FusionModel
 from heart_reader.progress import progress
@@ -144,7 +144,7 @@ class Trainer:
             total += self.train_step(rows)
         loss = float(total) / self.batches_per_epoch
         if not math.isfinite(loss):
-            raise DataError(
+            raise DivergenceError(
                 f"the training loss became {loss} in epoch {self.epoch}: lower "
                 f"training.learning_rate (now {self.config.learning_rate})"
             )
@@ -155,7 +155,12 @@ class Trainer:
         data = self.train
         signal = augment(data.millivolts(rows), self.fs, self.augmentation, self.generator)
         features, present = _take(data.features, rows), _take(data.present, rows)
-        loss = self._loss(signal, features, present, data.y_true[rows])
+        y_true = data.y_true[rows]
+        if self.augmentation.mixup_p:
+            weight = mixup_weights(signal, self.augmentation, self.generator)
+            signal, y_true = mix(signal, weight), mix(y_true, weight)
+            features = None if features is None else mix(features, weight)
+        loss = self._loss(signal, features, present, y_true)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)

@@ -1,0 +1,84 @@
+"""A real PostgreSQL server of the test session's own."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A data folder, and the server that runs on it or not."""
+
+    folder: Path
+    port: int
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg2://postgres@127.0.0.1:{self.port}/{database}"
+
+    def tool(self, name: str, *words: str) -> None:
+        """Runs one of PostgreSQL's programs; none of them runs as root."""
+        command = [str(BINARIES[-1] / name), *words]
+        if os.getuid() == 0:
+            command = [
+                "setpriv",
+                "--reuid=postgres",
+                "--regid=postgres",
+                "--clear-groups",
+                *command,
+            ]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/tmp")
+
+    def make(self) -> None:
+        self.folder.mkdir(parents=True)
+        if os.getuid() == 0:
+            shutil.chown(self.folder, "postgres", "postgres")
+        self.tool("initdb", "-D", str(self.folder), "-U", "postgres", "-A", "trust", "--no-sync")
+
+    def start(self) -> None:
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        log = str(self.folder / "log")
+        # The backends of a postmaster that was killed take a moment to notice.
+        for last in (False, False, False, True):
+            try:
+                self.tool(
+                    "pg_ctl", "-D", str(self.folder), "-w", "-l", log, "-o", options, "start"
+                )
+                return
+            except subprocess.CalledProcessError:
+                if last:
+                    raise
+                time.sleep(1)
+
+    def create(self, database: str) -> str:
+        where = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
+        self.tool("createdb", *where, database)
+        return self.url(database)
+
+    def kill(self) -> None:
+        """As a crash: no client is told goodbye."""
+        pid = int((self.folder / "postmaster.pid").read_text().splitlines()[0])
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and _listens(self.port):
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        self.tool("pg_ctl", "-D", str(self.folder), "-m", "immediate", "stop")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

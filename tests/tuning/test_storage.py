@@ -1,0 +1,84 @@
+"""The books of the budget, claims, and what happens to a trial that died very early."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import optuna
+import pytest
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from tests.tuning.postgres import Postgres
+from tuning.config import TuningConfig, load_tuning
+from tuning.patient_storage import BudgetSpentError, PatientStorage, StudyError
+from tuning.storage import connect
+
+
+def config(url: str, **changes: str) -> TuningConfig:
+    return load_tuning("default", {"storage": url, "heartbeat": "1", "grace": "2", **changes})
+
+
+def study_in(storage: PatientStorage, name: str) -> Study:
+    return optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
+
+
+def test_many_workers_never_begin_more_trials_than_asked_for(postgres: Postgres):
+    url = postgres.create("budget")
+    storage = connect(config(url))
+    study_in(storage, "s")
+
+    def worker(index: int) -> int:
+        own = connect(config(url))
+        own.budget = 10
+        study, n_begun = study_in(own, "s"), 0
+        while True:
+            try:
+                study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+            except BudgetSpentError:
+                return n_begun
+            n_begun += 1
+
+    with ThreadPoolExecutor(6) as pool:
+        begun = list(pool.map(worker, range(6)))
+    trials = study_in(storage, "s").trials
+    assert sum(begun) == 10
+    assert [trial.number for trial in trials] == list(range(10))
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+
+
+def test_one_of_many_wins_a_claim_and_all_learn_who(postgres: Postgres):
+    url = postgres.create("claims")
+    study = study_in(connect(config(url)), "s")
+
+    def claim(index: int) -> int:
+        return int(connect(config(url)).claim(study._study_id, "parent", index))
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(claim, range(8)))
+    assert len(set(won)) == 1 and won[0] in range(8)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_trial_that_died_before_its_first_heartbeat_is_noticed(tmp_path):
+    storage = connect(config(f"sqlite:///{tmp_path}/t.db"))
+    study = study_in(storage, "s")
+    study.ask()  # its worker dies here: no heartbeat is ever recorded
+    optuna.storages.fail_stale_trials(study)
+    assert [trial.state for trial in study.trials] == [TrialState.RUNNING]
+    time.sleep(4)  # SQLite counts whole seconds
+    optuna.storages.fail_stale_trials(study)
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.WAITING]
+
+
+def test_a_storage_that_stays_away_is_one_line(postgres: Postgres):
+    url = postgres.create("away")
+    storage = connect(config(url, outage="1"))
+    study_in(storage, "s")
+    postgres.kill()
+    try:
+        with pytest.raises(StudyError, match=r"storage .*away can't be reached: connection to"):
+            storage.get_all_studies()
+    finally:
+        postgres.start()
+    # The same storage goes on when the server is back.
+    assert [study.study_name for study in storage.get_all_studies()] == ["s"]

@@ -1,0 +1,89 @@
+"""What a search is told: its options, apart from the configuration that it searches around."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from heart_reader.config import merge, read_yaml
+from heart_reader.strict import parse
+
+CONFIG_FOLDER = Path(__file__).parent / "configs"
+CV_SPLITS = (2, 4, 8)  # that divide folds 1 to 8 evenly
+
+
+@dataclass(frozen=True)
+class TuningConfig:
+    """One search; ``configs/default.yaml`` says what each key means."""
+
+    study: str
+    storage: str
+    space: str
+    objective: Literal["fold9", "cv"]
+    cv_splits: int
+    trials: int
+    timeout: float | None
+    patience_trials: int | None
+    epochs: int | None
+    pruner: Literal["median", "hyperband", "none"]
+    min_epochs: int
+    startup_trials: int
+    heartbeat: int
+    grace: int
+    retries: int
+    outage: float
+    workers: int
+    cluster: str
+    cpus: float
+    gpus: float
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        least = {"min_epochs": 1, "startup_trials": 0, "heartbeat": 1, "workers": 1, "retries": 0}
+        least |= {"trials": 0, "patience_trials": 1, "epochs": 1, "timeout": 0, "outage": 0}
+        least |= {"gpus": 0, "cpus": 0}
+        found = [
+            f"{name} must be at least {low}, but is {getattr(self, name)}"
+            for name, low in least.items()
+            if getattr(self, name) is not None and getattr(self, name) < low
+        ]
+        if self.cv_splits not in CV_SPLITS:
+            found.append(f"cv_splits must be 2, 4 or 8, but is {self.cv_splits}")
+        if self.grace < 2 * self.heartbeat:
+            found.append(
+                f"grace must be at least twice the heartbeat ({self.heartbeat} s), "
+                f"but is {self.grace}"
+            )
+        return found
+
+
+NAMES = frozenset(field.name for field in fields(TuningConfig))
+
+
+def split_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The options of the search (``trials``, or ``tuning.trials``), and all others."""
+    own, others = {}, {}
+    for key, value in options.items():
+        name = key.removeprefix("tuning.")
+        if name in NAMES or key.startswith("tuning."):
+            own[name] = value
+        else:
+            others[key] = value
+    return own, others
+
+
+def load_tuning(overlay: str, options: Mapping[str, str]) -> TuningConfig:
+    """The search that goes with a configuration, and the options that change it.
+
+    Args:
+        overlay: "demo" has a search of its own, every other configuration the default one.
+        options: values by key; "auto" leaves a key but ``study`` and ``cluster`` as it is.
+
+    Raises:
+        ConfigError: every unknown key and illegal value, together.
+    """
+    tree = read_yaml(CONFIG_FOLDER / "default.yaml")
+    if overlay == "demo":
+        tree = merge(tree, read_yaml(CONFIG_FOLDER / "demo.yaml"))
+    given = {k: v for k, v in options.items() if v != "auto" or k in {"study", "cluster"}}
+    return parse({**tree, **given}, TuningConfig)
