@@ -71,7 +71,7 @@ def provenance(config: Config, records: Records, run_id: str, best_epoch: int) -
         "run_id": run_id,
         "config_hash": config_hash(config),
         "data_digest": records.digest,
-        "data_root": config.data.root,
+        "data": to_dict(config.data),
         "seed": config.seed,
         "best_epoch": best_epoch,
         "train_folds": list(TRAIN_FOLDS),

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.bundle import Bundle, load_bundle
+from heart_reader.bundles import AnyBundle, open_bundle
 from heart_reader.cli import run_entry
 from heart_reader.data.ptbxl import SAMPLING_RATE, SUPERCLASSES
 from heart_reader.data.recording import Recording, read_recording
@@ -58,10 +58,10 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def find_bundle(address: str) -> tuple[Bundle, str]:
+def find_bundle(address: str) -> tuple[AnyBundle, str]:
     """The bundle of a folder or of the registry, and its pinned name."""
     if not address.startswith("models:"):
-        return load_bundle(Path(address)), address
+        return open_bundle(Path(address)), address
     # Only here: a bundle folder is read without MLflow.
     from heart_reader.tracking import load_registered, resolve_version, set_up_tracking
 
@@ -70,7 +70,7 @@ def find_bundle(address: str) -> tuple[Bundle, str]:
     return load_registered(version), version.uri
 
 
-def finding(recording: Recording, probabilities: Any, bundle: Bundle) -> dict[str, Any]:
+def finding(recording: Recording, probabilities: Any, bundle: AnyBundle) -> dict[str, Any]:
     """What is said of one record, as JSON values."""
     present = bundle.labels(probabilities).tolist()
     return {
@@ -102,7 +102,7 @@ def print_findings(model: str, findings: list[dict[str, Any]]) -> None:
 
 
 def write_plots(
-    folder: Path, recordings: list[Recording], probabilities: Any, bundle: Bundle
+    folder: Path, recordings: list[Recording], probabilities: Any, bundle: AnyBundle
 ) -> None:
     """``NAME.png`` for each record."""
     folder.mkdir(parents=True, exist_ok=True)

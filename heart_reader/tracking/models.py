@@ -16,7 +16,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import heart_reader
-from heart_reader.bundle import Bundle, load_bundle
+from heart_reader.bundles import READERS, AnyBundle, open_bundle
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
 from heart_reader.errors import ModelError
 from heart_reader.tracking.runs import store_errors
@@ -42,9 +42,9 @@ class ModelVersion:
         return f"models:/{self.name}/{self.version}"
 
 
-def registered_name(backbone: str) -> str:
-    """The registry's name for a backbone's fused model."""
-    return f"heart-reader-{backbone}"
+def registered_name(kind: str) -> str:
+    """The registry's name for a backbone's fused model, for "ensemble" or for "edge"."""
+    return f"heart-reader-{kind}"
 
 
 def signature() -> ModelSignature:
@@ -65,7 +65,7 @@ def signature() -> ModelSignature:
 
 
 def log_bundle(
-    folder: Path, backbone: str, description: str, tags: Mapping[str, str]
+    folder: Path, kind: str, description: str, tags: Mapping[str, str]
 ) -> ModelVersion:
     """Logs a bundle folder under the open run, registers it, and makes it the candidate."""
     package = Path(heart_reader.__file__).parent
@@ -80,7 +80,7 @@ def log_bundle(
             signature=signature(),
             pip_requirements=_requirements(),
         )
-    version = ModelVersion(registered_name(backbone), "", info.model_id, info.run_id)
+    version = ModelVersion(registered_name(kind), "", info.model_id, info.run_id)
     return _register(info.model_uri, version, description, tags)
 
 
@@ -142,7 +142,7 @@ def resolve_version(address: str) -> ModelVersion:
     return ModelVersion(name, str(found.version), found.model_id or "", found.run_id or "")
 
 
-def load_registered(version: ModelVersion) -> Bundle:
+def load_registered(version: ModelVersion) -> AnyBundle:
     """The bundle inside a registered model.
 
     Raises:
@@ -151,7 +151,8 @@ def load_registered(version: ModelVersion) -> Bundle:
     """
     with tempfile.TemporaryDirectory() as folder, store_errors():
         local = mlflow.artifacts.download_artifacts(version.uri, dst_path=folder)
-        found = list((Path(local) / "artifacts").glob("*/bundle.json"))
+        kept = Path(local) / "artifacts"
+        found = [path for name in READERS for path in kept.glob(f"*/{name}")]
         if not found:
             raise ModelError(f"{version.uri} holds no bundle")
-        return load_bundle(found[0].parent)
+        return open_bundle(found[0].parent)
