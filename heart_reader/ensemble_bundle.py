@@ -83,8 +83,10 @@ class EnsembleBundle:
 
 def _member_problems(names: Sequence[str], members: Sequence[Bundle]) -> list[str]:
     if not members or len(names) != len(members):
-        return [f"an ensemble needs one name for each member, but has {len(names)} names "
-                f"for {len(members)} members"]
+        return [
+            f"an ensemble needs one name for each member, but has {len(names)} names "
+            f"for {len(members)} members"
+        ]
     problems = []
     if len(set(names)) != len(names):
         problems.append(f"an ensemble's members must have different names, but are {names}")

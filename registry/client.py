@@ -45,9 +45,9 @@ def resolve(address: str) -> ModelVersion:
     return resolve_version(address if address.startswith("models:") else f"models:/{address}")
 
 
-def register(bundle: AnyBundle, kind: str, folder: Path, text: str, tags: Mapping[str, str]) -> (
-    ModelVersion
-):
+def register(
+    bundle: AnyBundle, kind: str, folder: Path, text: str, tags: Mapping[str, str]
+) -> ModelVersion:
     """Writes a bundle to a folder, logs it under the open run, and registers the candidate."""
     if isinstance(bundle, Bundle):
         save_bundle(bundle, folder)
@@ -150,8 +150,9 @@ def choose_members(registry: Registry, wanted: str) -> list[ModelVersion]:
         ModelError: fewer than two, one twice, or an address that isn't there.
     """
     if wanted == "auto":
-        aliases = ((registry.find(n, CHAMPION) or registry.find(n, CANDIDATE)) for n in
-                   BACKBONE_NAMES)
+        aliases = (
+            (registry.find(n, CHAMPION) or registry.find(n, CANDIDATE)) for n in BACKBONE_NAMES
+        )
         members = [version for version in aliases if version is not None]
     else:
         members = [resolve(address.strip()) for address in wanted.split(",")]

@@ -86,7 +86,9 @@ def make_ensemble(
         bundles = [_single(version) for version in versions]
         _require_same_data(versions, bundles)
         config = load_config(overlay, as_trained(bundles[0].provenance, options))
-        run.log_params(flatten({"ensemble": to_dict(settings.ensemble), "data": to_dict(config.data)}))
+        run.log_params(
+            flatten({"ensemble": to_dict(settings.ensemble), "data": to_dict(config.data)})
+        )
         records = load_records(bundles, config)
         fold = fold9(records)
         members = [
@@ -123,10 +125,15 @@ def _member(
     version: ModelVersion, bundle: Bundle, fold: Fold9, records: Records, run: Run
 ) -> Member:
     y_score = logged_scores(version, fold, LOGGED)
-    run.set_tags({f"fold9/{short_name(version.name)}": "recomputed" if y_score is None else LOGGED})
+    run.set_tags(
+        {f"fold9/{short_name(version.name)}": "recomputed" if y_score is None else LOGGED}
+    )
     if y_score is None:
-        print(f"{pinned(version)}: its logged fold-9 predictions are of other records or of "
-              "another version; predicting again", file=sys.stderr)
+        print(
+            f"{pinned(version)}: its logged fold-9 predictions are of other records or of "
+            "another version; predicting again",
+            file=sys.stderr,
+        )
         # Not `score`: the records' features may be those of another member.
         features = None
         if bundle.encoder is not None and records.features is not None:

@@ -84,9 +84,7 @@ def tags(bundle: EnsembleBundle, values: Mapping[str, float]) -> dict[str, str]:
 def log_data(run: Run, records: Records, config: Config) -> None:
     """The fold that the weights come from."""
     profile = tables.fold_profile(records, (VALIDATION_FOLD,))
-    run.log_dataset(
-        "ptbxl-validation", records.digest, config.data.root, "validation", profile
-    )
+    run.log_dataset("ptbxl-validation", records.digest, config.data.root, "validation", profile)
 
 
 # ---------------------------------------------------------------- files
@@ -109,7 +107,10 @@ def write_report(
     if len(bundle.members) in DRAWN:
         auc = mixture_auc(own.y_true, np.stack(list(named.values())))
         points, aucs = simplex_grid(auc, chosen.grid_steps)
-        marks = {"chosen": bundle.weights.mean(axis=1), "mean": np.full(len(named), 1 / len(named))}
+        marks = {
+            "chosen": bundle.weights.mean(axis=1),
+            "mean": np.full(len(named), 1 / len(named)),
+        }
         save(simplex_figure(points, aucs, bundle.names, marks), plots / "weights.png")
     tree = {
         "members": list(bundle.names),

@@ -60,9 +60,7 @@ def load_records(bundles: Sequence[AnyBundle], config: Config) -> Records:
     return load_development(config.data, source, cache_folder())
 
 
-def logged_scores(
-    version: ModelVersion, fold: Fold9, file: str
-) -> NDArray[np.float32] | None:
+def logged_scores(version: ModelVersion, fold: Fold9, file: str) -> NDArray[np.float32] | None:
     """Logged probabilities (n_records, n_classes), or ``None`` where they aren't of this version
     and these records."""
     if not version.run_id:

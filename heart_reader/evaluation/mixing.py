@@ -54,9 +54,7 @@ def fit_weights(method: str, y_true: npt.ArrayLike, y_scores: npt.ArrayLike) -> 
     if method == "weighted":
         best = maximise(mixture.macro, n_members)
         return np.repeat(best[:, None], n_classes, axis=1)  # (n_members, n_classes)
-    columns = [
-        maximise(mixture.one_class(column).macro, n_members) for column in range(n_classes)
-    ]
+    columns = [maximise(mixture.one_class(column).macro, n_members) for column in range(n_classes)]
     return np.stack(columns, axis=1)  # (n_members, n_classes)
 
 
@@ -159,9 +157,7 @@ def patient_groups(
     return np.asarray(dealt[which], np.int64)
 
 
-def mix_scores(
-    y_scores: npt.NDArray[np.floating], weights: Floats
-) -> npt.NDArray[np.float32]:
+def mix_scores(y_scores: npt.NDArray[np.floating], weights: Floats) -> npt.NDArray[np.float32]:
     """Weighted probabilities (n_records, n_classes) of (n_members, n_records, n_classes)."""
     mixed = np.einsum("mnc,mc->nc", y_scores.astype(np.float64), weights)
     # A sum of weights may pass 1 by a rounding.

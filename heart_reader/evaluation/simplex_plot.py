@@ -68,7 +68,10 @@ def _triangle(
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     axes.set_title(
         "Macro AUC over the weights of the members",
-        fontsize=11, loc="left", color=INK, fontweight="bold",
+        fontsize=11,
+        loc="left",
+        color=INK,
+        fontweight="bold",
     )
     axes.set_xlim(-0.18, 1.18)
     axes.set_ylim(-0.13, 1.0)

@@ -6,13 +6,22 @@ from heart_reader.tracking.models import (
     log_bundle,
     registered_name,
     resolve_version,
+    tag_version,
 )
-from heart_reader.tracking.runs import Run, child_runs, find_run, open_run, set_up_tracking
+from heart_reader.tracking.runs import (
+    Run,
+    child_runs,
+    count_runs,
+    find_run,
+    open_run,
+    set_up_tracking,
+)
 
 __all__ = [
     "ModelVersion",
     "Run",
     "child_runs",
+    "count_runs",
     "find_run",
     "load_registered",
     "log_bundle",
@@ -20,4 +29,5 @@ __all__ = [
     "registered_name",
     "resolve_version",
     "set_up_tracking",
+    "tag_version",
 ]

@@ -64,9 +64,7 @@ def signature() -> ModelSignature:
     )
 
 
-def log_bundle(
-    folder: Path, kind: str, description: str, tags: Mapping[str, str]
-) -> ModelVersion:
+def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str]) -> ModelVersion:
     """Logs a bundle folder under the open run, registers it, and makes it the candidate."""
     package = Path(heart_reader.__file__).parent
     with store_errors(), warnings.catch_warnings():
@@ -104,6 +102,14 @@ def _register(
         )
         client.set_registered_model_alias(draft.name, CANDIDATE, made.version)
     return replace(draft, version=str(made.version))
+
+
+@store_errors()
+def tag_version(version: ModelVersion, prefix: str, tags: Mapping[str, str]) -> None:
+    """Tags of a version, as ``PREFIX/KEY``, replaced where they exist."""
+    client = MlflowClient()
+    for key, value in tags.items():
+        client.set_model_version_tag(version.name, version.version, f"{prefix}/{key}", value)
 
 
 def _requirements() -> list[str]:

@@ -250,6 +250,20 @@ def child_runs(run: Run) -> Sequence[mlflow.entities.Run]:
     return found
 
 
+@store_errors()
+def count_runs(tags: Mapping[str, str]) -> int:
+    """How many runs, of all experiments and however they ended, carry these tags."""
+    client = MlflowClient()
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    count, token = 0, None
+    while True:
+        page = client.search_runs(experiments, wanted, page_token=token)
+        count, token = count + len(page), page.token
+        if not token:
+            return count
+
+
 def git_commit(folder: Path) -> str:
     """The commit of a working tree, ``-dirty`` behind it where files differ, or "unknown"."""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
