@@ -36,6 +36,7 @@ from registry.client import (
     register,
     short_name,
 )
+from registry.model_card import write_card
 from registry.predictions import LOGGED, Fold9, fold9, load_records, logged_scores
 from registry.settings import EnsembleConfig, Settings, load_settings
 
@@ -219,6 +220,7 @@ def log_and_register(
     logged = {f"val/{key}": value for key, value in values.items()}
     run.log_metrics(logged | written.flat(table) | {"fitted/macro_auc": own}, 0, version.model_id)
     run.describe(f"## {version.uri}\n\n{text}")
+    write_card(Registry(), version)
     written.print_table(f"{ENSEMBLE} v{version.version}", values, table)
     return version
 

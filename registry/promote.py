@@ -26,6 +26,7 @@ from heart_reader.tracking import runs as tracking
 from registry import gate
 from registry.client import CHAMPION, PREVIOUS, Registry, pinned, resolve
 from registry.gate import Check
+from registry.model_card import write_card
 from registry.predictions import LOGGED, fold9, load_records, logged_scores, scores_to_judge
 from registry.reproduce import predict_in_clean_process
 from registry.settings import GateConfig, load_settings
@@ -167,6 +168,7 @@ def conclude(
         "gate_time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     registry.set_tags(version, tags)
+    write_card(registry, version)
     print_checks(version, champion, checks, outcome)
     return outcome != "refused"
 

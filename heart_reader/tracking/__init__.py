@@ -13,6 +13,7 @@ from heart_reader.tracking.runs import (
     child_runs,
     count_runs,
     find_run,
+    new_run,
     open_run,
     set_up_tracking,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "find_run",
     "load_registered",
     "log_bundle",
+    "new_run",
     "open_run",
     "registered_name",
     "resolve_version",

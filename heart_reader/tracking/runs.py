@@ -15,6 +15,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -225,6 +226,19 @@ def find_run(run_id: str) -> Run:
     with store_errors():
         MlflowClient().get_run(run_id)
     return Run(run_id)
+
+
+@store_errors()
+def new_run(name: str, tags: dict[str, str], parent_id: str | None) -> Run:
+    """A run in the experiment that is set, for another module to take up by ``MLFLOW_RUN_ID``."""
+    client = MlflowClient()
+    experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    if experiment_id is None:
+        given = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+        experiment_id = client.get_experiment_by_name(given).experiment_id
+    parent = {} if parent_id is None else {MLFLOW_PARENT_RUN_ID: parent_id}
+    made = client.create_run(experiment_id, tags=resolve_tags(tags | parent), run_name=name)
+    return Run(made.info.run_id)
 
 
 def continue_experiment(run: Run) -> None:
