@@ -1,5 +1,6 @@
 """Any bundle folder, whatever kind of bundle is in it."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from heart_reader.bundle import Bundle, load_bundle
@@ -7,7 +8,10 @@ from heart_reader.ensemble_bundle import EnsembleBundle, load_ensemble
 
 AnyBundle = Bundle | EnsembleBundle
 # The file that tells what a folder holds, and how to read it.
-READERS = {"bundle.json": load_bundle, "ensemble.json": load_ensemble}
+READERS: Mapping[str, Callable[[Path], AnyBundle]] = {
+    "bundle.json": load_bundle,
+    "ensemble.json": load_ensemble,
+}
 
 
 def open_bundle(folder: Path) -> AnyBundle:

@@ -1,8 +1,8 @@
 """Claims: who works at what, as tags in the registry that expire.
 
 A registry has no lock, but its store keeps writes in one order. Whoever wants a claim first writes
-its own tag, then reads all tags of that work; if another live one is there, it takes its own
-back. Of two at once, the one that writes last always sees the other, so never do both go on. Both may
+its own tag, then reads all tags of that work; if another live one is there, it takes its own back.
+Of two at once, the one that writes last always sees the other, so never do both go on. Both may
 step back; each then tries again after a random while.
 """
 
@@ -128,8 +128,10 @@ def clear(registry: Registry, dead: Sequence[Claim]) -> None:
     """Closes the runs that expired claims left RUNNING, then removes the claims."""
     for claim in dead:
         for run in _running(registry.client, claim.token):
-            print(f"closing run {run.info.run_id}: {claim.owner} died at {claim.work}",
-                  file=sys.stderr)
+            print(
+                f"closing run {run.info.run_id}: {claim.owner} died at {claim.work}",
+                file=sys.stderr,
+            )
             with store_errors():
                 registry.client.set_tag(
                     run.info.run_id, "error", f"its process ({claim.owner}) died: claim expired"

@@ -53,7 +53,7 @@ def comparisons(
 
 def flat(table: Mapping[str, Against]) -> dict[str, float]:
     """The comparisons as metrics: ``member/NAME/macro_auc``, ``gain/NAME/macro_auc`` and so on."""
-    values = {}
+    values: dict[str, float] = {}
     for name, against in table.items():
         gain = against.gain.macro
         values |= {
@@ -138,8 +138,8 @@ def describe(
         for k, version in enumerate(versions)
     ]
     header = ("member", "weight", "macro AUC", "ensemble's gain (95%, paired)")
-    return f"""Ensemble of {len(versions)}, method {bundle.provenance["method"]}: fold-9 macro AUC \
-{values["macro_auc"]:.4f} (95% interval {values["macro_auc_low95"]:.4f} to \
+    return f"""Ensemble of {len(versions)}, method {bundle.provenance["method"]}: fold-9 macro \
+AUC {values["macro_auc"]:.4f} (95% interval {values["macro_auc_low95"]:.4f} to \
 {values["macro_auc_high95"]:.4f}), cross-fitted by patient: weights and thresholds always come \
 from other patients than those scored.
 

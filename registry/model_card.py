@@ -22,9 +22,9 @@ RECIPE = (
 )  # fmt: skip
 METRICS = {"macro AUC": "macro_auc", **{f"AUC {name}": f"auc_{name}" for name in SUPERCLASSES}}
 METRICS |= {"F_max": "f_max"}
-LIMITS = """Research on 12-lead ECGs of 10 s at 100 Hz in mV: support for reading, never a diagnosis. \
-Not a medical device. Trained on PTB-XL (one German institute, Schiller devices, 1989 to 1996): other \
-devices, countries, children and paced rhythms aren't proven. The classes are superclasses of \
+LIMITS = """Research on 12-lead ECGs of 10 s at 100 Hz in mV: support for reading, never a \
+diagnosis. Not a medical device. Trained on PTB-XL (Schiller devices, 1989 to 1996, one country): \
+other devices, countries, children and paced rhythms aren't proven. The classes are superclasses of \
 statements by readers, not outcomes. Thresholds are Youden's J on fold 9: set them anew for other \
 prevalences. Probabilities aren't calibrated beyond the error given."""
 
@@ -114,8 +114,11 @@ def _subgroups(tested: Mapping[str, float], sites: bool) -> str:
     names = [
         key.removeprefix("test/").removesuffix(suffix) for key in tested if key.endswith(suffix)
     ]
-    rows = [_subgroup_row(name, tested) for name in sorted(names)
-            if sites or not name.startswith("site/")]
+    rows = [
+        _subgroup_row(name, tested)
+        for name in sorted(names)
+        if sites or not name.startswith("site/")
+    ]
     return markdown_table(("subgroup", "records", "macro AUC (95%)"), rows) if rows else ""
 
 
@@ -136,7 +139,9 @@ def _recipe(params: Mapping[str, str]) -> str:
 def _lineage(version: ModelVersion, tags: Mapping[str, str]) -> str:
     lines = [f"- Run `{version.run_id or 'unknown'}`"]
     runs = tags.get("member_runs", "").split(",")
-    for member, run_id in zip(filter(None, tags.get("members", "").split(",")), runs, strict=False):
+    for member, run_id in zip(
+        filter(None, tags.get("members", "").split(",")), runs, strict=False
+    ):
         name, _, number = member.partition("/")
         lines.append(f"- Member [{member}](#/models/{name}/versions/{number}), run `{run_id}`")
     if "weights" in tags:

@@ -165,14 +165,14 @@ class Syncer:
             if process.poll() is None:
                 process.terminate()  # it ends its run as KILLED and gives its claim back
             process.wait()
-        return process.returncode
+        return int(process.returncode)
 
     def _waits(self, step: Step) -> bool:
         if step.key not in self._failures:
             return False
         times, last = self._failures[step.key]
-        pause = min(self.config.interval * 2 ** (times - 1), self.config.longest_wait)
-        return time.monotonic() < last + pause
+        doubled = self.config.interval * 2.0 ** (times - 1)
+        return time.monotonic() < last + min(doubled, self.config.longest_wait)
 
     def _say_unavailable(self) -> None:
         known = modules()

@@ -161,7 +161,7 @@ def mix_scores(y_scores: npt.NDArray[np.floating], weights: Floats) -> npt.NDArr
     """Weighted probabilities (n_records, n_classes) of (n_members, n_records, n_classes)."""
     mixed = np.einsum("mnc,mc->nc", y_scores.astype(np.float64), weights)
     # A sum of weights may pass 1 by a rounding.
-    return np.clip(mixed, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(mixed, 0, 1), np.float32)
 
 
 def simplex_grid(auc: MixtureAuc, steps: int) -> tuple[Floats, Floats]:

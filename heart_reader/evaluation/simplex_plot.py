@@ -64,7 +64,9 @@ def _triangle(
     for (name, weights), marker in zip(marks.items(), "*oDs", strict=False):
         at = np.asarray(weights) @ CORNERS
         size = 190 if marker == "*" else 55
-        axes.scatter(*at, marker=marker, s=size, c="white", edgecolors=INK, label=name, zorder=3)
+        axes.scatter(
+            at[0], at[1], marker=marker, s=size, c="white", edgecolors=INK, label=name, zorder=3
+        )
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     axes.set_title(
         "Macro AUC over the weights of the members",

@@ -15,7 +15,6 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -228,19 +227,6 @@ def find_run(run_id: str) -> Run:
     return Run(run_id)
 
 
-@store_errors()
-def new_run(name: str, tags: dict[str, str], parent_id: str | None) -> Run:
-    """A run in the experiment that is set, for another module to take up by ``MLFLOW_RUN_ID``."""
-    client = MlflowClient()
-    experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
-    if experiment_id is None:
-        given = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
-        experiment_id = client.get_experiment_by_name(given).experiment_id
-    parent = {} if parent_id is None else {MLFLOW_PARENT_RUN_ID: parent_id}
-    made = client.create_run(experiment_id, tags=resolve_tags(tags | parent), run_name=name)
-    return Run(made.info.run_id)
-
-
 def continue_experiment(run: Run) -> None:
     """Makes new runs land beside an existing one, and lets go of `mlflow run`'s own run.
 
@@ -262,20 +248,6 @@ def child_runs(run: Run) -> Sequence[mlflow.entities.Run]:
         [parent.info.experiment_id], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run.run_id}'"
     )
     return found
-
-
-@store_errors()
-def count_runs(tags: Mapping[str, str]) -> int:
-    """How many runs, of all experiments and however they ended, carry these tags."""
-    client = MlflowClient()
-    experiments = [each.experiment_id for each in client.search_experiments()]
-    wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-    count, token = 0, None
-    while True:
-        page = client.search_runs(experiments, wanted, page_token=token)
-        count, token = count + len(page), page.token
-        if not token:
-            return count
 
 
 def git_commit(folder: Path) -> str:
