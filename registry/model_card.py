@@ -23,10 +23,10 @@ RECIPE = (
 METRICS = {"macro AUC": "macro_auc", **{f"AUC {name}": f"auc_{name}" for name in SUPERCLASSES}}
 METRICS |= {"F_max": "f_max"}
 LIMITS = """Research on 12-lead ECGs of 10 s at 100 Hz in mV: support for reading, never a \
-diagnosis. Not a medical device. Trained on PTB-XL (Schiller devices, 1989 to 1996, one country): \
-other devices, countries, children and paced rhythms aren't proven. The classes are superclasses of \
-statements by readers, not outcomes. Thresholds are Youden's J on fold 9: set them anew for other \
-prevalences. Probabilities aren't calibrated beyond the error given."""
+diagnosis. Not a medical device. Trained on PTB-XL (one country, one maker's devices, 1989 to \
+1996): other devices, countries, children and paced rhythms aren't proven. The classes are \
+superclasses of statements by readers, not outcomes. Thresholds are Youden's J on fold 9: set \
+them anew for other prevalences. Probabilities aren't calibrated beyond the error given."""
 
 
 def main() -> None:

@@ -19,8 +19,9 @@ from heart_reader.config import as_trained, load_config
 from heart_reader.errors import ConfigError, HeartReaderError, TrackingError
 from heart_reader.tracking import runs as tracking
 from registry import claims
-from registry.client import BACKBONE_NAMES, EDGE, ENSEMBLE, Registry
+from registry.client import BACKBONE_NAMES, EDGE, ENSEMBLE, Registry, resolve
 from registry.follow_on import BUSY
+from registry.model_card import write_card
 from registry.plan import Step, due, modules
 from registry.promote import REFUSED
 from registry.settings import SyncConfig, load_settings
@@ -137,6 +138,10 @@ class Syncer:
     def run(self, step: Step) -> bool:
         """Runs one step; whether it was done here."""
         print(f"{step.entry} for {step.model}: {step.reason}", flush=True)
+        if step.entry == "card":
+            # A text from what is there already: no run of its own, and two at once do no harm.
+            write_card(self.registry, resolve(dict(step.options)["model"]))
+            return True
         code = self._process(step)
         if code == BUSY or self.stop.is_set():
             return False

@@ -65,8 +65,8 @@ def _triangle(
         at = np.asarray(weights) @ CORNERS
         size = 190 if marker == "*" else 55
         axes.scatter(
-            at[0], at[1], marker=marker, s=size, c="white", edgecolors=INK, label=name, zorder=3
-        )
+            at[0], at[1], size, "white", marker=marker, edgecolors=INK, label=name, zorder=3
+        )  # fmt: skip
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     axes.set_title(
         "Macro AUC over the weights of the members",
