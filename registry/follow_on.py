@@ -14,9 +14,11 @@ from heart_reader.tracking import runs as tracking
 from registry import claims
 from registry.client import Registry
 from registry.plan import Step, due, modules
-from registry.settings import load_settings
+from registry.settings import SHORT_NAMES, load_settings
 
 BUSY = 3  # exit code: somebody else is at it
+# The section of our settings that an entry point takes; the science's own options go to all.
+SECTIONS = {"ensemble": "ensemble.", "promote": "gate."}
 
 
 def main() -> None:
@@ -58,7 +60,7 @@ def run_step(step: Step, claim: claims.Claim, parent: str, options: dict[str, st
     run = new_run(f"{step.entry} {step.model}", tags, None if parent == "none" else parent)
     # As under `mlflow run`: the entry point goes on with this run.
     os.environ["MLFLOW_RUN_ID"] = run.run_id
-    given = dict(step.options) | options
+    given = dict(step.options) | options_of(step.entry, options)
     sys.argv = [module, *(word for key, value in given.items() for word in (f"--{key}", value))]
     code: object = 1
     try:
@@ -69,6 +71,14 @@ def run_step(step: Step, claim: claims.Claim, parent: str, options: dict[str, st
         raise
     finally:
         _close(run, code)
+
+
+def options_of(entry: str, options: dict[str, str]) -> dict[str, str]:
+    """Those of sync's options that an entry point knows."""
+    _, science = load_settings(options)
+    own = SECTIONS.get(entry)
+    mine = {k: v for k, v in options.items() if own and SHORT_NAMES.get(k, k).startswith(own)}
+    return science | mine
 
 
 def _close(run: Run, code: object) -> None:
