@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help env train ui test lint format clean
+.PHONY: help env train ui server webhook test lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,16 @@ train: env  ## three backbones on demo data, tracked and registered
 
 ui: env  ## the MLflow UI on http://127.0.0.1:5000
 	mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+
+server: env  ## an MLflow server that may send webhooks to this machine
+	MLFLOW_WEBHOOK_ALLOWED_SCHEMES=http,https MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS=true \
+	MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY=$${MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY:?make one: \
+	$(BIN)/python -c "from cryptography.fernet import Fernet as F; print(F.generate_key().decode())"} \
+	mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000 --workers 1
+
+webhook: env  ## registers the webhook with the server and keeps the registry in sync
+	MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-http://127.0.0.1:5000} \
+	$(BIN)/python -m registry.webhook
 
 test: env  ## all tests
 	$(BIN)/python -m pytest

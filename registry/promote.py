@@ -189,8 +189,10 @@ def roll_back(registry: Registry, name: str) -> None:
         run.set_tags({"model": previous.uri, "champion": pinned(champion), "gate": "rollback"})
         registry.make_champion(previous)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        registry.set_tags(champion, {"gate": "rolled back", "gate_run": run.run_id})
-        registry.set_tags(previous, {"gate": "put back", "gate_run": run.run_id, "gate_time": now})
+        judged = {"gate_run": run.run_id, "gate_time": now}
+        back = f"{pinned(previous)} put back in place of {pinned(champion)}"
+        registry.set_tags(champion, judged | {"gate": "rolled back", "gate_reason": back})
+        registry.set_tags(previous, judged | {"gate": "put back", "gate_reason": back})
     print(f"{pinned(previous)} is champion again, in place of {pinned(champion)}")
 
 

@@ -47,7 +47,8 @@ def subgroup_masks(metadata: pd.DataFrame) -> Iterator[tuple[str, Bools]]:
     flagged = np.zeros(len(metadata), np.bool_)
     for flag in QUALITY_FLAGS:
         if flag in metadata:
-            there = (metadata[flag].fillna("").astype(str).str.strip() != "").to_numpy()
+            named = metadata[flag].astype(str).str.strip() != ""
+            there = (metadata[flag].notna() & named).to_numpy()
             flagged |= there
             yield f"quality/{flag}", there
     yield "quality/no_flag", ~flagged
