@@ -1,4 +1,4 @@
-"""A real `mlflow server`: its webhooks wake sync, and `mlflow models serve` serves what it made."""
+"""A real `mlflow server`: its webhooks wake sync; `mlflow models serve` serves what it made."""
 
 import json
 import signal
