@@ -64,8 +64,9 @@ class Bundle:
 
         Args:
             signals: mV (n_records, 12, 1000), 100 Hz, leads in the order of ``LEADS``.
-            features: "compute" measures them on the signals; ``None`` masks them; an array
-                (n_records, n_features) is taken as given, names as in ``encoder.names``.
+            features: "compute" measures them on the signals (masks them, where the model was
+                trained on a table); ``None`` masks them; an array (n_records, n_features) is taken
+                as given, names as in ``encoder.names``.
             age: years, one for each record, NaN where unknown; only with "compute".
             sex: 0 male, 1 female, NaN where unknown; likewise.
 
@@ -104,6 +105,8 @@ class Bundle:
         if self.encoder is None or features is None:
             return None, None
         if isinstance(features, str):
+            if self.encoder.source != "compute":
+                return None, None  # fitted on another tool's values: ours don't mean the same
             features = measure(signals, features, age, sex)
         if len(features) != len(signals):
             raise DataError(f"{len(features)} rows of features for {len(signals)} signals")
@@ -173,8 +176,10 @@ def load_bundle(folder: Path) -> Bundle:
     try:
         bundle.model.load_state_dict(load_file(folder / "weights.safetensors"))
     except (OSError, SafetensorError, RuntimeError) as error:
+        # PyTorch gives a line for each tensor that doesn't fit: the first says enough.
+        why = " ".join(str(error).split("\n")[:2])
         raise ModelError(
-            f"weights of bundle {folder} don't fit or can't be read: {error}"
+            f"weights of bundle {folder} don't fit or can't be read: {why}"
         ) from error
     return bundle
 

@@ -70,7 +70,8 @@ class EnsembleBundle:
     ) -> NDArray[np.float32]:
         """Probabilities of the five superclasses; arguments and errors as of `Bundle.predict`."""
         require_signals(signals)
-        if isinstance(features, str) and self.encoder is not None and len(signals):
+        ours = self.encoder is not None and self.encoder.source == "compute"
+        if isinstance(features, str) and ours and len(signals):
             # Measured once, for all members.
             features, age, sex = measure(signals, features, age, sex), None, None
         scores = [member.predict(signals, features, age, sex) for member in self.members]

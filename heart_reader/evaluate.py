@@ -18,6 +18,7 @@ from heart_reader.data.ptbxl import TEST_FOLD, VALIDATION_FOLD
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation import report, subgroups
 from heart_reader.evaluation.scored import Scored
+from heart_reader.fitting import require_every_class
 from heart_reader.scoring import score
 from heart_reader.tracking import (
     ModelVersion,
@@ -69,6 +70,7 @@ def evaluate(
         wanted = type(config.features)(features)
         load = load_test if fold == TEST_FOLD else load_development
         records = load(config.data, wanted, cache_folder())
+        require_every_class(records, (fold,))
         scored = score(bundle, records, (fold,))
         values = report.metrics_with_intervals(scored, config.evaluation)
         groups = by_subgroup(scored, records, config)

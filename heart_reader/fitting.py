@@ -1,6 +1,6 @@
 """From records and a configuration to a bundle: what every way to train shares."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from heart_reader.data.dataset import Records, to_device
 from heart_reader.data.features import FeatureEncoder, fit_encoder
 from heart_reader.data.normaliser import Normaliser, fit_normaliser
 from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.errors import DataError
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import youden
 from heart_reader.models import build_model
@@ -30,8 +31,30 @@ class Prepared:
     encoder: FeatureEncoder | None
 
 
+def require_every_class(records: Records, folds: Sequence[int]) -> None:
+    """Refuses folds that a class can't be learned from, or judged on.
+
+    Raises:
+        DataError: a class that no record of the folds has.
+    """
+    counts = records.y_true[records.rows(folds)].sum(axis=0)
+    absent = [name for name, count in zip(SUPERCLASSES, counts, strict=True) if not count]
+    if absent:
+        where = f"fold {folds[0]}" if len(folds) == 1 else f"folds {folds[0]} to {folds[-1]}"
+        raise DataError(
+            f"no record of {where} has the class {' or '.join(absent)}: every class needs one; "
+            "take more records (data.records_per_fold) or a lower data.min_likelihood"
+        )
+
+
 def prepare(records: Records) -> Prepared:
-    """Fits the normaliser and the feature encoder on folds 1 to 8."""
+    """Fits the normaliser and the feature encoder on folds 1 to 8.
+
+    Raises:
+        DataError: a class that nobody has in folds 1 to 8, or in fold 9.
+    """
+    require_every_class(records, TRAIN_FOLDS)
+    require_every_class(records, (VALIDATION_FOLD,))
     rows = records.rows(TRAIN_FOLDS)
     encoder = None
     if records.features is not None:

@@ -5,6 +5,9 @@ python -m heart_reader.predict --model models:/heart-reader-se_resnet1d@candidat
 
 import argparse
 import json
+import math
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,22 @@ from rich.table import Table
 
 from heart_reader.bundles import AnyBundle, open_bundle
 from heart_reader.cli import run_entry
+from heart_reader.data import delineation
 from heart_reader.data.ptbxl import SAMPLING_RATE, SUPERCLASSES
 from heart_reader.data.recording import Recording, read_recording
 from heart_reader.evaluation.ecg_sheet import ecg_sheet
 from heart_reader.evaluation.figures import save
 from heart_reader.evaluation.report import by_class
+
+# Titles of the measurements that the table shows; QTc is Fridericia's.
+MEASUREMENTS = {
+    "rate_bpm": "rate /min",
+    "pr_ms": "PR ms",
+    "qrs_ms": "QRS ms",
+    "qt_ms": "QT ms",
+    "qtc_ms": "QTc ms",
+    "qrs_axis_degrees": "QRS axis °",
+}
 
 
 def main() -> None:
@@ -26,16 +40,22 @@ def main() -> None:
     options = parse_options()
     bundle, model = find_bundle(options.model)
     recordings = [read_recording(path, options.fs) for path in options.records]
+    signals = np.stack([recording.signal for recording in recordings])
     probabilities = bundle.predict(
-        np.stack([r.signal for r in recordings]),
+        signals,
         features=None if options.features == "none" else options.features,
         age=[r.age if options.age is None else options.age for r in recordings],
         sex=[r.sex if options.sex is None else "mf".index(options.sex) for r in recordings],
     )
-    findings = [
-        finding(recording, row, bundle)
-        for recording, row in zip(recordings, probabilities, strict=True)
-    ]
+    measured = delineation.delineate(signals, SAMPLING_RATE)
+    rows = zip(
+        recordings,
+        probabilities,
+        delineation.main_measurements(measured),
+        measured.warnings,
+        strict=True,
+    )
+    findings = [finding(bundle, *row) for row in rows]
     if options.json:
         print(json.dumps({"model": model, "records": findings}, indent=1))
     else:
@@ -70,15 +90,25 @@ def find_bundle(address: str) -> tuple[AnyBundle, str]:
     return load_registered(version), version.uri
 
 
-def finding(recording: Recording, probabilities: Any, bundle: AnyBundle) -> dict[str, Any]:
-    """What is said of one record, as JSON values."""
+def finding(
+    bundle: AnyBundle,
+    recording: Recording,
+    probabilities: Any,
+    measured: delineation.MainMeasurements,
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """What is said of one record, as JSON values; ``null`` where nothing could be measured."""
     present = bundle.labels(probabilities).tolist()
     return {
         "record": recording.name,
         "labels": [name for name, there in zip(SUPERCLASSES, present, strict=True) if there],
         "probabilities": by_class(probabilities),
         "thresholds": by_class(bundle.thresholds),
-        "notes": list(recording.notes),
+        "measurements": {
+            name: None if math.isnan(value) else round(value, 1)
+            for name, value in vars(measured).items()
+        },
+        "notes": [*recording.notes, *warnings],
     }
 
 
@@ -96,17 +126,36 @@ def print_findings(model: str, findings: list[dict[str, Any]]) -> None:
     table.add_row("threshold", *(f"{value:.3f}" for value in thresholds), "")
     console = Console()
     console.print(table)
+    console.print(measurement_table(findings))
     for item in findings:
         for note in item["notes"]:
             console.print(f"{item['record']}: {note}", highlight=False)
 
 
+def measurement_table(findings: list[dict[str, Any]]) -> Table:
+    """What an ECG machine prints beside its diagnosis."""
+    table = Table("record", *MEASUREMENTS.values())
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for item in findings:
+        values = [item["measurements"][name] for name in MEASUREMENTS]
+        cells = ["-" if value is None else f"{value:.0f}" for value in values]
+        table.add_row(Path(item["record"]).name, *cells)
+    return table
+
+
 def write_plots(
     folder: Path, recordings: list[Recording], probabilities: Any, bundle: AnyBundle
 ) -> None:
-    """``NAME.png`` for each record."""
+    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON.
+
+    Records of one name in several folders keep theirs apart by their whole path.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for recording, row in zip(recordings, probabilities, strict=True):
+    stems = [Path(recording.name).stem for recording in recordings]
+    if len(set(stems)) < len(stems):
+        stems = [recording.name.strip("./").replace("/", "_") for recording in recordings]
+    for stem, recording, row in zip(stems, recordings, probabilities, strict=True):
         figure = ecg_sheet(
             recording.signal,
             SAMPLING_RATE,
@@ -115,7 +164,8 @@ def write_plots(
             by_class(bundle.thresholds),
             subtitle="; ".join(recording.notes),
         )
-        print(save(figure, folder / f"{Path(recording.name).stem}.png"))
+        path = save(figure, folder / f"{stem}.png")
+        print(path, file=sys.stderr)
 
 
 if __name__ == "__main__":

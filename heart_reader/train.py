@@ -18,7 +18,7 @@ from heart_reader.cli import dotted_options, run_entry
 from heart_reader.config import Config, load_config, read_config
 from heart_reader.data.dataset import Records, load_development
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
-from heart_reader.errors import ConfigError, TrackingError
+from heart_reader.errors import ConfigError, DataError, TrackingError
 from heart_reader.evaluation import report
 from heart_reader.evaluation.figures import save
 from heart_reader.evaluation.scored import Scored
@@ -211,8 +211,18 @@ def log_job(run: Run, job: Job) -> None:
 
 
 def log_records(run: Run, records: Records, config: Config) -> None:
-    """The data sets that the run reads, with digest and counts."""
-    run.set_tags({"data_digest": records.digest[:16]})
+    """The data sets that the run reads, with digest and counts.
+
+    Raises:
+        DataError: a resumed run began with other data.
+    """
+    digest, before = records.digest[:16], run.tags().get("data_digest")
+    if before not in {None, digest}:
+        raise DataError(
+            f"run {run.run_id} began with data of digest {before}, but {config.data.root} now has "
+            f"{digest}: put the data back, or start a new run"
+        )
+    run.set_tags({"data_digest": digest})
     for context, folds in (("training", TRAIN_FOLDS), ("validation", (VALIDATION_FOLD,))):
         profile = describe.fold_profile(records, folds)
         source = str(config.data.root)
@@ -233,6 +243,8 @@ def write_report(
     report.write_plots(scored, values, config.evaluation.n_bins, plots)
     save(training_curves(result.history), plots / "training_curves.png")
     report.write_sheets(scored, records, config.evaluation.n_sheets, folder / "sheets")
+    if records.features is not None:
+        report.write_beat_sheets(scored, records, config.evaluation.n_sheets, folder / "beats")
     scored.frame().to_parquet(folder / "predictions_fold9.parquet", index=False)
 
 

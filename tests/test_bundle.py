@@ -220,3 +220,10 @@ def test_features_ages_and_sexes_of_another_length(bundle, signals):
         bundle.predict(signals, "compute", sex=[0.0] * (n + 1))
     with pytest.raises(DataError, match="'compute', None or an array, but is 'computed'"):
         bundle.predict(signals, "computed")
+
+
+def test_a_model_of_another_tools_table_masks_what_it_can_not_compute(bundle, signals):
+    assert bundle.encoder is not None
+    of_table = replace(bundle, encoder=replace(bundle.encoder, source="12sl_features.csv"))
+    np.testing.assert_array_equal(of_table.predict(signals), bundle.predict(signals, None))
+    assert not np.array_equal(bundle.predict(signals), bundle.predict(signals, None))

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from heart_reader.data.ptbxl import LEADS, N_TIMES
 from heart_reader.errors import DataError
 
-# The largest sample in PTB-XL is 32 mV; microvolts give hundreds to thousands.
-LARGEST_MEDIAN_PEAK = 50.0  # mV
+# The spread of an ECG is 0.05 to 1 mV on any lead; in microvolts it is 1000 times that.
+LARGEST_STD_MV = 5.0
 
 
 def require_signals(signals: NDArray[Any]) -> None:
@@ -32,17 +32,25 @@ def require_signals(signals: NDArray[Any]) -> None:
         raise DataError(
             f"signal {record}: lead {LEADS[lead]} has samples that are NaN or infinite"
         )
-    require_millivolts(signals)
+    require_millivolts(signals.std(axis=2), finite)
 
 
-def require_millivolts(signals: NDArray[Any]) -> None:
-    """Refuses signals that can't be in mV; ``signals``: (n_records, n_leads, n_times)."""
-    with np.errstate(invalid="ignore"):
-        peaks = np.nanmax(np.abs(signals), axis=2, initial=0.0, where=np.isfinite(signals))
-    medians = np.median(peaks, axis=1)  # (n_records,)
-    if (medians > LARGEST_MEDIAN_PEAK).any():
-        record = int(np.argmax(medians))
+def require_millivolts(spread: NDArray[Any], present: NDArray[np.bool_]) -> None:
+    """Refuses records that can't be in mV.
+
+    Args:
+        spread: standard deviation of each lead, (n_records, n_leads).
+        present: which leads are there, (n_records, n_leads).
+
+    Raises:
+        DataError: more than half of a record's leads vary by more than any heart makes them.
+    """
+    n_present = np.maximum(present.sum(axis=1), 1)
+    share = ((spread > LARGEST_STD_MV) & present).sum(axis=1) / n_present
+    records = np.flatnonzero(share > 0.5)
+    if records.size:
         raise DataError(
-            f"signal {record}: half of its leads exceed {medians[record]:.0f} mV, which no heart "
-            "gives; the unit must be mV (divide microvolts by 1000)"
+            f"signal {records[0]} must be in mV, but has a standard deviation of "
+            f"{np.median(spread[records[0]]):.0f}, which no heart gives: divide microvolts by "
+            "1000, or raw ADC counts by the gain in the header"
         )

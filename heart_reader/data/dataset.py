@@ -62,7 +62,7 @@ class Records:
         pack: signals; its rows are given by ``pack_rows``.
         pack_rows: (n_records,), since records without a superclass stay in the pack.
         features: raw features, or ``None``.
-        digest: of signals, labels and folds (features follow from the signals).
+        digest: of signals, labels, folds, and of a feature table that was read.
     """
 
     metadata: pd.DataFrame
@@ -121,14 +121,22 @@ def _load(
     if table is not None:
         table = FeatureTable(table.source, table.names, table.values[kept])
     metadata, y_true = metadata.iloc[kept], y_true[kept]
-    return Records(metadata, y_true, pack, kept, table, _digest(pack, metadata, y_true))
+    return Records(metadata, y_true, pack, kept, table, _digest(pack, metadata, y_true, table))
 
 
-def _digest(pack: SignalPack, metadata: pd.DataFrame, y_true: NDArray[np.uint8]) -> str:
+def _digest(
+    pack: SignalPack,
+    metadata: pd.DataFrame,
+    y_true: NDArray[np.uint8],
+    table: FeatureTable | None,
+) -> str:
     text = hashlib.sha256(pack.digest.encode())
     text.update(metadata.index.to_numpy().astype("<i8").tobytes())
     text.update(metadata["strat_fold"].to_numpy().astype("<i8").tobytes())
     text.update(np.ascontiguousarray(y_true).tobytes())
+    # Measured features follow from the signals, and models with and without them share a digest.
+    if table is not None and table.source != "compute":
+        text.update(table.values.tobytes())
     return text.hexdigest()
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from heart_reader.data import delineation
 from heart_reader.data.ptbxl import TRAIN_FOLDS, age_years
+from heart_reader.data.ptbxl_plus import read_ptbxl_plus
 from heart_reader.data.signals import SignalPack
 from heart_reader.errors import DataError
 from heart_reader.progress import progress
@@ -85,55 +86,6 @@ def _computed(pack: SignalPack, cache: Path) -> FloatArray:
     np.save(temporary, values)
     os.replace(temporary, path)
     return values
-
-
-# ---------------------------------------------------------------- PTB-XL+ tables
-
-
-def read_ptbxl_plus(path: Path, ecg_ids: NDArray[np.int64]) -> FloatArray:
-    """``FEATURE_NAMES`` of a PTB-XL+ table, NaN for records and columns that it doesn't have.
-
-    Args:
-        path: ``12sl_features.csv`` or ``ecgdeli_features.csv``, or a folder with one of them
-            (the first is taken).
-        ecg_ids: the records wanted, in this order.
-
-    Raises:
-        DataError: no such table, no ``ecg_id``, or no column of a harmonised name.
-    """
-    try:
-        table = pd.read_csv(_table_path(path))
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise DataError(f"feature table {path} can't be read as CSV: {error}") from error
-    if "ecg_id" not in table:
-        raise DataError(f"feature table {path} has no column 'ecg_id'; is it a PTB-XL+ table?")
-    # Lead names are written AVR or aVR; the names are otherwise unique without case.
-    lower = {str(column).lower(): column for column in table.columns}
-    present = {
-        name: lower[name.lower()] for name in delineation.FEATURE_NAMES if name.lower() in lower
-    }
-    if not present:
-        wanted = ", ".join(delineation.FEATURE_NAMES[:3])
-        raise DataError(f"feature table {path} has no harmonised PTB-XL+ column such as {wanted}")
-    table = table.drop_duplicates("ecg_id").set_index("ecg_id").reindex(ecg_ids)
-    values = np.full((len(ecg_ids), len(delineation.FEATURE_NAMES)), np.nan, np.float32)
-    for column, name in enumerate(delineation.FEATURE_NAMES):
-        if name in present:
-            values[:, column] = pd.to_numeric(table[present[name]], errors="coerce")
-    return values
-
-
-def _table_path(path: Path) -> Path:
-    candidates = [path] if path.is_file() else []
-    for folder in (path, path / "features"):
-        candidates += [folder / "12sl_features.csv", folder / "ecgdeli_features.csv"]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise DataError(
-        f"features={path}: no 12sl_features.csv or ecgdeli_features.csv there; "
-        "give a PTB-XL+ table, its folder, 'compute' or 'none'"
-    )
 
 
 # ---------------------------------------------------------------- what a model sees

@@ -49,7 +49,7 @@ def fit_normaliser(records: Records, folds: Sequence[int]) -> Normaliser:
         squares += np.square(x).sum(axis=(0, 2))
         count += x.shape[0] * x.shape[2]
     mean = total / count
-    # Rounding takes the variance of a flat lead below 0, whose root is NaN and passes for not flat.
+    # Rounding may take the variance of a flat lead below 0, and its root would be NaN.
     std = np.sqrt(np.maximum(squares / count - mean**2, 0))
     flat = [ptbxl.LEADS[lead] for lead in np.flatnonzero(std < 1e-6)]
     if flat:

@@ -114,9 +114,9 @@ def _read_wfdb(path: str) -> Recording:
         raise DataError(f"record {path}: there is no {path}.hea (nor is it a .csv file)")
     try:
         record = wfdb.rdrecord(path)
+        samples = record.p_signal * [_unit_factor(path, unit) for unit in record.units]
     except (OSError, ValueError, IndexError, TypeError) as error:
         raise DataError(f"record {path} can't be read: {error}") from error
-    samples = record.p_signal * [_unit_factor(path, unit) for unit in record.units]
     signal, notes = to_model_input(path, samples, record.sig_name, record.fs)
     comments = "\n".join(record.comments)
     return Recording(path, signal, _age(comments), _sex(comments), notes)

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.data.dataset import Records
+from heart_reader.data.delineation import delineate
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.evaluation import bootstrap, metrics, plots
+from heart_reader.evaluation.beat_sheet import beat_sheet
 from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.evaluation.ecg_sheet import ecg_sheet
 from heart_reader.evaluation.examples import best_and_worst
@@ -85,6 +87,17 @@ def write_sheets(scored: Scored, records: Records, n_sheets: int, folder: Path) 
                 f"{kind} {rank} of {len(scored.ecg_id)} records, by cross-entropy",
             )
             save(figure, folder / f"{kind}_{rank}_{scored.ecg_id[row]:05d}.png")
+
+
+def write_beat_sheets(scored: Scored, records: Records, n_sheets: int, folder: Path) -> None:
+    """Median beats with their fiducials, for the same records as the sheets of the best."""
+    best, _ = best_and_worst(scored.y_true, scored.y_score, n_sheets)
+    signals = records.millivolts(scored.rows[best])
+    delineation = delineate(signals, records.pack.fs)
+    folder.mkdir(parents=True, exist_ok=True)
+    for record, row in enumerate(best):
+        figure = beat_sheet(delineation, record, f"ECG {scored.ecg_id[row]}")
+        save(figure, folder / f"beats_{record + 1}_{scored.ecg_id[row]:05d}.png")
 
 
 def by_class(values: NDArray[Any]) -> dict[str, Any]:

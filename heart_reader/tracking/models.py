@@ -18,7 +18,7 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 import heart_reader
 from heart_reader.bundles import READERS, AnyBundle, open_bundle
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
-from heart_reader.errors import ModelError
+from heart_reader.errors import ModelError, TrackingError
 from heart_reader.tracking.runs import store_errors
 
 CANDIDATE = "candidate"
@@ -64,9 +64,17 @@ def signature() -> ModelSignature:
     )
 
 
-def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str]) -> ModelVersion:
-    """Logs a bundle folder under the open run, registers it, and makes it the candidate."""
-    package = Path(heart_reader.__file__).parent
+def log_bundle(
+    folder: Path, kind: str, description: str, tags: Mapping[str, str]
+) -> ModelVersion:
+    """Logs a bundle folder under the open run, registers it, and makes it the candidate.
+
+    A run that was killed behind this step and goes on has its version already: it is given back.
+    """
+    package, name = Path(heart_reader.__file__).parent, registered_name(kind)
+    earlier = _registered_by_open_run(name)
+    if earlier is not None:
+        return earlier
     with store_errors(), warnings.catch_warnings():
         # It asks for an input example and for its own kind of type hints; the signature is given.
         warnings.simplefilter("ignore", UserWarning)
@@ -78,8 +86,21 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
             signature=signature(),
             pip_requirements=_requirements(),
         )
-    version = ModelVersion(registered_name(kind), "", info.model_id, info.run_id)
-    return _register(info.model_uri, version, description, tags)
+    draft = ModelVersion(name, "", info.model_id, info.run_id)
+    return _register(info.model_uri, draft, description, tags)
+
+
+def _registered_by_open_run(name: str) -> ModelVersion | None:
+    run = mlflow.active_run()
+    if run is None:
+        raise TrackingError(f"a version of {name!r} is registered by a run, but none is open")
+    client = MlflowClient()
+    with store_errors():
+        found = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
+        if not found:
+            return None
+        client.set_registered_model_alias(name, CANDIDATE, found[0].version)
+    return _pinned(found[0])
 
 
 def _register(
@@ -145,7 +166,13 @@ def resolve_version(address: str) -> ModelVersion:
             if error.error_code not in ABSENT:
                 raise
             raise ModelError(f"the registry has no {address}: {error.message}") from error
-    return ModelVersion(name, str(found.version), found.model_id or "", found.run_id or "")
+    return _pinned(found)
+
+
+def _pinned(found: mlflow.entities.model_registry.ModelVersion) -> ModelVersion:
+    # SQL stores keep the model's ID in the source alone: models:/m-...
+    model_id = found.model_id or (found.source or "").rpartition("models:/")[2]
+    return ModelVersion(found.name, str(found.version), model_id, found.run_id or "")
 
 
 def load_registered(version: ModelVersion) -> AnyBundle:

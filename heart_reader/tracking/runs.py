@@ -111,6 +111,12 @@ class Run:
         """All tags of the run."""
         return dict(self.client.get_run(self.run_id).data.tags)
 
+    @store_errors()
+    def drop_tag(self, key: str) -> None:
+        """Takes a tag away, where the run has it."""
+        if key in self.tags():
+            self.client.delete_tag(self.run_id, key)
+
     def describe(self, markdown: str) -> None:
         """The text on top of the run's page."""
         self.set_tags({MLFLOW_RUN_NOTE: markdown})
@@ -212,6 +218,8 @@ def open_run(
     try:
         if name is not None:
             run.set_tags({"mlflow.runName": name})  # a run adopted from `mlflow run` has its own
+        if run_id is not None:
+            run.drop_tag("error")  # of the attempt that it goes on from
         yield run
     except InterruptedBySignal:
         status = "KILLED"

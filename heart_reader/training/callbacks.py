@@ -27,10 +27,11 @@ class CheckpointWriter:
 
     def __call__(self, epoch: int, metrics: Metrics) -> None:
         """Saves the epoch that just ended."""
-        save_checkpoint(self.last, self.trainer.checkpoint())
+        # The best goes first: a run killed between the two repeats the epoch and writes it again.
         if self.trainer.best_epoch == epoch:
             state = {"epoch": epoch, "metrics": metrics}
             save_checkpoint(self.best, Checkpoint(self.trainer.best_weights, state))
+        save_checkpoint(self.last, self.trainer.checkpoint())
         if time.monotonic() - self._uploaded_at > SECONDS_BETWEEN_UPLOADS:
             self.upload_all()
 

@@ -130,11 +130,13 @@ class Trainer:
         )
         # Batches of nearly equal size: a last batch of one record would break batch normalisation.
         self.batches_per_epoch = math.ceil(len(train) / config.batch_size)
+        total_steps = config.epochs * self.batches_per_epoch
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             config.learning_rate,
-            total_steps=config.epochs * self.batches_per_epoch,
-            pct_start=config.pct_start,
+            total_steps=total_steps,
+            # A rise of exactly one step makes OneCycleLR divide by 0.
+            pct_start=0.0 if config.pct_start * total_steps == 1 else config.pct_start,
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         self.epoch = 0

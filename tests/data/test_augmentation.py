@@ -128,7 +128,7 @@ def test_wander_is_one_slow_sine_below_the_amplitude():
     wander = a.baseline_wander(torch.zeros(40, 12, 6000), 1.0, 0.15, FS, generator()).numpy()
     assert 0.1 < np.abs(wander).max() <= 0.15
     f, power = periodogram(wander, FS, window="hann", axis=2)
-    inside = (f <= 0.5 + 0.04)  # two bins of 1/60 Hz beside the largest
+    inside = f <= 0.5 + 0.04  # two bins of 1/60 Hz beside the largest
     assert (power[..., inside].sum(2) > 0.999 * power.sum(2)).all()
     peaks = f[power.argmax(2)]  # (n, n_leads)
     assert (peaks == peaks[:, :1]).all()  # one frequency a record: breathing

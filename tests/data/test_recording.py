@@ -55,9 +55,12 @@ def test_a_record_at_100_hz_is_what_wfdb_reads(tmp_path):
 def test_a_known_sine_survives_the_resampling(tmp_path, fs):
     recording = read_recording(write_wfdb(tmp_path, sines(fs, 11), fs), None)
     assert recording.signal.shape == (12, 1000) and recording.signal.dtype == np.float32
-    inside = slice(50, 950)
+    inside, seconds = slice(50, 950), round(11 * fs) / fs
     np.testing.assert_allclose(recording.signal[:, inside], sines(100).T[:, inside], atol=6e-3)
-    assert recording.notes == (f"resampled from {fs:g} to 100 Hz", "the first 10 of 11 s")
+    assert recording.notes == (
+        f"resampled from {fs:g} to 100 Hz",
+        f"the first 10 of {seconds:g} s",
+    )
 
 
 def test_500_hz_equals_scipys_polyphase_filter(tmp_path):
@@ -195,7 +198,7 @@ def test_a_csv_with_and_without_a_header(tmp_path):
     [
         ("", "can't be read"),
         ("1,2,3\n", "must have 12 columns, but has 3"),
-        (",".join("abcdefghijkl") + "\n1,2,3,4,5,6,7,8,9,10,11,12\n", "lacks I, II"),
+        (",".join("abcdefghjklm") + "\n1,2,3,4,5,6,7,8,9,10,11,12\n", "lacks I, II"),
         (",".join(LEADS) + "\n" + ",".join(["1"] * 11 + ["x"]) + "\n", "a value that is no num"),
         (",".join(LEADS) + "\n", "lasts 0.00 s"),
     ],

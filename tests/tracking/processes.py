@@ -1,22 +1,23 @@
 """Real processes against real stores: a folder with a database, artifacts and a cache."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 REPOSITORY = Path(__file__).parents[2]
 SECONDS = 180  # that a process may take on a busy machine
-# One backbone on 150 synthetic records: seconds.
+# One backbone on 200 synthetic records: seconds.
 SMALL = {
-    "data.demo_records": "150",
+    "data.demo_records": "200",
     "training.batch_size": "32",
     "training.epochs": "3",
     "evaluation.n_resamples": "20",
@@ -28,6 +29,7 @@ SMALL = {
     "model.inception1d.branch_channels": "8",
     "model.inception1d.bottleneck_channels": "8",
 }
+MODEL = "models:/heart-reader-se_resnet1d/1"  # of the trained store
 FOREIGN = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "PYTHONPATH")
 
 
@@ -47,7 +49,9 @@ class Store:
 
     @property
     def client(self) -> MlflowClient:
-        return MlflowClient(self.uri, self.uri)
+        # Where artifacts go is settled by where the process was that opened a store first.
+        with chdir(self.folder):
+            return MlflowClient(self.uri, self.uri)
 
     def environment(self, **extra: str) -> dict[str, str]:
         """What a process needs: one thread, since weights to the bit depend on how many."""
@@ -60,6 +64,7 @@ class Store:
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "OMP_NUM_THREADS": "1",
             "COLUMNS": "200",
+            "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "0.5",
         }
         kept = {key: value for key, value in os.environ.items() if key not in FOREIGN}
         return kept | own | extra
@@ -95,13 +100,9 @@ class Store:
     def weights(self, run_id: str) -> bytes:
         """The weights file of the one version that a run registered."""
         (version,) = self.client.search_model_versions(f"run_id = '{run_id}'")
-        target = self.folder / "downloads" / run_id
-        local = mlflow.artifacts.download_artifacts(
-            f"models:/{version.name}/{version.version}",
-            dst_path=str(target),
-            tracking_uri=self.uri,
-        )
-        (path,) = Path(local).glob("artifacts/*/weights.safetensors")
+        model = self.client.get_logged_model(version.source.removeprefix("models:/"))
+        root = Path(model.artifact_location.removeprefix("file://"))
+        (path,) = root.glob("artifacts/*/weights.safetensors")
         return path.read_bytes()
 
 
@@ -133,6 +134,32 @@ class Started:
         return self.finish()
 
 
+@dataclass(frozen=True)
+class Trained:
+    """The store after one training of se_resnet1d, which nothing may write to, and its run."""
+
+    store: Store
+    run: Run
+    commit: str  # of the repository when it began
+
+
+@dataclass(frozen=True)
+class Called:
+    """What an entry point in this process gave back."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines that start with ``error:``."""
+        return [line for line in self.err.splitlines() if line.startswith("error: ")]
+
+
+Call = Callable[..., Called]
+
+
 def words(options: dict[str, str]) -> list[str]:
     """``{"seed": "1"}`` as ``["--seed", "1"]``."""
     return [word for key, value in options.items() for word in (f"--{key}", value)]
@@ -145,3 +172,10 @@ def duplicates(client: MlflowClient, run_id: str) -> dict[str, list[int]]:
         for name in client.get_run(run_id).data.metrics
     }
     return {name: found for name, found in steps.items() if len(found) != len(set(found))}
+
+
+def copy_of_demo(cache: Path, target: Path) -> Path:
+    """A copy of the session's demo tree that a test may damage."""
+    (tree,) = (cache / "demo").iterdir()
+    shutil.copytree(tree, target)
+    return target

@@ -70,7 +70,7 @@ def test_last_step_and_log_once_add_only_what_is_missing(client):
 )
 def test_a_run_and_its_parent_end_as_what_stopped_them(client, error, status):
     with (
-        pytest.raises(BaseException),  # noqa: B017, PT011
+        pytest.raises(BaseException),  # noqa: B017
         open_run("parent") as parent,
         open_run("child", nested=True) as child,
     ):
@@ -80,6 +80,16 @@ def test_a_run_and_its_parent_end_as_what_stopped_them(client, error, status):
     assert found[1].data.tags["mlflow.parentRunId"] == parent.run_id
     if isinstance(error, ValueError):
         assert [run.data.tags["error"] for run in found] == ["ValueError: no"] * 2
+
+
+def test_a_failed_run_that_goes_on_loses_its_error(client):
+    with pytest.raises(ValueError, match="no"), open_run("again") as run:
+        raise ValueError("no")
+    with open_run(None, run.run_id):
+        pass
+    found = client.get_run(run.run_id)
+    assert found.info.status == "FINISHED" and found.info.run_name == "again"
+    assert "error" not in found.data.tags
 
 
 def test_an_adopted_run_takes_our_name(client, monkeypatch):
@@ -107,7 +117,9 @@ def test_download_gives_nothing_where_there_is_no_artifact(tmp_path):
 @pytest.mark.parametrize("uri", ["sqlite:////proc/x.db", "sqlite:////proc/no/x.db"])
 def test_an_unwritable_store_is_one_line_at_once(monkeypatch, uri):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    with pytest.raises(TrackingError, match=rf"tracking store {uri}: .*can you write there") as got:
+    with pytest.raises(
+        TrackingError, match=rf"tracking store {uri}: .*can you write there"
+    ) as got:
         set_up_tracking()
     assert len(str(got.value).splitlines()) == 1
 
@@ -142,8 +154,11 @@ def test_an_unknown_run_is_named():
 
 
 def test_child_runs_are_those_directly_below():
-    with open_run("parent") as parent:
-        with open_run("child", nested=True) as child, open_run("grandchild", nested=True):
-            pass
+    with (
+        open_run("parent") as parent,
+        open_run("child", nested=True) as child,
+        open_run("grandchild", nested=True),
+    ):
+        pass
     assert [found.info.run_id for found in runs.child_runs(parent)] == [child.run_id]
     assert runs.child_runs(Run(child.run_id))[0].info.run_name == "grandchild"

@@ -1,39 +1,39 @@
 """Fixtures that several test files share (`pytest_plugins`): a trained store, calls of entries."""
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import mlflow
 import pytest
-from mlflow.entities import Run
 
 from heart_reader.bundle import Bundle
 from heart_reader.cli import run_entry
 from heart_reader.tracking import load_registered, resolve_version
-from tests.tracking.processes import FOREIGN, SMALL, Store, words
-
-MODEL = "models:/heart-reader-se_resnet1d/1"
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The store after one training of se_resnet1d, which nothing may write to, and its run."""
-
-    store: Store
-    run: Run
+from tests.tracking.processes import (
+    FOREIGN,
+    MODEL,
+    REPOSITORY,
+    SMALL,
+    Call,
+    Called,
+    Store,
+    Trained,
+    words,
+)
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """One real training with features, in its own process."""
     store = Store(tmp_path_factory.mktemp("trained"))
+    head = ["git", "-C", str(REPOSITORY), "rev-parse", "HEAD"]
+    commit = subprocess.run(head, capture_output=True, text=True, check=False).stdout.strip()
     started = store.train(*words(SMALL | {"backbone": "se_resnet1d"}))
     if started.finish():
         raise AssertionError(started.output())
     (run,) = store.runs()
-    return Trained(store, run)
+    return Trained(store, run, commit or "unknown")
 
 
 @pytest.fixture(scope="session")
@@ -42,23 +42,6 @@ def bundle(trained: Trained) -> Bundle:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", trained.store.uri)
         return load_registered(resolve_version(MODEL))
-
-
-@dataclass(frozen=True)
-class Called:
-    """What an entry point in this process gave back."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def errors(self) -> list[str]:
-        """The lines that start with ``error:``."""
-        return [line for line in self.err.splitlines() if line.startswith("error: ")]
-
-
-Call = Callable[..., Called]
 
 
 @pytest.fixture(scope="session")
@@ -70,9 +53,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Store
 
 
 @pytest.fixture
-def call(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Call]:
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
     """Calls an entry point's ``main`` as its module would, in a store."""
 
     def run(main: Callable[[], None], store: Store, *arguments: str, uri: str = "") -> Called:
@@ -93,12 +74,3 @@ def call(
     yield run
     for name in FOREIGN:
         monkeypatch.delenv(name, raising=False)
-
-
-def copy_of_demo(cache: Path, target: Path) -> Path:
-    """A copy of the session's demo tree that a test may damage."""
-    import shutil
-
-    (tree,) = (cache / "demo").iterdir()
-    shutil.copytree(tree, target)
-    return target

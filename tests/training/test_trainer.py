@@ -142,6 +142,20 @@ def test_learning_rates_equal_torchs_own_schedule(prepared):
     assert [metrics["lr"] for metrics in history] == pytest.approx(expected, rel=1e-12)
 
 
+def test_a_rise_of_one_step_is_a_schedule_too(prepared):
+    config = tiny_config(training__epochs=1, training__pct_start="0.5", training__batch_size=24)
+    rates: list[float] = []
+    trainer = tiny_trainer(prepared, config)
+    step = trainer.train_step
+    trainer.train_step = lambda rows: (
+        rates.append(trainer.scheduler.get_last_lr()[0]),
+        step(rows),
+    )[1]
+    trainer.fit([])
+    assert len(rates) == 2
+    assert 0.01 >= rates[0] > rates[1] > 0
+
+
 @pytest.mark.parametrize(("patience", "expected"), [(1, 3), (2, 4), (9, 6)])
 def test_patience_counts_epochs_since_the_best(prepared, patience, expected):
     trainer = tiny_trainer(prepared, tiny_config(training__epochs=6, training__patience=patience))

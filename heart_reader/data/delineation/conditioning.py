@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, maximum_filter1d
 
+from heart_reader.data.checks import LARGEST_STD_MV, require_millivolts
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.errors import DataError
 
@@ -29,8 +30,6 @@ LOW_PASS_HZ = (25.0, 49.0)  # a long cosine flank: a steep one rings before the 
 DETECTION_BAND_HZ = (5.0, 20.0)
 EDGE_SECONDS = 2
 
-# The spread of an ECG is 0.05 to 1 mV on any lead; in microvolts it is 1000 times that.
-LARGEST_STD_MV = 5.0
 FLAT_MV = 0.01  # peak to peak: two steps of the usual 5 microvolt resolution
 LARGEST_MV = 1e6  # beyond it float32 loses the small waves: not a measurement
 
@@ -38,9 +37,10 @@ LARGEST_MV = 1e6  # beyond it float32 loses the small waves: not a measurement
 # difference at 100 Hz (99.9% of PTB-XL stays under it). A QRS bends less between closer samples.
 SPIKE_MV = 9.0
 SPIKE_FLOOR_MV = 2.0
+SPIKE_ALONE = 0.3  # of that bend at most 2 to 6 samples away: a tall QRS bends there as well
 SPIKE_SHARE = 0.05  # of the samples at most; more of them are noise, and stay
 
-RAIL_SECONDS = 0.02  # a lead pinned this long at a time to its own extreme ...
+RAIL_SECONDS = 0.014  # a lead pinned this long at a time to its own extreme ...
 RAIL_SHARE = 0.01  # ... and for this share of the record is clipped ...
 RAIL_MV = 0.1  # ... unless that extreme lies this near to its mean: a quiet lead
 
@@ -102,7 +102,7 @@ def condition(signals: Floats, fs: int) -> Conditioned:
     x = np.where(missing[..., None], np.float32(0), signals)
     x -= x.mean(axis=2, keepdims=True)
     spread = x.std(axis=2)
-    _refuse_other_units(spread, ~missing)
+    require_millivolts(spread, ~missing)
     low, high = x.min(axis=2), x.max(axis=2)
     flat = ~missing & (high - low < FLAT_MV)
     missing |= spread > LARGEST_STD_MV
@@ -112,17 +112,6 @@ def condition(signals: Floats, fs: int) -> Conditioned:
     spiked = _cut_spikes(x, fs)
     ecg, slope = _filter(x, fs)
     return Conditioned(ecg, slope, usable, flat, missing, saturated, spiked)
-
-
-def _refuse_other_units(spread: Floats, present: Bools) -> None:
-    share = ((spread > LARGEST_STD_MV) & present).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
-    records = np.flatnonzero(share > 0.5)
-    if records.size:
-        raise DataError(
-            f"signals must be in mV, but record {records[0]} varies by "
-            f"{np.median(spread[records[0]]):.0f} (standard deviation): these look like "
-            "microvolts or raw ADC counts; divide them by 1000, or by the gain in the header"
-        )
 
 
 def _pinned(x: Floats, rail: Floats, fs: int) -> Bools:
@@ -142,7 +131,10 @@ def bend(x: Floats) -> Floats:
 
 def _cut_spikes(x: Floats, fs: int) -> Bools:
     """(n,): records in which spikes were replaced, in ``x`` itself, by straight lines."""
-    sharp = bend(x) > max(SPIKE_MV * 100 / fs, SPIKE_FLOOR_MV)
+    turn = bend(x)  # (n, t)
+    around = maximum_filter1d(turn, 5, axis=1, mode="constant")
+    beside = np.maximum(np.roll(around, 4, axis=1), np.roll(around, -4, axis=1))
+    sharp = (turn > max(SPIKE_MV * 100 / fs, SPIKE_FLOOR_MV)) & (beside < SPIKE_ALONE * turn)
     share = sharp.mean(axis=1)
     spiked = (share > 0) & (share < SPIKE_SHARE)
     times = np.arange(x.shape[2])

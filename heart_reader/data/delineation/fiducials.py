@@ -30,10 +30,12 @@ QRS_PEAK_REACH = 50  # samples around the alignment point: 100 ms
 LONGEST_QRS = 125  # samples: 250 ms; what is longer has no edges that can be trusted
 
 T_AFTER_QRS = 30  # samples from the end of QRS to the earliest T peak: 60 ms
+T_LATEST = 15  # samples its tangent may lie behind the latest T peak: 30 ms
+SHORTEST_QT = 110  # samples: 220 ms; below it a flutter wave was taken for T
 P_BEFORE_QRS = 15  # samples from the latest P peak to the QRS: 30 ms
 P_LONGEST_PR = 165  # samples: 330 ms
 P_EDGE_SHARE = 0.15
-NOISE_RATIO = 3.0  # P or T must rise this many times above the noise of the median
+NOISE_RATIO = 2.5  # P or T must rise this many times above the noise of the median
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ def _t_wave(
     slope = np.maximum(fall[rows, steepest], 1e-6)
     rest = np.where(later, size, np.inf).min(axis=1)
     end = steepest + (size[rows, steepest] - np.where(np.isfinite(rest), rest, 0)) / slope
-    there = inside.any(axis=1) & (height > NOISE_RATIO * floor) & (end < x.shape[2] - 1)
+    there = inside.any(axis=1) & (height > NOISE_RATIO * floor)
+    there &= (end < np.minimum(limit + T_LATEST, x.shape[2] - 1)) & (end - qrs_on > SHORTEST_QT)
     return np.where(there, peak, np.nan), np.where(there, end, np.nan)
 
 

@@ -19,6 +19,7 @@ Ints = NDArray[np.int64]
 MS = 1000 / FS  # of one sample
 SMALLEST_WAVE = 0.05  # mV; a deflection of the QRS below it is not named
 ST80 = round(0.08 * FS)  # samples after the J point
+REST_STEP = 4  # samples between those whose median is the level between beats: 8 ms
 P_FOOT = 8  # samples outside of P's edges, where its chord is taken: 16 ms
 T_BEFORE, T_AFTER = 60, 50  # samples around the global T peak: 120 and 100 ms
 
@@ -33,8 +34,10 @@ def lead_measurements(median: Floats, fiducials: Fiducials) -> dict[str, Floats]
     measurable = np.isfinite(median[:, :, BEFORE]) & np.isfinite(fiducials.qrs_on)[:, None]
     x = np.nan_to_num(median)
     on, off = _samples(fiducials.qrs_on), _samples(fiducials.qrs_off)
-    x = x - level_before_qrs(x, on)[..., None]
-    rest = np.median(x, axis=2)  # (n, L)
+    level = level_before_qrs(x, on)  # (n, L)
+    x = x - level[..., None]
+    known = np.where(measurable[..., None], median, 0)[:, :, ::REST_STEP]
+    rest = np.nanmedian(known, axis=2) - level  # (n, L)
     found = _qrs_waves(x, on, off) | _st_t(x, rest, off, fiducials) | _p_wave(x, fiducials)
     return {name: np.where(measurable, value, np.nan) for name, value in found.items()}
 

@@ -22,6 +22,7 @@ from heart_reader.data.ptbxl import LEADS
 Doubles = NDArray[np.float64]
 
 TOO_FEW_BEATS = "fewer than 2 beats look alike, or few of many: nothing was measured"
+NO_EDGES = "no clear edges of QRS: nothing was measured"
 LEAD_REVERSAL = "possible lead reversal: aVR is positive"
 SPIKES_CUT = "spikes cut out: a pacemaker, or a loose electrode"
 PACING = "pacing spikes: onsets may be those of the spike"
@@ -71,6 +72,7 @@ def beat_warnings(
         kept = int(each.kept.sum())
         told = (
             (kept < 2, TOO_FEW_BEATS),
+            (kept >= 2 and bool(np.isnan(fiducials.qrs_on[record])), NO_EDGES),
             (2 <= kept < MOSTLY * len(each.kept), IRREGULAR.format(kept=kept, all=len(each.kept))),
             (bool(reversed_arms[record]), LEAD_REVERSAL),
             (bool(spikes[record]), PACING),

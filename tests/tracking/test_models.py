@@ -1,0 +1,257 @@
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heart_reader.bundle import Bundle, save_bundle
+from heart_reader.data.ptbxl import SUPERCLASSES, load_metadata
+from heart_reader.data.signals import load_pack
+from heart_reader.errors import ModelError
+from heart_reader.tracking import log_bundle, resolve_version
+from heart_reader.tracking.runs import open_run
+from tests.tracking.processes import MODEL, REPOSITORY, SECONDS, Trained
+
+pytest_plugins = ["tests.tracking.trained"]
+AGE, SEX = [61.0, float("nan"), 40.0], [0.0, 1.0, float("nan")]
+CASES = {
+    "compute": {},
+    "none": {"features": "none"},
+    "with age and sex": {"age": AGE, "sex": SEX},
+    "only sex": {"sex": SEX},
+}
+
+
+@pytest.fixture(scope="module")
+def signals(trained: Trained) -> np.ndarray:
+    """Three demo ECGs in mV, (3, 12, 1000)."""
+    (root,) = (trained.store.cache / "demo").iterdir()
+    pack = load_pack(root, load_metadata(root).head(3), trained.store.cache, "error", False)
+    return pack.millivolts(slice(0, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def server(trained: Trained) -> Iterator[str]:
+    """``mlflow models serve`` on loopback, in a process that can't import the repository."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    model = "models:/heart-reader-se_resnet1d@candidate"
+    command = [str(Path(sys.executable).with_name("mlflow")), "models", "serve", "-m", model]
+    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    started = trained.store.start([*command, "--workers", "1"], PYTHONPATH="")
+    address = f"http://127.0.0.1:{port}"
+
+    def up() -> bool:
+        try:
+            return bool(urllib.request.urlopen(f"{address}/ping", timeout=5).status == 200)
+        except OSError:
+            time.sleep(0.1)
+            return False
+
+    try:
+        started.wait_until(up)
+        yield address
+    finally:
+        # A group of its own: the launcher and its worker.
+        os.killpg(started.process.pid, signal.SIGTERM)
+        started.process.wait(SECONDS)
+
+
+def post(address: str, body: object) -> tuple[int, str]:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{address}/invocations", data, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def strict(text: str) -> dict:
+    """Parses JSON as the standard has it: no NaN, no Infinity."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+# ---------------------------------------------------------------- in another process
+
+LOAD = """
+import json, sys
+import mlflow, numpy as np
+model = mlflow.pyfunc.load_model("models:/heart-reader-se_resnet1d@candidate")
+signals, found = np.load("signals.npy"), {}
+for name, params in json.load(open("cases.json")).items():
+    table = model.predict({"signal": signals}, params=params)
+    found[name] = json.loads(table.to_json(orient="columns", double_precision=15))
+import heart_reader
+found["file"], found["path"] = heart_reader.__file__, sys.path
+json.dump(found, open("found.json", "w"))
+"""
+
+
+@pytest.fixture(scope="module")
+def elsewhere(
+    trained: Trained, signals: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> dict:
+    """What the registered model says in a process that doesn't see the repository."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    np.save(folder / "signals.npy", signals)
+    (folder / "cases.json").write_text(json.dumps(CASES))
+    environment = trained.store.environment()
+    del environment["PYTHONPATH"]
+    command = [sys.executable, "-W", "error::UserWarning:mlflow", "-c", LOAD]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "type hints" not in done.stderr
+    return json.loads((folder / "found.json").read_text())
+
+
+def test_the_package_comes_from_the_model(elsewhere: dict):
+    assert not Path(elsewhere["file"]).is_relative_to(REPOSITORY)
+    repository = [path for path in elsewhere["path"] if Path(path) == REPOSITORY]
+    assert repository == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_probabilities_equal_those_of_the_bundle_in_process(
+    elsewhere: dict, bundle: Bundle, signals: np.ndarray, case: str
+):
+    features = None if CASES[case].get("features") == "none" else "compute"
+    age, sex = CASES[case].get("age"), CASES[case].get("sex")
+    expected = bundle.predict(signals, features, age, sex)
+    table = elsewhere[case]
+    found = np.array([list(table[name].values()) for name in SUPERCLASSES]).T
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    for row, labels in enumerate(table["labels"].values()):
+        present = [
+            name
+            for name in SUPERCLASSES
+            if found[row][SUPERCLASSES.index(name)] >= table[f"threshold_{name}"]["0"]
+        ]
+        assert labels == ", ".join(present)
+
+
+def test_features_age_and_sex_change_the_answer(elsewhere: dict):
+    answers = {case: json.dumps(elsewhere[case]) for case in CASES}
+    assert len(set(answers.values())) == len(CASES)
+
+
+# ---------------------------------------------------------------- served
+
+
+def test_the_server_gives_the_probabilities_as_legal_json(
+    server: str, bundle: Bundle, signals: np.ndarray
+):
+    # A negative number says "unknown", since JSON has no NaN.
+    params = {"age": [61.0, -1.0, 40.0], "sex": [0.0, 1.0, -1.0]}
+    status, text = post(server, {"inputs": {"signal": signals.tolist()}, "params": params})
+    assert status == 200, text
+    rows = strict(text)["predictions"]
+    found = np.array([[row[name] for name in SUPERCLASSES] for row in rows])
+    np.testing.assert_allclose(found, bundle.predict(signals, "compute", AGE, SEX), atol=1e-6)
+    assert [row["threshold_MI"] for row in rows] == [bundle.thresholds[1]] * 3
+
+
+def test_the_server_without_features_answers_for_one_record(
+    server: str, bundle: Bundle, signals: np.ndarray
+):
+    body = {"inputs": {"signal": signals[:1].tolist()}, "params": {"features": "none"}}
+    status, text = post(server, body)
+    assert status == 200, text
+    (row,) = strict(text)["predictions"]
+    expected = bundle.predict(signals[:1], None)[0]
+    np.testing.assert_allclose([row[name] for name in SUPERCLASSES], expected, atol=1e-6)
+
+
+BAD = {
+    "eleven leads": ("shape", lambda x: {"signal": x[:, :11].tolist()}, {}),
+    "half as long": ("shape", lambda x: {"signal": x[:, :, :500].tolist()}, {}),
+    "no record axis": ("shape", lambda x: {"signal": x[0].tolist()}, {}),
+    "microvolts": ("must be in mV", lambda x: {"signal": (x * 1000).tolist()}, {}),
+    "another name": ("signal", lambda x: {"ecg": x.tolist()}, {}),
+    "ages for two": ("age must have one value for each of 3", None, {"age": [50.0, 60.0]}),
+    "features": ("features must be 'compute'", None, {"features": "12sl"}),
+    "age is a word": ("age", None, {"age": ["old", "older", "oldest"]}),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_the_server_answers_400_with_the_line_that_helps(
+    server: str, signals: np.ndarray, name: str
+):
+    message, change, params = BAD[name]
+    inputs = change(signals) if change else {"signal": signals.tolist()}
+    status, text = post(server, {"inputs": inputs, "params": params})
+    assert status == 400, text
+    assert message in strict(text)["message"]
+
+
+@pytest.mark.parametrize("word", ["NaN", "Infinity", "null", '"x"'])
+def test_the_server_refuses_samples_that_are_no_numbers(
+    server: str, signals: np.ndarray, word: str
+):
+    text = json.dumps({"inputs": {"signal": signals[:1].tolist()}})
+    body = re.sub(r"\[\[\[[^,]+,", f"[[[{word},", text, count=1).encode()
+    status, answer = post(server, body)
+    assert status == 400, answer
+    if word in {"NaN", "Infinity"}:
+        assert "lead I has samples that are NaN or infinite" in strict(answer)["message"]
+
+
+# ---------------------------------------------------------------- addresses
+
+
+@pytest.fixture
+def in_store(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Trained:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", trained.store.uri)
+    return trained
+
+
+def test_an_alias_is_resolved_to_the_version_that_it_stands_for(in_store: Trained):
+    found = resolve_version("models:/heart-reader-se_resnet1d@candidate")
+    assert found.uri == MODEL
+    assert found == resolve_version(MODEL)
+    assert found.run_id == in_store.run.info.run_id
+    assert in_store.store.client.get_logged_model(found.model_id).source_run_id == found.run_id
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("models:/heart-reader-se_resnet1d@champion", "the registry has no .*@champion"),
+        ("models:/heart-reader-se_resnet1d/7", "the registry has no .*/7"),
+        ("models:/nobody@candidate", "the registry has no models:/nobody@candidate"),
+        ("models:/heart-reader-se_resnet1d", "must look like models:/NAME@ALIAS"),
+        ("heart-reader-se_resnet1d", "must look like models:/NAME@ALIAS"),
+        ("models:/a/latest", "must look like models:/NAME@ALIAS"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_named(in_store: Trained, address: str, message: str):
+    with pytest.raises(ModelError, match=message):
+        resolve_version(address)
+
+
+def test_a_run_that_goes_on_behind_its_registration_keeps_its_one_version(
+    in_store: Trained, bundle: Bundle, tmp_path: Path
+):
+    save_bundle(bundle, tmp_path / "bundle")
+    before = len(in_store.store.client.search_model_versions())
+    with open_run(None, in_store.run.info.run_id):
+        again = log_bundle(tmp_path / "bundle", "se_resnet1d", "again", {})
+    assert again == resolve_version(MODEL)
+    assert len(in_store.store.client.search_model_versions()) == before
