@@ -31,7 +31,7 @@ from heart_reader.tracking import (
 from heart_reader.tracking import runs as tracking
 
 PREFIX = {TEST_FOLD: "test", VALIDATION_FOLD: "val"}
-EVALUATED = "evaluated_model"  # the tag of a run that says which version it judged
+EVALUATED = "model"  # the tag of a run that says which version it judged
 
 
 def main() -> None:
