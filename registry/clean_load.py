@@ -11,8 +11,10 @@ def main(uri: str, given: str, target: str) -> None:
     """Predicts the signals of a file with the code that lies inside the model."""
     model = mlflow.pyfunc.load_model(uri).unwrap_python_model()
     with np.load(given) as arrays:
-        features = arrays["features"] if "features" in arrays.files else None
-        np.save(target, model.bundle.predict(arrays["signals"], features))
+        # Without a table's values, the model's own code measures the signals.
+        features = arrays["features"] if "features" in arrays.files else "compute"
+        said = model.bundle.predict(arrays["signals"], features, arrays["age"], arrays["sex"])
+    np.save(target, said)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from registry.client import (
     short_name,
 )
 from registry.model_card import write_card
-from registry.predictions import LOGGED, Fold9, fold9, load_records, logged_scores
+from registry.predictions import LOGGED, Fold9, fold9, load_records, logged_scores, predict_fold9
 from registry.settings import EnsembleConfig, Settings, load_settings
 
 
@@ -90,10 +90,10 @@ def make_ensemble(
         run.log_params(
             flatten({"ensemble": to_dict(settings.ensemble), "data": to_dict(config.data)})
         )
-        records = load_records(bundles, config)
+        records = load_records([], config)  # labels, folds, digest
         fold = fold9(records)
         members = [
-            _member(version, bundle, fold, records, run)
+            _member(version, bundle, fold, config, run)
             for version, bundle in zip(versions, bundles, strict=True)
         ]
         fitted = fit(members, fold, config, settings.ensemble, run)
@@ -123,7 +123,7 @@ def _require_same_data(versions: Sequence[ModelVersion], bundles: Sequence[Bundl
 
 
 def _member(
-    version: ModelVersion, bundle: Bundle, fold: Fold9, records: Records, run: Run
+    version: ModelVersion, bundle: Bundle, fold: Fold9, config: Config, run: Run
 ) -> Member:
     y_score = logged_scores(version, fold, LOGGED)
     run.set_tags(
@@ -135,11 +135,7 @@ def _member(
             "another version; predicting again",
             file=sys.stderr,
         )
-        # Not `score`: the records' features may be those of another member.
-        features = None
-        if bundle.encoder is not None and records.features is not None:
-            features = records.features.values[fold.rows]
-        y_score = bundle.predict(records.millivolts(fold.rows), features)
+        y_score = predict_fold9(bundle, config)
     return Member(version, bundle, y_score)
 
 

@@ -48,7 +48,7 @@ def fold9(records: Records) -> Fold9:
 
 
 def load_records(bundles: Sequence[AnyBundle], config: Config) -> Records:
-    """Folds 1 to 9 with the features that the bundles read.
+    """Folds 1 to 9 with the features that the bundles read; without bundles, none.
 
     Raises:
         ModelError: they read features of different sources.
@@ -82,12 +82,16 @@ def logged_scores(version: ModelVersion, fold: Fold9, file: str) -> NDArray[np.f
 
 
 def scores_to_judge(
-    version: ModelVersion, bundle: AnyBundle, records: Records
-) -> tuple[NDArray[np.float32], str]:
-    """Fold-9 probabilities that the version may be judged by, and where they come from."""
-    fold = fold9(records)
+    version: ModelVersion, bundle: AnyBundle, fold: Fold9, config: Config
+) -> NDArray[np.float32]:
+    """Fold-9 probabilities that the version may be judged by."""
     for file in (CROSS_FITTED, LOGGED):
         found = logged_scores(version, fold, file)
         if found is not None:
-            return found, file
-    return score(bundle, records, (VALIDATION_FOLD,)).y_score, "recomputed"
+            return found
+    return predict_fold9(bundle, config)
+
+
+def predict_fold9(bundle: AnyBundle, config: Config) -> NDArray[np.float32]:
+    """Fold-9 probabilities said again, with the features that the bundle reads."""
+    return score(bundle, load_records([bundle], config), (VALIDATION_FOLD,)).y_score

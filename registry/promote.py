@@ -9,8 +9,6 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -28,7 +26,7 @@ from registry.client import CHAMPION, PREVIOUS, Registry, pinned, resolve
 from registry.gate import Check
 from registry.model_card import write_card
 from registry.predictions import LOGGED, fold9, load_records, logged_scores, scores_to_judge
-from registry.reproduce import predict_in_clean_process
+from registry.reproduce import predict_in_clean_process, reads_table
 from registry.settings import GateConfig, load_settings
 
 REFUSED = 2  # exit code
@@ -90,7 +88,8 @@ def promote(
         run.log_params(flatten({"gate": to_dict(config)}))
         bundle = load_registered(version)
         science = load_config(overlay, as_trained(bundle.provenance, options))
-        records = load_records([bundle], science)
+        # Features are measured, if at all, where something has to be predicted again.
+        records = load_records([bundle] if reads_table(bundle) else [], science)
         run.log_dataset(
             "ptbxl-validation", records.digest, science.data.root, "gate", '{"folds": [9]}'
         )
@@ -108,11 +107,11 @@ def judge(
 ) -> list[Check]:
     """Every rule of the gate, whether the one before held or not."""
     fold = fold9(records)
-    mine, _ = scores_to_judge(version, bundle, records)
+    mine = scores_to_judge(version, bundle, fold, science)
     if champion is None:
         checks = gate.floors(fold.y_true, mine, config)
     else:
-        theirs = champion_scores(champion, science)
+        theirs = scores_to_judge(champion, load_registered(champion), fold, science)
         checks = gate.against_champion(fold.y_true, mine, theirs, config)
     checks.append(gate.calibration(fold.y_true, mine, science.evaluation.n_bins, config))
     logged = logged_scores(version, fold, LOGGED)
@@ -123,12 +122,6 @@ def judge(
         return [*checks, Check(gate.LOADS, False, str(error), {})]
     head = None if logged is None else logged[: len(rows)]
     return [*checks, gate.reproduction(head, again, config.tolerance)]
-
-
-def champion_scores(champion: ModelVersion, science: Config) -> NDArray[np.float32]:
-    """The champion's fold-9 probabilities on the candidate's records."""
-    bundle = load_registered(champion)
-    return scores_to_judge(champion, bundle, load_records([bundle], science))[0]
 
 
 def conclude(

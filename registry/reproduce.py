@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from heart_reader.bundles import AnyBundle
 from heart_reader.data.dataset import Records
+from heart_reader.data.ptbxl import age_years
 from heart_reader.errors import ModelError
 from heart_reader.tracking import ModelVersion
 
@@ -24,13 +25,19 @@ def predict_in_clean_process(
 ) -> NDArray[np.float32]:
     """Probabilities (n_rows, n_classes) by a process that finds no code but the model's own.
 
+    It measures the features itself: the delineation of today may differ from the model's.
+
     Raises:
         ModelError: the model can't be loaded there, or can't predict; with its last line.
     """
     with tempfile.TemporaryDirectory() as name:
         given, target = Path(name) / "given.npz", Path(name) / "said.npy"
-        arrays = {"signals": records.millivolts(rows).astype(np.float32)}
-        if bundle.encoder is not None and records.features is not None:
+        arrays = {
+            "signals": records.millivolts(rows),
+            "age": age_years(records.metadata)[rows],
+            "sex": records.metadata["sex"].to_numpy()[rows],
+        }
+        if reads_table(bundle) and records.features is not None:
             arrays["features"] = records.features.values[rows]
         np.savez(given, allow_pickle=False, **arrays)
         # -P keeps the folder of the script and the current one off the path.
@@ -45,6 +52,11 @@ def predict_in_clean_process(
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise ModelError(f"{version.uri} doesn't load in a clean process: {last}")
         return np.asarray(np.load(target), np.float32)
+
+
+def reads_table(bundle: AnyBundle) -> bool:
+    """Whether its features come from a PTB-XL+ table, so that they can't be measured."""
+    return bundle.encoder is not None and bundle.encoder.source != "compute"
 
 
 def _environment() -> dict[str, str]:
