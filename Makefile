@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help env train ui test lint format clean
+.PHONY: help env train ui webhook test lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,8 +21,19 @@ env: .venv/.made  ## the environment of requirements.lock in .venv
 train: env  ## three backbones on demo data, tracked and registered
 	mlflow run . -e train --env-manager local --experiment-name heart-reader
 
-ui: env  ## the MLflow UI on http://127.0.0.1:5000
-	mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+# MLflow refuses webhooks to http and to this machine unless told, and keeps their secret encrypted.
+ui: export MLFLOW_WEBHOOK_ALLOWED_SCHEMES := http,https
+ui: export MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS := true
+ui: env webhook.key  ## the MLflow UI on http://127.0.0.1:5000
+	MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY=$$(cat webhook.key) mlflow server --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+
+webhook.key: | env
+	umask 077 && $(BIN)/python -c \
+	  "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())" > $@
+
+webhook: env  ## registers the webhook with the server and keeps the registry in sync
+	MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-http://127.0.0.1:5000} \
+	$(BIN)/python -m registry.webhook
 
 test: env  ## all tests
 	$(BIN)/python -m pytest

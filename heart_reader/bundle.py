@@ -107,26 +107,32 @@ class Bundle:
         if isinstance(features, str):
             if self.encoder.source != "compute":
                 return None, None  # fitted on another tool's values: ours don't mean the same
-            features = self._measure(signals, features, age, sex)
+            features = measure(signals, features, age, sex)
         if len(features) != len(signals):
             raise DataError(f"{len(features)} rows of features for {len(signals)} signals")
         return self.encoder.encode(features)
 
-    def _measure(
-        self, signals: NDArray[Any], features: str, age: Any, sex: Any
-    ) -> NDArray[np.float32]:
-        if features != "compute":
-            raise DataError(f"features must be 'compute', None or an array, but is {features!r}")
-        unknown = np.full(len(signals), np.nan)
-        age, sex = (unknown if values is None else np.asarray(values) for values in (age, sex))
-        for name, values in (("age", age), ("sex", sex)):
-            if values.shape != (len(signals),):
-                raise DataError(
-                    f"{name} must have one value for each of {len(signals)} signals, "
-                    f"but has the shape {values.shape}"
-                )
-        measured = delineation.extract(signals, SAMPLING_RATE)
-        return with_demographics("compute", measured, age, sex).values
+
+def measure(
+    signals: NDArray[np.floating[Any]], features: str, age: Any, sex: Any
+) -> NDArray[np.float32]:
+    """Raw features of signals in mV, (n_records, n_features), as every encoder reads them.
+
+    Raises:
+        DataError: ``features`` isn't "compute", or ages or sexes of another length.
+    """
+    if features != "compute":
+        raise DataError(f"features must be 'compute', None or an array, but is {features!r}")
+    unknown = np.full(len(signals), np.nan)
+    age, sex = (unknown if values is None else np.asarray(values) for values in (age, sex))
+    for name, values in (("age", age), ("sex", sex)):
+        if values.shape != (len(signals),):
+            raise DataError(
+                f"{name} must have one value for each of {len(signals)} signals, "
+                f"but has the shape {values.shape}"
+            )
+    measured = delineation.extract(signals, SAMPLING_RATE)
+    return with_demographics("compute", measured, age, sex).values
 
 
 def _tensor(array: NDArray[Any] | None, chunk: slice) -> torch.Tensor | None:

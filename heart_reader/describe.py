@@ -14,6 +14,7 @@ from rich.table import Table
 from heart_reader.config import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.evaluation.subgroups import Subgroup
 from heart_reader.strict import to_dict
 from heart_reader.tracking import Run
 from heart_reader.training.trainer import FitResult
@@ -71,7 +72,7 @@ def provenance(config: Config, records: Records, run_id: str, best_epoch: int) -
         "run_id": run_id,
         "config_hash": config_hash(config),
         "data_digest": records.digest,
-        "data_root": config.data.root,
+        "data": to_dict(config.data),
         "seed": config.seed,
         "best_epoch": best_epoch,
         "train_folds": list(TRAIN_FOLDS),
@@ -177,6 +178,33 @@ def evaluation_text(model: str, fold: int, n_records: int, values: dict[str, flo
 
 {markdown_table(("class", "AUC", "95% interval", "AUPRC"), auc_rows(values))}
 """
+
+
+def looks_text(n_looks: int, fold: int) -> str:
+    """How often a version was judged on a fold: each further look flatters it."""
+    if n_looks == 1:
+        return f"The first evaluation of this version on fold {fold}."
+    return (
+        f"Evaluation {n_looks} of this version on fold {fold}: every choice made after the "
+        "first makes its figures too good."
+    )
+
+
+def subgroup_text(groups: Sequence[Subgroup]) -> str:
+    """A table of the subgroups; empty where classes have too few records."""
+    rows = []
+    for group in groups:
+        v = group.values
+        macro = f"{v['macro_auc']:.4f}" if "macro_auc" in v else ""
+        interval = (
+            f"{v['macro_auc_low95']:.4f} to {v['macro_auc_high95']:.4f}"
+            if "macro_auc_low95" in v
+            else ""
+        )
+        classes = [f"{v[k]:.3f}" if (k := f"auc_{name}") in v else "" for name in SUPERCLASSES]
+        rows.append((group.name, str(group.n_records), macro, interval, *classes))
+    header = ("subgroup", "records", "macro AUC", "95% interval", *SUPERCLASSES)
+    return markdown_table(header, rows)
 
 
 def run_text(outcome: Outcome, config: Config, records: Records, result: FitResult) -> str:

@@ -7,21 +7,31 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from heart_reader import describe
 from heart_reader.cache import cache_folder
 from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import Config, load_config
+from heart_reader.config import Config, as_trained, load_config
 from heart_reader.data.dataset import Records, load_development, load_test
 from heart_reader.data.ptbxl import TEST_FOLD, VALIDATION_FOLD
 from heart_reader.errors import ConfigError
-from heart_reader.evaluation import report
+from heart_reader.evaluation import report, subgroups
 from heart_reader.evaluation.scored import Scored
 from heart_reader.fitting import require_every_class
 from heart_reader.scoring import score
-from heart_reader.tracking import ModelVersion, Run, load_registered, resolve_version
+from heart_reader.tracking import (
+    ModelVersion,
+    Run,
+    count_runs,
+    load_registered,
+    resolve_version,
+    tag_version,
+)
 from heart_reader.tracking import runs as tracking
 
 PREFIX = {TEST_FOLD: "test", VALIDATION_FOLD: "val"}
+EVALUATED = "model"  # the tag of a run that says which version it judged
 
 
 def main() -> None:
@@ -31,9 +41,10 @@ def main() -> None:
         raise ConfigError("evaluate needs --model models:/NAME@ALIAS")
     fold = _fold(options.pop("fold", str(TEST_FOLD)))
     address = options.pop("model")
-    config = load_config(options.pop("config", "default"), options)
+    overlay = options.pop("config", "default")
+    load_config(overlay, as_trained({}, options))  # a wrong option is refused before any run
     tracking.set_up_tracking()
-    evaluate(resolve_version(address), fold, config)
+    evaluate(resolve_version(address), fold, overlay, options)
 
 
 def _fold(word: str) -> int:
@@ -42,11 +53,19 @@ def _fold(word: str) -> int:
     return int(word)
 
 
-def evaluate(version: ModelVersion, fold: int, config: Config) -> dict[str, float]:
-    """Metrics, intervals and plots of one version on one fold, in a run of their own."""
+def evaluate(
+    version: ModelVersion, fold: int, overlay: str, options: dict[str, str]
+) -> dict[str, float]:
+    """Metrics, intervals and plots of one version on one fold, in a run of their own.
+
+    The data are those that the version was trained on, unless the options name others.
+    """
     with tracking.open_run(f"evaluate {version.name}/{version.version}, fold {fold}") as run:
-        run.set_tags({"model": version.uri, "model_run_id": version.run_id, "fold": str(fold)})
         bundle = load_registered(version)
+        config = load_config(overlay, as_trained(bundle.provenance, options))
+        # Before the fold is opened, so that a look which fails later counts as well.
+        run.set_tags({EVALUATED: version.uri, "model_run_id": version.run_id, "fold": str(fold)})
+        n_looks = count_runs({EVALUATED: version.uri, "fold": str(fold)})
         features = "none" if bundle.encoder is None else bundle.encoder.source
         wanted = type(config.features)(features)
         load = load_test if fold == TEST_FOLD else load_development
@@ -54,9 +73,37 @@ def evaluate(version: ModelVersion, fold: int, config: Config) -> dict[str, floa
         require_every_class(records, (fold,))
         scored = score(bundle, records, (fold,))
         values = report.metrics_with_intervals(scored, config.evaluation)
-        log_evaluation(run, version, fold, scored, values, records, config)
+        groups = by_subgroup(scored, records, config)
+        log_evaluation(run, version, fold, scored, values, groups, records, config)
+        text = describe.evaluation_text(version.uri, fold, len(scored.ecg_id), values)
+        looks = describe.looks_text(n_looks, fold)
+        run.describe(f"{text}\n{looks}\n\n{describe.subgroup_text(groups)}")
+        tag_version(version, PREFIX[fold], evaluation_tags(run, scored, values, records, n_looks))
         describe.print_evaluation(version.uri, fold, len(scored.ecg_id), values)
+        print(looks)
         return values
+
+
+def by_subgroup(scored: Scored, records: Records, config: Config) -> list[subgroups.Subgroup]:
+    """AUC by sex, age, signal quality and site."""
+    metadata = records.metadata.iloc[scored.rows]
+    generator = np.random.default_rng(report.RESAMPLING_SEED)
+    n_resamples = config.evaluation.n_resamples
+    return subgroups.by_subgroup(metadata, scored.y_true, scored.y_score, n_resamples, generator)
+
+
+def evaluation_tags(
+    run: Run, scored: Scored, values: dict[str, float], records: Records, n_looks: int
+) -> dict[str, str]:
+    """What stands on the version of its evaluation; the run has the rest."""
+    chosen = ("macro_auc", "macro_auc_low95", "macro_auc_high95", "f_max", "ece")
+    tags = {key: f"{values[key]:.4f}" for key in chosen}
+    return tags | {
+        "run_id": run.run_id,
+        "data_digest": records.digest[:16],
+        "n_records": str(len(scored.ecg_id)),
+        "evaluations": str(n_looks),
+    }
 
 
 def log_evaluation(
@@ -65,6 +112,7 @@ def log_evaluation(
     fold: int,
     scored: Scored,
     values: dict[str, float],
+    groups: list[subgroups.Subgroup],
     records: Records,
     config: Config,
 ) -> None:
@@ -72,14 +120,17 @@ def log_evaluation(
     prefix = PREFIX[fold]
     profile = describe.fold_profile(records, (fold,))
     run.log_dataset(f"ptbxl-{prefix}", records.digest, config.data.root, prefix, profile)
+    run.set_tags({"data_digest": records.digest[:16]})
     run.log_metrics({f"{prefix}/{k}": v for k, v in values.items()}, 0, version.model_id or None)
+    parts = {f"{prefix}/{g.name}/{k}": v for g in groups for k, v in g.values.items()}
+    run.log_metrics(parts | {f"{prefix}/{g.name}/n_records": g.n_records for g in groups}, 0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         report.write_plots(scored, values, config.evaluation.n_bins, folder / "plots")
         report.write_sheets(scored, records, config.evaluation.n_sheets, folder / "sheets")
         scored.frame().to_parquet(folder / f"predictions_fold{fold}.parquet", index=False)
+        subgroups.frame(groups).to_csv(folder / "subgroups.csv", index=False)
         run.log_folder(folder)
-    run.describe(describe.evaluation_text(version.uri, fold, len(scored.ecg_id), values))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.bundle import Bundle, load_bundle
+from heart_reader.bundles import AnyBundle, open_bundle
 from heart_reader.cli import run_entry
 from heart_reader.data import delineation
 from heart_reader.data.ptbxl import SAMPLING_RATE, SUPERCLASSES
@@ -78,10 +78,10 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def find_bundle(address: str) -> tuple[Bundle, str]:
+def find_bundle(address: str) -> tuple[AnyBundle, str]:
     """The bundle of a folder or of the registry, and its pinned name."""
     if not address.startswith("models:"):
-        return load_bundle(Path(address)), address
+        return open_bundle(Path(address)), address
     # Only here: a bundle folder is read without MLflow.
     from heart_reader.tracking import load_registered, resolve_version, set_up_tracking
 
@@ -91,7 +91,7 @@ def find_bundle(address: str) -> tuple[Bundle, str]:
 
 
 def finding(
-    bundle: Bundle,
+    bundle: AnyBundle,
     recording: Recording,
     probabilities: Any,
     measured: delineation.MainMeasurements,
@@ -145,7 +145,7 @@ def measurement_table(findings: list[dict[str, Any]]) -> Table:
 
 
 def write_plots(
-    folder: Path, recordings: list[Recording], probabilities: Any, bundle: Bundle
+    folder: Path, recordings: list[Recording], probabilities: Any, bundle: AnyBundle
 ) -> None:
     """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON.
 

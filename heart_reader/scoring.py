@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from heart_reader.bundle import Bundle
+from heart_reader.bundles import AnyBundle
 from heart_reader.data.dataset import Records
 from heart_reader.evaluation.scored import Scored
 
 
-def score(bundle: Bundle, records: Records, folds: Sequence[int]) -> Scored:
+def score(bundle: AnyBundle, records: Records, folds: Sequence[int]) -> Scored:
     """What a bundle says about the records of some folds, features as in the records' table."""
     rows = records.rows(folds)
     features = None if records.features is None else records.features.values[rows]

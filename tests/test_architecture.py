@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "cache", "progress", "strict"),
     ("data", "models", "evaluation.metrics", "evaluation.checks"),
     ("training", "evaluation"),
-    ("config", "bundle"),
+    ("config", "bundle", "bundles", "ensemble_bundle"),
     ("scoring", "fitting", "tracking", "edge", "cli"),
     ("describe",),
     ("train", "evaluate", "predict", "prepare", "ensemble", "export", "promote"),

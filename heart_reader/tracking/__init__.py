@@ -1,11 +1,13 @@
 """The one package here that imports MLflow: runs, batched metrics, artifacts, models."""
 
+from heart_reader.tracking.follow import count_runs, new_run
 from heart_reader.tracking.models import (
     ModelVersion,
     load_registered,
     log_bundle,
     registered_name,
     resolve_version,
+    tag_version,
 )
 from heart_reader.tracking.runs import Run, child_runs, find_run, open_run, set_up_tracking
 
@@ -13,11 +15,14 @@ __all__ = [
     "ModelVersion",
     "Run",
     "child_runs",
+    "count_runs",
     "find_run",
     "load_registered",
     "log_bundle",
+    "new_run",
     "open_run",
     "registered_name",
     "resolve_version",
     "set_up_tracking",
+    "tag_version",
 ]

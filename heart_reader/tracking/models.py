@@ -16,7 +16,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import heart_reader
-from heart_reader.bundle import Bundle, load_bundle
+from heart_reader.bundles import READERS, AnyBundle, open_bundle
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
 from heart_reader.errors import ModelError, TrackingError
 from heart_reader.tracking.runs import store_errors
@@ -42,9 +42,9 @@ class ModelVersion:
         return f"models:/{self.name}/{self.version}"
 
 
-def registered_name(backbone: str) -> str:
-    """The registry's name for a backbone's fused model."""
-    return f"heart-reader-{backbone}"
+def registered_name(kind: str) -> str:
+    """The registry's name for a backbone's fused model, for "ensemble" or for "edge"."""
+    return f"heart-reader-{kind}"
 
 
 def signature() -> ModelSignature:
@@ -65,13 +65,13 @@ def signature() -> ModelSignature:
 
 
 def log_bundle(
-    folder: Path, backbone: str, description: str, tags: Mapping[str, str]
+    folder: Path, kind: str, description: str, tags: Mapping[str, str]
 ) -> ModelVersion:
     """Logs a bundle folder under the open run, registers it, and makes it the candidate.
 
     A run that was killed behind this step and goes on has its version already: it is given back.
     """
-    package, name = Path(heart_reader.__file__).parent, registered_name(backbone)
+    package, name = Path(heart_reader.__file__).parent, registered_name(kind)
     earlier = _registered_by_open_run(name)
     if earlier is not None:
         return earlier
@@ -125,6 +125,14 @@ def _register(
     return replace(draft, version=str(made.version))
 
 
+@store_errors()
+def tag_version(version: ModelVersion, prefix: str, tags: Mapping[str, str]) -> None:
+    """Tags of a version, as ``PREFIX/KEY``, replaced where they exist."""
+    client = MlflowClient()
+    for key, value in tags.items():
+        client.set_model_version_tag(version.name, version.version, f"{prefix}/{key}", value)
+
+
 def _requirements() -> list[str]:
     # A local label such as torch's +cpu is no version that an index has.
     versions = {name: importlib.metadata.version(name).split("+")[0] for name in REQUIREMENTS}
@@ -167,7 +175,7 @@ def _pinned(found: mlflow.entities.model_registry.ModelVersion) -> ModelVersion:
     return ModelVersion(found.name, str(found.version), model_id, found.run_id or "")
 
 
-def load_registered(version: ModelVersion) -> Bundle:
+def load_registered(version: ModelVersion) -> AnyBundle:
     """The bundle inside a registered model.
 
     Raises:
@@ -176,7 +184,8 @@ def load_registered(version: ModelVersion) -> Bundle:
     """
     with tempfile.TemporaryDirectory() as folder, store_errors():
         local = mlflow.artifacts.download_artifacts(version.uri, dst_path=folder)
-        found = list((Path(local) / "artifacts").glob("*/bundle.json"))
+        kept = Path(local) / "artifacts"
+        found = [path for name in READERS for path in kept.glob(f"*/{name}")]
         if not found:
             raise ModelError(f"{version.uri} holds no bundle")
-        return load_bundle(found[0].parent)
+        return open_bundle(found[0].parent)

@@ -12,7 +12,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from heart_reader.bundle import load_bundle
+from heart_reader.bundles import open_bundle
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import HeartReaderError
 
@@ -27,7 +27,7 @@ class HeartReaderModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Reads the bundle; MLflow calls it once."""
-        self.bundle = load_bundle(Path(context.artifacts["bundle"]))
+        self.bundle = open_bundle(Path(context.artifacts["bundle"]))
 
     # It comes as {"signal": array}. This hint is one that MLflow asks nothing of; without any it
     # warns, and by any other it would convert the input a second time.

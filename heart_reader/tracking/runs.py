@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import requests
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -169,6 +170,7 @@ def set_up_tracking() -> None:
     given = {"MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"} & set(os.environ)
     with store_errors():
         require_writable(mlflow.get_tracking_uri())
+        require_reachable(mlflow.get_tracking_uri())
         if not given:
             mlflow.set_experiment(EXPERIMENT)
 
@@ -182,6 +184,15 @@ def require_writable(uri: str) -> None:
     # Another run may hold the lock for a moment.
     with closing(sqlite3.connect(path, timeout=60)) as connection:
         connection.execute("BEGIN IMMEDIATE")
+
+
+def require_reachable(uri: str) -> None:
+    """Asks a server once: MLflow's client would try again for minutes before it says no.
+
+    Later requests do so: a server that restarts doesn't end a training.
+    """
+    if uri.startswith(("http://", "https://")):
+        requests.get(f"{uri.rstrip('/')}/health", timeout=30)
 
 
 @contextmanager

@@ -1,0 +1,175 @@
+"""The model registry as the follow-on runs see it: pinned versions, aliases, lineage tags."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion as Entity
+from mlflow.entities.model_registry import RegisteredModel
+from mlflow.exceptions import MlflowException
+
+from heart_reader.bundle import Bundle, save_bundle
+from heart_reader.bundles import AnyBundle
+from heart_reader.ensemble_bundle import EnsembleBundle, save_ensemble
+from heart_reader.errors import ModelError
+from heart_reader.models import BACKBONES
+from heart_reader.tracking import ModelVersion, log_bundle, registered_name, resolve_version
+from heart_reader.tracking.models import ABSENT, CANDIDATE
+from heart_reader.tracking.runs import store_errors
+
+CHAMPION, PREVIOUS = "champion", "previous"
+ENSEMBLE, EDGE = registered_name("ensemble"), registered_name("edge")
+BACKBONE_NAMES = tuple(registered_name(backbone) for backbone in BACKBONES)
+PREFIX = registered_name("")
+# What MLflow's stores hold of a description.
+LONGEST_DESCRIPTION = 5000
+
+
+def short_name(name: str) -> str:
+    """``inception1d`` of ``heart-reader-inception1d``."""
+    return name.removeprefix(PREFIX)
+
+
+def pinned(version: ModelVersion) -> str:
+    """``heart-reader-inception1d/3``, as it stands in tags."""
+    return f"{version.name}/{version.version}"
+
+
+def resolve(address: str) -> ModelVersion:
+    """``NAME@ALIAS`` or ``NAME/VERSION``, with or without ``models:/``, pinned once.
+
+    Raises:
+        ModelError: another form of address, or nothing registered there.
+        TrackingError: the store can't be reached.
+    """
+    return resolve_version(address if address.startswith("models:") else f"models:/{address}")
+
+
+def register(
+    bundle: AnyBundle, kind: str, folder: Path, text: str, tags: Mapping[str, str]
+) -> ModelVersion:
+    """Writes a bundle to a folder, logs it under the open run, and registers the candidate."""
+    if isinstance(bundle, Bundle):
+        save_bundle(bundle, folder)
+    elif isinstance(bundle, EnsembleBundle):
+        save_ensemble(bundle, folder)
+    return log_bundle(folder, kind, text[:LONGEST_DESCRIPTION], tags)
+
+
+class Registry:
+    """One connection to the registry; every method is one request, or few."""
+
+    def __init__(self) -> None:
+        self.client = MlflowClient()
+
+    # ------------------------------------------------------------ looking
+
+    @store_errors()
+    def model(self, name: str) -> RegisteredModel | None:
+        """A registered model with its aliases and tags."""
+        try:
+            return self.client.get_registered_model(name)
+        except MlflowException as error:
+            if error.error_code not in ABSENT:
+                raise
+            return None
+
+    def find(self, name: str, alias: str) -> ModelVersion | None:
+        """The version that an alias stands for now."""
+        model = self.model(name)
+        if model is None or alias not in model.aliases:
+            return None
+        return self.version(name, str(model.aliases[alias]))
+
+    def version(self, name: str, version: str) -> ModelVersion:
+        """A pinned version.
+
+        Raises:
+            ModelError: the registry doesn't have it.
+        """
+        return resolve_version(f"models:/{name}/{version}")
+
+    @store_errors()
+    def entity(self, version: ModelVersion) -> Entity:
+        """Everything that the registry knows of a version."""
+        return self.client.get_model_version(version.name, version.version)
+
+    def tags(self, version: ModelVersion) -> dict[str, str]:
+        """The tags of a version."""
+        return dict(self.entity(version).tags)
+
+    @store_errors()
+    def versions(self, name: str) -> list[Entity]:
+        """All versions of a model, the newest first."""
+        found = self.client.search_model_versions(f"name = '{name}'")
+        return sorted(found, key=lambda each: int(each.version), reverse=True)
+
+    # ------------------------------------------------------------ writing
+
+    @store_errors()
+    def set_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
+        """Tags of a version, replaced where they exist."""
+        for key, value in tags.items():
+            self.client.set_model_version_tag(version.name, version.version, key, value)
+
+    @store_errors()
+    def describe(self, version: ModelVersion, markdown: str) -> None:
+        """The text on a version's page."""
+        self.client.update_model_version(
+            version.name, version.version, markdown[:LONGEST_DESCRIPTION]
+        )
+
+    @store_errors()
+    def set_alias(self, version: ModelVersion, alias: str) -> None:
+        """Moves an alias to a version; where it stood before, it is gone."""
+        self.client.set_registered_model_alias(version.name, alias, version.version)
+
+    def make_champion(self, version: ModelVersion) -> None:
+        """``champion`` to this version, ``previous`` to the one that it was.
+
+        In this order a crash in between leaves both on the old champion, never none.
+        """
+        champion = self.find(version.name, CHAMPION)
+        if champion is not None and champion != version:
+            self.set_alias(champion, PREVIOUS)
+        self.set_alias(version, CHAMPION)
+
+
+# ---------------------------------------------------------------- members of an ensemble
+
+
+def choose_members(registry: Registry, wanted: str) -> list[ModelVersion]:
+    """The versions that an ensemble is made of, pinned.
+
+    Args:
+        registry: where they are.
+        wanted: addresses with commas between them; "auto" takes of each backbone its champion,
+            or its candidate where it has none.
+
+    Raises:
+        ModelError: fewer than two, one twice, or an address that isn't there.
+    """
+    if wanted == "auto":
+        aliases = (
+            (registry.find(n, CHAMPION) or registry.find(n, CANDIDATE)) for n in BACKBONE_NAMES
+        )
+        members = [version for version in aliases if version is not None]
+    else:
+        members = [resolve(address.strip()) for address in wanted.split(",")]
+    names = [pinned(version) for version in members]
+    if len(members) < 2:
+        raise ModelError(
+            f"an ensemble needs at least 2 members, but there is {', '.join(names) or 'none'}: "
+            "train and register backbones first, or name members=NAME@ALIAS,NAME/VERSION"
+        )
+    if len({version.name for version in members}) < len(members):
+        raise ModelError(f"an ensemble's members must be different models, but are {names}")
+    return members
+
+
+def member_tags(members: Sequence[ModelVersion]) -> dict[str, str]:
+    """The lineage of what was made of some versions."""
+    return {
+        "members": ",".join(pinned(member) for member in members),
+        "member_runs": ",".join(member.run_id for member in members),
+    }

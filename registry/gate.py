@@ -1,0 +1,103 @@
+"""The gate between candidate and champion: what is asked on fold 9, and what came out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heart_reader.data.ptbxl import SUPERCLASSES
+from heart_reader.evaluation import bootstrap, metrics, report
+from registry.settings import GateConfig
+
+LOADS = "loads in a clean process"  # the one rule that `force` doesn't pass by
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule of the gate: its name, whether it holds, and the figures."""
+
+    name: str
+    passed: bool
+    text: str
+    values: dict[str, float]
+
+
+def reasons(checks: Sequence[Check]) -> str:
+    """Why the gate stays shut, or ``""``."""
+    return "; ".join(f"{check.name}: {check.text}" for check in checks if not check.passed)
+
+
+def against_champion(
+    y_true: NDArray[np.uint8],
+    candidate: NDArray[np.float32],
+    champion: NDArray[np.float32],
+    config: GateConfig,
+) -> list[Check]:
+    """No worse than the champion on the same resamples, in the mean and in each class."""
+    resamples = report.resamples_for(y_true, config.n_resamples)
+    found = bootstrap.compare(y_true, candidate, champion, resamples)
+    low, high = found.macro.interval_95
+    losses = {name: each.value for name, each in zip(SUPERCLASSES, found.classes, strict=True)}
+    worst = min(losses, key=losses.__getitem__)
+    macro = Check(
+        "macro AUC against the champion",
+        low > -config.margin,
+        f"{found.macro.value:+.4f} (95% paired interval {low:+.4f} to {high:+.4f}), "
+        f"must lie above {-config.margin:+.4f}",
+        {"macro_auc": found.macro.value, "macro_auc_low95": low, "macro_auc_high95": high},
+    )
+    one_class = Check(
+        "each class against the champion",
+        losses[worst] >= -config.max_class_loss,
+        f"{worst} {losses[worst]:+.4f}, may lose at most {config.max_class_loss:.4f}",
+        {f"auc_{name}": value for name, value in losses.items()},
+    )
+    return [macro, one_class]
+
+
+def floors(
+    y_true: NDArray[np.uint8], candidate: NDArray[np.float32], config: GateConfig
+) -> list[Check]:
+    """What a first champion must reach: there is nothing to compare it with."""
+    resamples = report.resamples_for(y_true, config.n_resamples)
+    samples = bootstrap.auc_bootstrap(y_true, candidate, resamples)
+    low = float(bootstrap.interval(samples.mean(axis=1), 0.95)[0])
+    aucs = dict(zip(SUPERCLASSES, metrics.class_auc(y_true, candidate).tolist(), strict=True))
+    worst = min(aucs, key=aucs.__getitem__)
+    return [
+        Check(
+            "macro AUC of a first champion",
+            low >= config.min_macro_auc,
+            f"95% interval from {low:.4f}, must start at {config.min_macro_auc:.4f} or above",
+            {"macro_auc_low95": low},
+        ),
+        Check(
+            "each class of a first champion",
+            aucs[worst] >= config.min_class_auc,
+            f"{worst} {aucs[worst]:.4f}, must reach {config.min_class_auc:.4f}",
+            {f"auc_{name}": value for name, value in aucs.items()},
+        ),
+    ]
+
+
+def calibration(
+    y_true: NDArray[np.uint8], candidate: NDArray[np.float32], n_bins: int, config: GateConfig
+) -> Check:
+    """The mean expected calibration error under a bound."""
+    error = float(metrics.expected_calibration_error(y_true, candidate, n_bins).mean())
+    text = f"{error:.4f}, may be at most {config.max_ece:.4f}"
+    return Check("calibration error", error <= config.max_ece, text, {"ece": error})
+
+
+def reproduction(
+    logged: NDArray[np.float32] | None, again: NDArray[np.float32], tolerance: float
+) -> Check:
+    """The bundle says in a clean process what was logged of it."""
+    name = "reproduces its logged predictions in a clean process"
+    if logged is None:
+        text = "its run has no fold-9 predictions of this version and these records"
+        return Check(name, False, text, {})
+    difference = float(np.abs(logged - again).max())
+    text = f"largest difference {difference:.1e} over {len(again)} records, may be {tolerance:.1e}"
+    return Check(name, difference <= tolerance, text, {"difference": difference})

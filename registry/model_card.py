@@ -1,0 +1,156 @@
+"""Entry point ``card``: a model card from what the registry and the runs hold of a version.
+
+python -m registry.model_card --model heart-reader-ensemble@champion
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from heart_reader.cli import dotted_options, run_entry
+from heart_reader.data.ptbxl import SUPERCLASSES
+from heart_reader.describe import markdown_table
+from heart_reader.errors import ConfigError
+from heart_reader.tracking import ModelVersion, Run
+from heart_reader.tracking import runs as tracking
+from registry.client import LONGEST_DESCRIPTION, Registry, pinned, resolve
+
+FILE = "model_card.md"
+RECIPE = (
+    "model.backbone", "features.source", "training.epochs", "training.loss",
+    "training.learning_rate", "training.batch_size", "seed", "data.root",
+    "ensemble.method", "ensemble.n_groups",
+)  # fmt: skip
+METRICS = {"macro AUC": "macro_auc", **{f"AUC {name}": f"auc_{name}" for name in SUPERCLASSES}}
+METRICS |= {"F_max": "f_max"}
+LIMITS = """Research on 12-lead ECGs of 10 s at 100 Hz in mV: support for reading, never a \
+diagnosis. Not a medical device. Trained on PTB-XL (one country, one maker's devices, 1989 to \
+1996): other devices, countries, children and paced rhythms aren't proven. The classes are \
+superclasses of statements by readers, not outcomes. Thresholds are Youden's J on fold 9: set \
+them anew for other prevalences. Probabilities aren't calibrated beyond the error given."""
+
+
+def main() -> None:
+    """Reads the options, and writes the card."""
+    options = dotted_options(sys.argv[1:])
+    if set(options) != {"model"}:
+        raise ConfigError(
+            f"card takes --model NAME@ALIAS or NAME/VERSION and nothing else, "
+            f"but was given {', '.join(sorted(options)) or 'nothing'}"
+        )
+    tracking.set_up_tracking()
+    version = resolve(options["model"])
+    with tracking.open_run(f"card {pinned(version)}") as run:
+        run.set_tags({"model": version.uri, "model_run_id": version.run_id})
+        write_card(Registry(), version)
+    print(f"wrote the card of {pinned(version)}")
+
+
+def write_card(registry: Registry, version: ModelVersion) -> None:
+    """The card as the version's description (what fits) and, whole, as an artifact of its run."""
+    tags = registry.tags(version)
+    whole = render(version, tags, sites=True)
+    if version.run_id:
+        Run(version.run_id).log_text(whole, FILE)
+    short = whole if len(whole) <= LONGEST_DESCRIPTION else render(version, tags, sites=False)
+    registry.describe(version, short)
+    registry.set_tags(version, {"card/test_run_id": tags.get("test/run_id", "none")})
+
+
+def render(version: ModelVersion, tags: Mapping[str, str], sites: bool) -> str:
+    """The Markdown of a card.
+
+    Args:
+        version: whose card it is.
+        tags: of the version.
+        sites: whether the subgroups by recording site are in it.
+    """
+    run = Run(version.run_id) if version.run_id else None
+    validated = {} if run is None else run.metrics()
+    tested = Run(tags["test/run_id"]).metrics() if "test/run_id" in tags else {}
+    recipe = {} if run is None else run.client.get_run(run.run_id).data.params
+    parts = [
+        f"# {pinned(version)}",
+        "Five superclasses of PTB-XL, several at once, from a 12-lead ECG.",
+        f"## Metrics\n\n{_metrics(validated, tested)}\n\n{_looks(tags)}",
+        f"## Data\n\nPTB-XL, folds 1 to 8 to train, 9 to choose, 10 to test. Digest of folds 1 to "
+        f"9 `{tags.get('data_digest', 'unknown')}`, of fold 10 "
+        f"`{tags.get('test/data_digest', 'not tested')}`.",
+        f"## Training\n\n{_recipe(recipe)}",
+        f"## Intended use and limits\n\n{LIMITS}",
+        f"## Lineage\n\n{_lineage(version, tags)}",
+        f'## Loading\n\n```python\nmlflow.pyfunc.load_model("{version.uri}")'
+        '.predict({"signal": signal})  # mV, float32 (n, 12, 1000)\n```',
+    ]
+    groups = _subgroups(tested, sites)
+    if groups:
+        parts.insert(3, f"## Subgroups of fold 10\n\n{groups}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _metrics(validated: Mapping[str, float], tested: Mapping[str, float]) -> str:
+    def cell(values: Mapping[str, float], key: str) -> str:
+        if key not in values:
+            return ""
+        low, high = values.get(f"{key}_low95"), values.get(f"{key}_high95")
+        interval = "" if low is None or high is None else f" ({low:.4f} to {high:.4f})"
+        return f"{values[key]:.4f}{interval}"
+
+    names = METRICS | {"calibration error": "ece", "Brier": "brier"}
+    rows = [
+        (name, cell(validated, f"val/{key}"), cell(tested, f"test/{key}"))
+        for name, key in names.items()
+    ]
+    return markdown_table(("", "fold 9 (95%)", "fold 10 (95%)"), rows)
+
+
+def _looks(tags: Mapping[str, str]) -> str:
+    if "test/evaluations" not in tags:
+        return "Not evaluated on fold 10 yet."
+    return f"Evaluated on fold 10 {tags['test/evaluations']} time(s), run `{tags['test/run_id']}`."
+
+
+def _subgroups(tested: Mapping[str, float], sites: bool) -> str:
+    suffix = "/n_records"
+    names = [
+        key.removeprefix("test/").removesuffix(suffix) for key in tested if key.endswith(suffix)
+    ]
+    rows = [
+        _subgroup_row(name, tested)
+        for name in sorted(names)
+        if sites or not name.startswith("site/")
+    ]
+    return markdown_table(("subgroup", "records", "macro AUC (95%)"), rows) if rows else ""
+
+
+def _subgroup_row(name: str, tested: Mapping[str, float]) -> Sequence[str]:
+    key = f"test/{name}/macro_auc"
+    n_records = f"{tested[f'test/{name}/n_records']:.0f}"
+    if f"{key}_low95" not in tested:
+        return name, n_records, "too few of a class"
+    interval = f"{tested[f'{key}_low95']:.3f} to {tested[f'{key}_high95']:.3f}"
+    return name, n_records, f"{tested[key]:.4f} ({interval})"
+
+
+def _recipe(params: Mapping[str, str]) -> str:
+    there = [f"{key} {params[key]}" for key in RECIPE if key in params]
+    return ", ".join(there) or "made elsewhere: see the run"
+
+
+def _lineage(version: ModelVersion, tags: Mapping[str, str]) -> str:
+    lines = [f"- Run `{version.run_id or 'unknown'}`"]
+    runs = tags.get("member_runs", "").split(",")
+    for member, run_id in zip(
+        filter(None, tags.get("members", "").split(",")), runs, strict=False
+    ):
+        name, _, number = member.partition("/")
+        lines.append(f"- Member [{member}](#/models/{name}/versions/{number}), run `{run_id}`")
+    if "weights" in tags:
+        lines.append(f"- Weights {tags['weights']}")
+    if "gate" in tags:
+        reason = tags.get("gate_reason", "")
+        lines.append(f"- Gate: {tags['gate']}{f', {reason}' if reason else ''}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_entry(main))

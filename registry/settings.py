@@ -1,0 +1,114 @@
+"""What a user may choose about the follow-on runs; the defaults live in ``defaults.yaml``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from heart_reader.strict import parse
+
+DEFAULTS = Path(__file__).parent / "defaults.yaml"
+# What a user types most often, without its section.
+SHORT_NAMES = {"method": "ensemble.method", "margin": "gate.margin", "interval": "sync.interval"}
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """How members are weighed."""
+
+    method: Literal["weighted", "mean", "per_class"]
+    n_groups: int
+    seed: int
+    grid_steps: int
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        return _at_least(self, {"n_groups": 2, "grid_steps": 1, "seed": 0})
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """What a version must reach on fold 9 to become champion."""
+
+    margin: float
+    max_class_loss: float
+    max_ece: float
+    min_macro_auc: float
+    min_class_auc: float
+    n_resamples: int
+    n_reproduced: int
+    tolerance: float
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        shares = ("margin", "max_class_loss", "max_ece", "min_macro_auc", "min_class_auc")
+        wrong = [
+            f"{name} must lie from 0 to 1, but is {getattr(self, name)}"
+            for name in shares
+            if not 0 <= getattr(self, name) <= 1
+        ]
+        return wrong + _at_least(self, {"n_resamples": 1, "n_reproduced": 1, "tolerance": 0})
+
+
+@dataclass(frozen=True)
+class SyncConfig:
+    """How often the registry is looked at; seconds."""
+
+    interval: float
+    claim_seconds: float
+    longest_wait: float
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        return _at_least(self, {"interval": 1, "claim_seconds": 3, "longest_wait": 1})
+
+
+@dataclass(frozen=True)
+class WebhookConfig:
+    """Where the webhook's service listens, and what it refuses."""
+
+    host: str
+    port: int
+    max_body: int
+    max_age: float
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        return _at_least(self, {"port": 1, "max_body": 1, "max_age": 1})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what the follow-on runs do, apart from the science's own config."""
+
+    ensemble: EnsembleConfig
+    gate: GateConfig
+    sync: SyncConfig
+    webhook: WebhookConfig
+
+
+def load_settings(options: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
+    """The settings, changed by the options that name one of them, and the options left over.
+
+    Raises:
+        ConfigError: unknown keys of a section, or illegal values, all together.
+    """
+    tree: dict[str, dict[str, Any]] = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    left = {}
+    for key, value in options.items():
+        section, _, name = SHORT_NAMES.get(key, key).partition(".")
+        if section in tree:
+            tree[section][name] = value
+        else:
+            left[key] = value
+    return parse(tree, Settings), left
+
+
+def _at_least(section: object, least: Mapping[str, float]) -> list[str]:
+    return [
+        f"{name} must be at least {bound}, but is {getattr(section, name)}"
+        for name, bound in least.items()
+        if getattr(section, name) < bound
+    ]
