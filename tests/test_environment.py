@@ -96,7 +96,7 @@ def test_an_undeclared_parameter_reaches_the_command_as_a_dotted_option(project)
     words = command.split()
     assert words[words.index("--training.epochs") + 1] == "3"
     assert words[words.index("--backbone") + 1] == "se_resnet1d"
-    assert words[:3] == ["python", "-m", "heart_reader.train"]
+    assert words[:3] == ["python", "-m", "tuning.train"]
 
 
 def test_make_conda_yaml_writes_the_file_that_is_there(tmp_path):

@@ -148,7 +148,7 @@ def test_two_workers_on_postgresql_one_killed_and_the_server_restarted(
     workers[0].wait_until(lambda: done(storage) >= 2)
     assert workers[1].signal(signal.SIGKILL) == -signal.SIGKILL
     workers.append(tune(store, options))
-    workers[2].wait_until(lambda: "epoch" in workers[2].output())
+    workers[0].wait_until(lambda: len(running(storage)) > 0)
     postgres.kill()
     postgres.start()
     for worker in (workers[0], workers[2]):
