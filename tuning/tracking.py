@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunStatus
+from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking.fluent import _get_experiment_id
@@ -159,21 +160,30 @@ def adopt_launcher(parent: StudyRun) -> None:
 @patiently
 @store_errors()
 def close_dead_runs(parent: StudyRun, study: Study) -> int:
-    """Ends as KILLED the runs whose trial no worker runs any more; gives how many."""
-    running = {str(trial.number) for trial in study.get_trials(False, (TrialState.RUNNING,))}
+    """Ends as KILLED the runs of trials that were lost; gives how many.
+
+    A worker that died leaves its run RUNNING. One that an outage cut off may have ended its run as
+    FINISHED, while the study had given its trial to another.
+    """
+    states = {str(trial.number): trial.state for trial in study.get_trials(False)}
     found = parent.client.search_runs(
         [parent.experiment_id()],
-        f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.run_id}' and attributes.status = 'RUNNING'",
+        f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.run_id}' and attributes.status != 'KILLED'",
     )
-    dead = [
-        run.info.run_id
-        for run in found
-        if "trial" in run.data.tags and run.data.tags["trial"] not in running
-    ]
+    dead = [run.info.run_id for run in found if _is_lost(run, states)]
     for run_id in dead:
         Run(run_id).set_tags({"state": "killed"})
         parent.client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
     return len(dead)
+
+
+def _is_lost(run: StoredRun, states: Mapping[str, TrialState]) -> bool:
+    if "trial" not in run.data.tags:
+        return False
+    state = states.get(run.data.tags["trial"])
+    if run.info.status == "RUNNING":
+        return state is not TrialState.RUNNING
+    return run.info.status == "FINISHED" and state is TrialState.FAIL
 
 
 class PointBuffer:
