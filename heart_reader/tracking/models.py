@@ -64,9 +64,7 @@ def signature() -> ModelSignature:
     )
 
 
-def log_bundle(
-    folder: Path, kind: str, description: str, tags: Mapping[str, str]
-) -> ModelVersion:
+def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str]) -> ModelVersion:
     """Logs a bundle folder under the open run, registers it, and makes it the candidate.
 
     A run that was killed behind this step and goes on has its version already: it is given back.
