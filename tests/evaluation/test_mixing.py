@@ -35,17 +35,18 @@ def members(n_records: int, noises: tuple[float, ...], seed: int = 0):
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**6), levels=st.sampled_from([2, 3, 20, 10**6]))
+@given(seed=st.integers(0, 10**6), levels=st.sampled_from([2, 4, 16, 2**20]))
 def test_auc_equals_sklearn_with_and_without_ties(seed: int, levels: int):
+    """Scores and weights are whole parts of powers of 2: sums are exact, and ties are ties."""
     generator = np.random.default_rng(seed)
     y_true = generator.integers(0, 2, (50, 3)).astype(np.uint8)
     y_true[:2] = [[0] * 3, [1] * 3]
     y_scores = (generator.integers(0, levels + 1, (2, 50, 3)) / levels).astype(np.float32)
-    weights = to_simplex(generator.random(2))
+    share = generator.integers(0, 9) / 8
+    weights = np.array([share, 1 - share])
     mixed = np.tensordot(weights, y_scores.astype(np.float64), 1)
     ours = mixture_auc(y_true, y_scores).per_class(weights)
-    # Sums of two roundings apart may or may not tie: both are right to one such pair.
-    np.testing.assert_allclose(ours, roc_auc_score(y_true, mixed, average=None), atol=2e-3)
+    np.testing.assert_allclose(ours, roc_auc_score(y_true, mixed, average=None), atol=1e-12)
     alone = mixture_auc(y_true, y_scores).per_class(np.array([1.0, 0.0]))
     np.testing.assert_allclose(alone, roc_auc_score(y_true, y_scores[0], average=None), atol=1e-12)
 

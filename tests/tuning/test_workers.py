@@ -138,6 +138,7 @@ def test_a_killed_workers_trial_goes_on_from_its_checkpoint(store: Store, cache:
     assert len(list((folder / "plots").glob("*.png"))) == 6
 
 
+@pytest.mark.outage
 def test_two_workers_on_postgresql_one_killed_and_the_server_restarted(
     store: Store, postgres: Postgres
 ):
