@@ -6,11 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).parent.parent
 # The packed PTB-XL lies beside the checkout, where somebody put it; it is never part of it.
 PACKED_PTBXL = REPOSITORY.parent / "shared" / "ptbxl"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+# CI tries the same examples every time; at a desk each run tries others.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

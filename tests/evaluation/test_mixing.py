@@ -17,7 +17,6 @@ from heart_reader.evaluation.mixing import (
     mix_scores,
     patient_groups,
     simplex_grid,
-    to_simplex,
 )
 
 
