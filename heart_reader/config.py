@@ -50,7 +50,7 @@ def load_config(overlay: str, overrides: Mapping[str, object]) -> Config:
     """
     tree = read_yaml(CONFIG_FOLDER / "default.yaml")
     if overlay != "default":
-        tree = merge(tree, read_yaml(_overlay_path(overlay)))
+        tree = merge(tree, read_yaml(named_yaml(CONFIG_FOLDER, overlay, "config")))
     for key, value in overrides.items():
         _set_dotted(tree, SHORT_NAMES.get(key, key), value)
     return parse(tree, Config)
@@ -91,16 +91,21 @@ def as_trained(provenance: Mapping[str, Any], options: Mapping[str, str]) -> dic
 # ---------------------------------------------------------------- reading and layering
 
 
-def _overlay_path(overlay: str) -> Path:
-    if Path(overlay).suffix in {".yaml", ".yml"}:
-        return Path(overlay)
-    named = {path.stem: path for path in CONFIG_FOLDER.glob("*.yaml")}
-    if overlay not in named:
+def named_yaml(folder: Path, name: str, what: str) -> Path:
+    """The YAML file that a user names: by its path, or by its stem in one of our folders.
+
+    Raises:
+        ConfigError: no file of that name; ``what`` is what it would have been.
+    """
+    if Path(name).suffix in {".yaml", ".yml"}:
+        return Path(name)
+    named = {path.stem: path for path in folder.glob("*.yaml")}
+    if name not in named:
         raise ConfigError(
-            f"unknown config {overlay!r}{did_you_mean(overlay, named)} "
+            f"unknown {what} {name!r}{did_you_mean(name, named)} "
             f"(there are {', '.join(sorted(named))}, or give the path of a .yaml file)"
         )
-    return named[overlay]
+    return named[name]
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

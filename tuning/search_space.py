@@ -14,7 +14,7 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
-from heart_reader.config import Config, changed, read_yaml
+from heart_reader.config import Config, changed, named_yaml, read_yaml
 from heart_reader.errors import ConfigError, did_you_mean
 from heart_reader.models import BACKBONES, family
 from heart_reader.strict import flatten, to_dict
@@ -124,7 +124,7 @@ def load_space(name: str, config: Config) -> SearchSpace:
     Raises:
         ConfigError: no such space; every unknown key and illegal bound, together.
     """
-    path = _space_path(name)
+    path = named_yaml(SPACE_FOLDER, name, "search space")
     tree = read_yaml(path)
     problems = [
         f"unknown section {key!r}{did_you_mean(key, ('common', 'backbones'))}"
@@ -146,18 +146,6 @@ def load_space(name: str, config: Config) -> SearchSpace:
     if problems:
         raise ConfigError("\n".join(f"search space {path}: {problem}" for problem in problems))
     return SearchSpace(tuple(sorted(found, key=lambda p: len(p.when) > 0)))
-
-
-def _space_path(name: str) -> Path:
-    if Path(name).suffix in {".yaml", ".yml"}:
-        return Path(name)
-    named = {path.stem: path for path in SPACE_FOLDER.glob("*.yaml")}
-    if name not in named:
-        raise ConfigError(
-            f"unknown search space {name!r}{did_you_mean(name, named)} "
-            f"(there are {', '.join(sorted(named))}, or give the path of a .yaml file)"
-        )
-    return named[name]
 
 
 def _declared(tree: Mapping[str, Any], backbone: str, problems: list[str]) -> dict[str, Any]:
