@@ -7,7 +7,8 @@ weights.safetensors  the fusion model
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -148,15 +149,26 @@ def save_bundle(bundle: Bundle, folder: Path) -> None:
     Raises:
         ModelError: the folder exists already.
     """
+    with whole_folder(folder) as temporary:
+        weights = {key: value.contiguous() for key, value in bundle.model.state_dict().items()}
+        save_file(weights, temporary / "weights.safetensors")
+        text = json.dumps(_description(bundle), indent=1, allow_nan=False)
+        (temporary / "bundle.json").write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder that becomes ``folder`` where all goes well, and else is gone.
+
+    Raises:
+        ModelError: the folder exists already.
+    """
     if folder.exists():
         raise ModelError(f"bundle folder {folder} exists already; bundles are never overwritten")
     temporary = folder.with_name(f"{folder.name}.{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
-        weights = {key: value.contiguous() for key, value in bundle.model.state_dict().items()}
-        save_file(weights, temporary / "weights.safetensors")
-        text = json.dumps(_description(bundle), indent=1, allow_nan=False)
-        (temporary / "bundle.json").write_text(text, encoding="utf-8")
+        yield temporary
         os.replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

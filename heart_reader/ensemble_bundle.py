@@ -5,8 +5,6 @@ members/NAME/       a bundle each
 """
 
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heart_reader.bundle import Bundle, Features, load_bundle, measure, save_bundle
+from heart_reader.bundle import Bundle, Features, load_bundle, measure, save_bundle, whole_folder
 from heart_reader.data.checks import require_signals
 from heart_reader.data.features import FeatureEncoder
 from heart_reader.data.ptbxl import SUPERCLASSES
@@ -132,11 +130,7 @@ def save_ensemble(bundle: EnsembleBundle, folder: Path) -> None:
     Raises:
         ModelError: the folder exists already.
     """
-    if folder.exists():
-        raise ModelError(f"bundle folder {folder} exists already; bundles are never overwritten")
-    temporary = folder.with_name(f"{folder.name}.{os.getpid()}")
-    (temporary / "members").mkdir(parents=True)
-    try:
+    with whole_folder(folder) as temporary:
         for name, member in zip(bundle.names, bundle.members, strict=True):
             save_bundle(member, temporary / "members" / name)
         tree = {
@@ -149,9 +143,6 @@ def save_ensemble(bundle: EnsembleBundle, folder: Path) -> None:
         }
         text = json.dumps(tree, indent=1, allow_nan=False)
         (temporary / "ensemble.json").write_text(text, encoding="utf-8")
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def load_ensemble(folder: Path) -> EnsembleBundle:
