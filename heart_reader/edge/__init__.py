@@ -1,0 +1,1 @@
+"""What makes a trained model run on a phone or a monitor."""
