@@ -24,11 +24,9 @@ class DeviceInputs:
 
     Attributes:
         signal: mV (n, 12, 1000), 100 Hz, leads in the order of ``LEADS``.
-        features: as the bundle's ``FeatureEncoder`` encodes them, (n, n_encoded); ``None`` for
-            a signal-only model. They are encoded outside of the graph: milliseconds beside
-            millivolts in one tensor leave nothing of the latter in 8 bits.
-        mask: (n, 1), 1 where a record's features are there and 0 where they are missing;
-            ``None`` for a signal-only model.
+        features: raw values in the order of the encoder's names, (n, n_features), 0 where one is
+            missing; ``None`` for a signal-only model.
+        mask: (n, n_features), 1 where a feature was measured; ``None`` for a signal-only model.
     """
 
     signal: FloatArray
