@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from heart_reader.config import read_yaml
-from heart_reader.edge.inputs import Form
 from heart_reader.errors import did_you_mean
 
 DEFAULTS = Path(__file__).parent / "defaults.yaml"
@@ -21,7 +20,7 @@ class PruneConfig:
 
     ratio: float
     max_auc_drop: float | None
-    """Searches the largest ratio that loses at most this much fold-9 macro AUC; null: no search."""
+    """Searches the largest ratio that loses no more fold-9 macro AUC than this; null: no search."""
     round_to: int
     n_records: int
     """Of folds 1 to 8, on which the thinner model's batch norms measure anew."""
@@ -88,7 +87,7 @@ class ParityConfig:
     """Largest difference of a probability from PyTorch."""
     fp16: float
     max_auc_loss: float
-    """Of fold-9 macro AUC, INT8 and dynamic range against the fp32 model that they are made of."""
+    """Of fold-9 macro AUC against the original, in whatever goes onto a device."""
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
@@ -113,11 +112,12 @@ class MeasureConfig:
 class EdgeConfig:
     """Everything that decides an export, apart from model, data and training recipe."""
 
-    form: Form
+    form: Literal["auto", "fused", "signal"]
+    """auto: fused where the model reads features."""
     stages: tuple[str, ...]
     """Of STAGES; "original" and the fp32 ONNX file are always there."""
-    student: Literal["smallest"] | str
-    """Of an ensemble: the member that becomes the device's model; "smallest" has the fewest MACs."""
+    student: str
+    """The member of an ensemble that becomes the device's model; "smallest": by parameters."""
     seed: int
     prune: PruneConfig
     finetune: FinetuneConfig

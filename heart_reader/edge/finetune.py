@@ -83,7 +83,7 @@ def remeasured(
     """
     rows = some_rows(records, n_records, generator)
     if len(rows) < 2:
-        raise DataError(f"batch norms need at least 2 records of folds 1 to 8, but got {len(rows)}")
+        raise DataError(f"batch norms need 2 records of folds 1 to 8, but there is {len(rows)}")
     data = to_device(records, rows, bundle.encoder, torch.device("cpu"))
     model = copy.deepcopy(bundle.model)
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]

@@ -1,4 +1,4 @@
-"""What a device model reads, as arrays: the contract between the exported files and everybody else.
+"""What a device model reads, as arrays: the contract between the files and everybody else.
 
 Notation used for array shapes:
     - n: records
