@@ -27,7 +27,9 @@ def export_onnx(model: DeviceModel, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         _export(model, temporary)
-        graph = onnx.shape_inference.infer_shapes(onnx.load(temporary), strict_mode=True)
+        exported = onnx.load(temporary)
+        _drop_identities(exported.graph)
+        graph = onnx.shape_inference.infer_shapes(exported, strict_mode=True)
         onnx.checker.check_model(graph, full_check=True)
         onnx.save(graph, temporary)
         os.replace(temporary, path)
@@ -59,3 +61,17 @@ def _export(model: DeviceModel, path: Path) -> None:
             output_names=[OUTPUT],
             dynamic_axes={name: {0: "batch"} for name in names},
         )
+
+
+def _drop_identities(graph: onnx.GraphProto) -> None:
+    """Gives each user its own copy of weights that the exporter shares by way of identities.
+
+    A quantizer scales the biases of each convolution differently, and takes a shared one away.
+    """
+    weights = {item.name: item for item in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Identity"]:
+        copy = onnx.TensorProto()
+        copy.CopyFrom(weights[node.input[0]])
+        copy.name = node.output[0]
+        graph.initializer.append(copy)
+        graph.node.remove(node)
