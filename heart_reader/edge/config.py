@@ -11,7 +11,6 @@ from heart_reader.errors import did_you_mean
 DEFAULTS = Path(__file__).parent / "defaults.yaml"
 # What a user may leave out; original and the fp32 ONNX file are always made.
 STAGES = ("prune", "finetune", "quantize", "tflite")
-METHODS = ("minmax", "entropy", "percentile")
 
 
 @dataclass(frozen=True)
@@ -20,14 +19,16 @@ class PruneConfig:
 
     ratio: float
     max_auc_drop: float | None
-    """Searches the largest ratio that loses no more fold-9 macro AUC than this; null: no search."""
+    """Searches the largest ratio that loses no more macro AUC of fold 9; null: no search."""
     round_to: int
+    search_epochs: int
+    """Of training before a ratio is judged; no more than the fine-tuning has."""
     n_records: int
     """Of folds 1 to 8, on which the thinner model's batch norms measure anew."""
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        found = _at_least(self, {"round_to": 1, "n_records": 2})
+        found = _at_least(self, {"round_to": 1, "search_epochs": 0, "n_records": 2})
         if not 0 <= self.ratio < 1:
             found.append(f"ratio must lie from 0 to below 1, but is {self.ratio}")
         if self.max_auc_drop is not None and not 0 <= self.max_auc_drop <= 1:
@@ -43,38 +44,32 @@ class FinetuneConfig:
     """0 skips it."""
     learning_rate_share: float
     """Of the learning rate of the configuration's training section."""
-    distill: float
-    """Weight of the teacher's probabilities in the targets; 0: the labels alone."""
+    distill: float | None
+    """Weight of the source's probabilities in the targets; 0: the labels alone; null: 0 for a
+    single model and 0.5 for an ensemble, whose other members the student has never seen."""
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
         found = _at_least(self, {"epochs": 0})
         if self.learning_rate_share <= 0:
             found.append(f"learning_rate_share must be above 0, but is {self.learning_rate_share}")
-        if not 0 <= self.distill <= 1:
+        if self.distill is not None and not 0 <= self.distill <= 1:
             found.append(f"distill must lie from 0 to 1, but is {self.distill}")
         return found
 
 
 @dataclass(frozen=True)
 class QuantizeConfig:
-    """On what the quantizer looks."""
+    """Which records of folds 1 to 8 the quantizers see."""
 
-    methods: tuple[str, ...]
-    """Of METHODS; the best on `n_judge` records is kept."""
     n_calibrate: int
+    """On which the ranges of activations are measured."""
     n_judge: int
+    """Others, on which the way to calibrate is chosen."""
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        found = _at_least(self, {"n_calibrate": 1, "n_judge": 2})
-        if not self.methods:
-            found.append("methods must name one at least")
-        for name in self.methods:
-            if name not in METHODS:
-                hint = did_you_mean(name, METHODS) or f" (there are {', '.join(METHODS)})"
-                found.append(f"methods: unknown method {name!r}{hint}")
-        return found
+        return _at_least(self, {"n_calibrate": 1, "n_judge": 1})
 
 
 @dataclass(frozen=True)

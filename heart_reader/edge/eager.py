@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from heart_reader.bundle import Bundle
 from heart_reader.bundles import AnyBundle, open_bundle
 from heart_reader.data.ptbxl import N_TIMES
-from heart_reader.edge.inputs import FloatArray
+from heart_reader.edge.sample import Array
 from heart_reader.evaluation.mixing import mix_scores
 
 
@@ -29,9 +28,7 @@ class EagerModel:
         self.bundle = bundle
         self.n_features = 0 if bundle.encoder is None else len(bundle.encoder.names)
 
-    def probabilities(
-        self, signal: FloatArray, features: FloatArray | None, mask: FloatArray | None
-    ) -> NDArray[np.float32]:
+    def probabilities(self, signal: Array, features: Array | None, mask: Array | None) -> Array:
         """(n, n_classes), as of `heart_reader.edge.runtime.Runtime`; no features: ``None``."""
         with one_thread():
             if isinstance(self.bundle, Bundle):
@@ -50,9 +47,7 @@ def load_eager(folder: Path) -> EagerModel:
 
 
 @torch.inference_mode()
-def _forward(
-    bundle: Bundle, signal: FloatArray, features: FloatArray | None, mask: FloatArray | None
-) -> NDArray[np.float32]:
+def _forward(bundle: Bundle, signal: Array, features: Array | None, mask: Array | None) -> Array:
     encoded = present = None
     if bundle.encoder is not None and features is not None and mask is not None:
         values = np.where(mask > 0, features, np.float32(np.nan))

@@ -28,17 +28,18 @@ def finetuned(
     records: Records,
     config: Config,
     chosen: FinetuneConfig,
+    distill: float,
     hooks: Sequence[Hook],
 ) -> tuple[Bundle, FitResult]:
     """The bundle trained again on folds 1 to 8, its best epoch on fold 9; and the fit's history.
 
     Args:
         bundle: stays as it is; its normaliser and encoder are kept.
-        teacher: whose probabilities are mixed into the targets, with the weight
-            ``chosen.distill``: they are legal targets of either loss.
+        teacher: whose probabilities are mixed into the targets: legal ones of either loss.
         records: development records with the features that the bundle reads.
         config: whose training section is followed, at a share of the learning rate.
         chosen: with at least one epoch.
+        distill: weight of the teacher's probabilities, from 0 to 1.
         hooks: of the trainer.
 
     Raises:
@@ -55,9 +56,9 @@ def finetuned(
     torch.manual_seed(config.seed)
     model = copy.deepcopy(bundle.model).requires_grad_(True)
     trainer = make_trainer_of(model, prepared, replace(config, training=training))
-    if chosen.distill:
+    if distill:
         said = torch.from_numpy(score(teacher, records, FOLD_9.train).y_score)
-        y_true = torch.lerp(trainer.train.y_true, said.to(trainer.device), chosen.distill)
+        y_true = torch.lerp(trainer.train.y_true, said.to(trainer.device), distill)
         trainer.train = replace(trainer.train, y_true=y_true)
     result = trainer.fit(hooks)
     model.load_state_dict(result.best_weights)

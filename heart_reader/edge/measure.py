@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from heart_reader.cli import run_entry
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
-from heart_reader.edge.inputs import DeviceInputs, FloatArray
 from heart_reader.edge.runtime import load_runtime
+from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import ModelError
 
+BATCH = 64  # records a call
 WARM_UP = 5  # predictions that aren't counted
 MEMORY_RUNS = 20
 # What a file's interpreter imports: part of the device's system, not of the model.
@@ -31,9 +32,9 @@ LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert.interpreter"}
 class Predictor(Protocol):
     """Anything that says probabilities of records: an exported file, or a bundle in PyTorch."""
 
-    def probabilities(
-        self, signal: FloatArray, features: FloatArray | None, mask: FloatArray | None, /
-    ) -> NDArray[np.float32]:
+    n_features: int
+
+    def probabilities(self, signal: Array, features: Array | None, mask: Array | None, /) -> Array:
         """(n, n_classes)"""
 
 
@@ -41,7 +42,7 @@ class Predictor(Protocol):
 
 
 def latencies(
-    predictors: Mapping[str, Predictor], inputs: DeviceInputs, n_runs: int
+    predictors: Mapping[str, Predictor], sample: Sample, n_runs: int
 ) -> dict[str, NDArray[np.float64]]:
     """Seconds of each prediction of one record, (n_runs,) for each predictor.
 
@@ -49,11 +50,11 @@ def latencies(
     """
     seconds: dict[str, NDArray[np.float64]] = {name: np.empty(n_runs) for name in predictors}
     for run in range(-WARM_UP, n_runs):
-        row = run % len(inputs)
-        one = inputs.part(slice(row, row + 1))
+        row = run % len(sample)
         for name, predictor in predictors.items():
+            one = inputs_of(predictor, sample, slice(row, row + 1))
             started = time.perf_counter()
-            predictor.probabilities(one.signal, one.features, one.mask)
+            predictor.probabilities(*one)
             if run >= 0:
                 seconds[name][run] = time.perf_counter() - started
     return seconds
@@ -99,17 +100,16 @@ def main() -> None:
     before = _restart_peak()
     predictor = load(path)
     for _ in range(MEMORY_RUNS):
-        predictor.probabilities(*blank(predictor.n_features))
+        predictor.probabilities(*_blank(predictor.n_features))
     print(f"{(_status_kib('VmHWM') - before) / 1024:.2f}")
 
 
-def blank(n_features: int) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
+def _blank(n_features: int) -> tuple[Array, Array | None, Array | None]:
     """Inputs for one record of noise, as weak as an ECG."""
     generator = np.random.default_rng(0)
     signal = generator.normal(0, 0.1, (1, len(LEADS), N_TIMES)).astype(np.float32)
-    if not n_features:
-        return signal, None, None
-    return signal, np.zeros((1, n_features), np.float32), np.zeros((1, n_features), np.float32)
+    nothing = np.zeros((1, n_features), np.float32)
+    return (signal, nothing, nothing) if n_features else (signal, None, None)
 
 
 def _restart_peak() -> float:
@@ -129,13 +129,23 @@ def _status_kib(key: str) -> float:
 # ---------------------------------------------------------------- all records
 
 
-def predict_all(predictor: Predictor, inputs: DeviceInputs, batch: int) -> NDArray[np.float32]:
+def predict_all(predictor: Predictor, sample: Sample) -> Array:
     """Probabilities of many records, (n, n_classes)."""
     parts = [np.empty((0, len(SUPERCLASSES)), np.float32)]
-    for start in range(0, len(inputs), batch):
-        some = inputs.part(slice(start, start + batch))
-        parts.append(predictor.probabilities(some.signal, some.features, some.mask))
+    for start in range(0, len(sample), BATCH):
+        parts.append(
+            predictor.probabilities(*inputs_of(predictor, sample, slice(start, start + BATCH)))
+        )
     return np.concatenate(parts)
+
+
+def inputs_of(
+    predictor: Predictor, sample: Sample, rows: slice
+) -> tuple[Array, Array | None, Array | None]:
+    """Some records as a predictor takes them."""
+    if not predictor.n_features or not sample.features.shape[1]:
+        return sample.signal[rows], None, None
+    return sample.signal[rows], sample.features[rows], sample.mask[rows]
 
 
 if __name__ == "__main__":
