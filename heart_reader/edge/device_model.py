@@ -101,14 +101,14 @@ class Embedding(nn.Module):
     def __init__(self, network: FusionModel, normaliser: Normaliser) -> None:
         super().__init__()
         std = np.array(normaliser.std)
-        self.scale = _constant(1 / std[:, None, None])  # (n_leads, 1, 1)
-        self.shift = _constant(-(np.array(normaliser.mean) / std)[:, None, None])
+        self.scale = _constant(1 / std[:, None])  # (n_leads, 1)
+        self.shift = _constant(-(np.array(normaliser.mean) / std)[:, None])
         self.backbone = network.backbone
         self.pool = network.pool
         self.projection = network.projection
 
     def forward(self, signal: Tensor) -> Tensor:
-        x = as_image(signal) * self.scale + self.shift  # (n, n_leads, 1, n_times)
+        x = as_image(signal * self.scale + self.shift)  # (n, n_leads, 1, n_times)
         vector: Tensor = self.projection(self.pool(self.backbone(x)))  # (n, embedding_size)
         return vector
 

@@ -80,6 +80,8 @@ def load_runtime(path: Path) -> Runtime:
         raise ModelError(f"there is no model file {path}")
     if path.suffix == ".onnx":
         return OnnxRuntime(path)
+    if path.suffix == ".tflite":
+        return LiteRuntime(path)
     raise ModelError(f"a model file ends in .onnx or .tflite, but this is {path}")
 
 
@@ -110,6 +112,39 @@ class OnnxRuntime(Runtime):
     def _run(self, feed: Mapping[str, Array]) -> Array:
         (found,) = self._session.run(None, dict(feed))
         return np.asarray(found, np.float32)
+
+
+class LiteRuntime(Runtime):
+    """By the LiteRT interpreter, a record at a time."""
+
+    def __init__(self, path: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+            self._interpreter.allocate_tensors()
+            runner = self._interpreter.get_signature_runner()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{path} can't be read as TFLite: {_one_line(error)}") from error
+        # A converter may put the inputs in any order: they are known by name alone.
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        self._inputs = {name: item["index"] for name, item in inputs.items()}
+        (self._output,) = (item["index"] for item in outputs.values())
+        self.path = path
+        self.n_features = contract_of(
+            path,
+            {name: item["shape"].tolist() for name, item in inputs.items()},
+            [item["shape"].tolist() for item in outputs.values()],
+        )
+
+    def _run(self, feed: Mapping[str, Array]) -> Array:
+        rows = []
+        for row in range(len(feed["signal"])):
+            for name, index in self._inputs.items():
+                self._interpreter.set_tensor(index, feed[name][row : row + 1])
+            self._interpreter.invoke()
+            rows.append(self._interpreter.get_tensor(self._output))  # (1, n_classes)
+        return np.concatenate(rows) if rows else np.empty((0, len(SUPERCLASSES)), np.float32)
 
 
 def contract_of(path: Path, inputs: Mapping[str, Any], outputs: list[Any]) -> int:
