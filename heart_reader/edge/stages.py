@@ -22,12 +22,20 @@ from heart_reader.edge.prune import pruned
 from heart_reader.edge.quantization import quantize_onnx
 from heart_reader.edge.runtime import load_runtime
 from heart_reader.edge.sample import Array, Sample
+from heart_reader.edge.tflite import export_tflite
 from heart_reader.ensemble_bundle import save_ensemble
 from heart_reader.errors import ModelError
 from heart_reader.evaluation.metrics import macro_auc
+from heart_reader.evaluation.thresholds import youden
 
 ORIGINAL, PRUNED, FINETUNED = "original", "pruned", "fine-tuned"
 ONNX, ONNX_INT8 = "ONNX fp32", "ONNX INT8"
+TFLITE = {
+    "fp32": "TFLite fp32",
+    "fp16": "TFLite fp16",
+    "dynamic": "TFLite dynamic range",
+    "int8": "TFLite INT8",
+}
 N_STEPS = 16  # of the search: ratios are multiples of 1/16
 
 
@@ -85,7 +93,6 @@ class Exporter:
         self.sample = sample_of(self.records, self.rows, self.form)
         self.y_true = self.records.y_true[self.rows]
         self.student = student_of(self.source, self.chosen.student)
-        self.generator = np.random.default_rng(self.chosen.seed)
 
     def run(self) -> Sequence[Stage]:
         """All stages that were chosen.
@@ -113,6 +120,17 @@ class Exporter:
         if "tflite" in wanted:
             self._tflite(onnx)
         return self.stages
+
+    def thresholds(self) -> dict[str, NDArray[np.float64]]:
+        """Of each device file by its name, chosen on what that file says about fold 9."""
+        return {
+            stage.path.name: youden(self.y_true, stage.y_score)
+            for stage in self.stages
+            if stage.on_device
+        }
+
+    def write_device_folder(self) -> None:
+        """Labels, contract and example beside the files."""
 
     # ------------------------------------------------------------ in PyTorch
 
@@ -163,26 +181,34 @@ class Exporter:
     # ------------------------------------------------------------ files
 
     def _onnx(self) -> Path:
-        path = self._file("fp32.onnx")
+        path = self._file("heart_reader.onnx")
         export_onnx(device_model(self.student, self.form), path)
         stage = self._add(ONNX, path, load_runtime(path), self.student, "opset 13")
         self._require_parity(stage, self.chosen.parity.fp32)
         return path
 
     def _quantize(self, onnx: Path) -> None:
-        path, chosen = self._file("int8.onnx"), self.chosen.quantize
-        rows = some_rows(self.records, chosen.n_calibrate + chosen.n_judge, self.generator)
-        rows = self.generator.permutation(rows)
-        calibrate, judge = (
-            sample_of(self.records, some, self.form)
-            for some in (rows[: chosen.n_calibrate], rows[chosen.n_calibrate :])
-        )
+        path, (calibrate, judge) = self._file("heart_reader.int8.onnx"), self._calibration()
         done = quantize_onnx(onnx, path, calibrate, judge)
         notes = f"calibrated by {done.method}, {done.n_convolutions} convolutions in 8 bits"
         self._require_auc(self._add(ONNX_INT8, path, load_runtime(path), self.student, notes))
 
     def _tflite(self, onnx: Path) -> None:
-        raise NotImplementedError
+        paths = export_tflite(onnx, onnx.parent, self._calibration()[0])
+        for name, path in paths.items():
+            stage = self._add(TFLITE[name], path, load_runtime(path), self.student, "")
+            if name in ("fp32", "fp16"):
+                self._require_parity(stage, getattr(self.chosen.parity, name))
+            self._require_auc(stage)
+
+    def _calibration(self) -> tuple[Sample, Sample]:
+        """Records of folds 1 to 8 that ranges are measured on, and others to judge by."""
+        chosen, generator = self.chosen.quantize, np.random.default_rng(self.chosen.seed)
+        rows = some_rows(self.records, chosen.n_calibrate + chosen.n_judge, generator)
+        rows = generator.permutation(rows)
+        n = min(chosen.n_calibrate, len(rows) // 2)  # small sets: one half each
+        calibrate, judge = (sample_of(self.records, r, self.form) for r in (rows[:n], rows[n:]))
+        return calibrate, judge
 
     def _file(self, name: str) -> Path:
         path = self.folder / "device" / name

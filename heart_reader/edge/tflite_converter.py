@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from heart_reader.edge.calibration import Array
+from heart_reader.edge.sample import Array
 
 SIGNATURE = "serving_default"
 
