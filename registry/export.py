@@ -5,6 +5,7 @@ python -m registry.export --model heart-reader-se_resnet1d/3 --form signal --fin
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -24,7 +25,7 @@ from heart_reader.describe import fold_profile, markdown_table
 from heart_reader.edge import report
 from heart_reader.edge.config import EdgeConfig
 from heart_reader.edge.report import Row
-from heart_reader.edge.stages import Exporter
+from heart_reader.edge.stages import DEVICE, ORIGINAL, PYTORCH, Exporter
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.figures import save
 from heart_reader.strict import flatten, to_dict
@@ -33,8 +34,6 @@ from heart_reader.tracking import runs as tracking
 from registry.client import EDGE, LONGEST_DESCRIPTION, pinned, resolve, short_name
 from registry.plan import SOURCE
 from registry.settings import load_settings
-
-DEVICE = "device"  # the folder among the run's artifacts
 
 
 def main() -> None:
@@ -117,6 +116,7 @@ def _log(
     title = f"{pinned(version)} on its way to a device"
     save(report.stage_figure(rows, chosen.parity.max_auc_loss, title), folder / "stages.png")
     (folder / "stages.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))
+    shutil.rmtree(folder / PYTORCH / ORIGINAL)  # the registry has it
     run.log_folder(folder)
     run.log_metrics(report.metrics(rows), 0)
 

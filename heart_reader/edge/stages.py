@@ -36,6 +36,8 @@ TFLITE = {
     "dynamic": "TFLite dynamic range",
     "int8": "TFLite INT8",
 }
+DEVICE, PYTORCH = "device", "pytorch"  # folders
+SUFFIXES = (".onnx", ".tflite")
 N_STEPS = 16  # of the search: ratios are multiples of 1/16
 
 
@@ -63,7 +65,7 @@ class Stage:
     @property
     def on_device(self) -> bool:
         """Whether it is a file for a device."""
-        return self.path.is_file()
+        return self.path.suffix in SUFFIXES
 
 
 @dataclass
@@ -171,7 +173,7 @@ class Exporter:
         return finetuned(bundle, self.source, self.records, config, chosen, distill, hooks)[0]
 
     def _bundle_stage(self, name: str, bundle: AnyBundle, notes: str) -> None:
-        path = self.folder / "pytorch" / name
+        path = self.folder / PYTORCH / name
         if isinstance(bundle, Bundle):
             save_bundle(bundle, path)
         else:
@@ -211,7 +213,7 @@ class Exporter:
         return calibrate, judge
 
     def _file(self, name: str) -> Path:
-        path = self.folder / "device" / name
+        path = self.folder / DEVICE / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
