@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto
+from onnx import GraphProto, ModelProto, NodeProto, numpy_helper
 from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
@@ -161,6 +161,7 @@ def _write(model: ModelProto, nodes: Sequence[str], ranges: Ranges, path: Path) 
         quantizer.quantize_model()
         quantizer.model.topological_sort()
     graph = quantizer.model.model
+    _drop_bias_zeros(graph.graph)
     _shorten_names(graph.graph)
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
@@ -175,6 +176,21 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(previous)
+
+
+def _drop_bias_zeros(graph: GraphProto) -> None:
+    """Zero points of int32 biases are 0 where there are none: 4% of an xresnet1d101."""
+    zeros = {
+        item.name: item
+        for item in graph.initializer
+        if item.data_type == onnx.TensorProto.INT32 and not numpy_helper.to_array(item).any()
+    }
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and len(node.input) == 3 and node.input[2] in zeros:
+            del node.input[2]
+    used = {name for node in graph.node for name in node.input}
+    for name in zeros.keys() - used:
+        graph.initializer.remove(zeros[name])
 
 
 def _shorten_names(graph: GraphProto) -> None:
