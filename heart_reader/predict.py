@@ -9,12 +9,14 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from heart_reader.bundle import Features
 from heart_reader.bundles import AnyBundle, open_bundle
 from heart_reader.cli import run_entry
 from heart_reader.data import delineation
@@ -35,10 +37,35 @@ MEASUREMENTS = {
 }
 
 
+class Reader(Protocol):
+    """What reads ECGs: a bundle of any kind, or a device's model file."""
+
+    @property
+    def thresholds(self) -> NDArray[np.float64]:
+        """One for each class of ``SUPERCLASSES``; at or above means present."""
+
+    def predict(
+        self,
+        signals: NDArray[np.floating[Any]],
+        features: Features = "compute",
+        age: Sequence[float] | None = None,
+        sex: Sequence[float] | None = None,
+    ) -> NDArray[np.float32]:
+        """As `Bundle.predict`."""
+
+    def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+        """Which classes are present, (n_records, n_classes)."""
+
+
 def main() -> None:
-    """Reads the options and every record before it predicts, so that nothing is half-done."""
+    """Command line."""
     options = parse_options()
     bundle, model = find_bundle(options.model)
+    read_records(bundle, model, options)
+
+
+def read_records(bundle: Reader, model: str, options: argparse.Namespace) -> None:
+    """Reads every record before it predicts, so that nothing is half-done; prints findings."""
     recordings = [read_recording(path, options.fs) for path in options.records]
     signals = np.stack([recording.signal for recording in recordings])
     probabilities = bundle.predict(
@@ -68,6 +95,12 @@ def parse_options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m heart_reader.predict", description=__doc__)
     parser.add_argument("--model", required=True, help="models:/NAME@ALIAS or a bundle folder")
+    add_record_options(parser)
+    return parser.parse_args()
+
+
+def add_record_options(parser: argparse.ArgumentParser) -> None:
+    """Which records are read, with what beside them, and what is printed."""
     parser.add_argument("records", nargs="+", metavar="RECORD", help="WFDB record, or CSV in mV")
     parser.add_argument("--fs", type=float, help="sampling rate of CSV files in Hz")
     parser.add_argument("--features", choices=("compute", "none"), default="compute")
@@ -75,7 +108,6 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--sex", choices=("m", "f"), help="for every record")
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
     parser.add_argument("--plot", metavar="FOLDER", help="write an ECG sheet for each record")
-    return parser.parse_args()
 
 
 def find_bundle(address: str) -> tuple[AnyBundle, str]:
@@ -91,7 +123,7 @@ def find_bundle(address: str) -> tuple[AnyBundle, str]:
 
 
 def finding(
-    bundle: AnyBundle,
+    bundle: Reader,
     recording: Recording,
     probabilities: Any,
     measured: delineation.MainMeasurements,
@@ -145,7 +177,7 @@ def measurement_table(findings: list[dict[str, Any]]) -> Table:
 
 
 def write_plots(
-    folder: Path, recordings: list[Recording], probabilities: Any, bundle: AnyBundle
+    folder: Path, recordings: list[Recording], probabilities: Any, bundle: Reader
 ) -> None:
     """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON.
 

@@ -25,7 +25,7 @@ from heart_reader.describe import fold_profile, markdown_table
 from heart_reader.edge import report
 from heart_reader.edge.config import EdgeConfig
 from heart_reader.edge.report import Row
-from heart_reader.edge.stages import DEVICE, ORIGINAL, PYTORCH, Exporter
+from heart_reader.edge.stages import DEVICE, FILES, ORIGINAL, PYTORCH, Exporter
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.figures import save
 from heart_reader.strict import flatten, to_dict
@@ -75,7 +75,7 @@ def export(
         rows = report.measured(
             stages, exporter.y_true, exporter.sample, chosen.measure, chosen.seed
         )
-        exporter.write_device_folder()
+        exporter.write_device_folder({"name": version.name, "version": version.version})
         _log(run, rows, version, chosen, folder)
     text = describe(version, exporter, rows)
     run.describe(f"## {pinned(version)} on a device\n\n{text}")
@@ -116,7 +116,9 @@ def _log(
     title = f"{pinned(version)} on its way to a device"
     save(report.stage_figure(rows, chosen.parity.max_auc_loss, title), folder / "stages.png")
     (folder / "stages.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))
-    shutil.rmtree(folder / PYTORCH / ORIGINAL)  # the registry has it
+    # The registry has the original, the device folder the files.
+    for known in (folder / PYTORCH / ORIGINAL, folder / FILES):
+        shutil.rmtree(known)
     run.log_folder(folder)
     run.log_metrics(report.metrics(rows), 0)
 

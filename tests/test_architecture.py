@@ -19,7 +19,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("config", "bundle", "bundles", "ensemble_bundle"),
     ("scoring", "fitting", "tracking", "edge", "cli"),
     ("describe",),
-    ("train", "evaluate", "predict", "prepare", "ensemble", "export", "promote"),
+    ("train", "evaluate", "predict", "prepare", "ensemble", "export", "promote", "edge.run"),
 )
 
 # Fold 10 is opened by `evaluate`; the others that may name it, and why.

@@ -1,15 +1,7 @@
 """What a device runs: millivolts in, probabilities out, everything in between inside.
 
-Contract:
-    - signal: float32 (n, 12, 1000) in mV, 10 s at 100 Hz, leads in the order of ``LEADS``
-    - features: float32 (n, n_features), raw values in the order of the encoder's names; any
-      finite number where one is missing
-    - mask: float32 (n, n_features), 1 where a feature was measured and 0 where it is missing;
-      all 0: no features
-    - probabilities: float32 (n, 5), in the order of ``SUPERCLASSES``
+Inputs, outputs and units: ``heart_reader.edge.contract``.
 """
-
-from typing import Literal
 
 import numpy as np
 import torch
@@ -19,14 +11,12 @@ from torch import Tensor, nn
 from heart_reader.bundle import Bundle
 from heart_reader.data.features import DEMOGRAPHICS, FeatureEncoder
 from heart_reader.data.normaliser import Normaliser
+from heart_reader.edge.contract import FORMS, Form
 from heart_reader.edge.folding import folded
 from heart_reader.errors import ModelError
 from heart_reader.models import FusionModel
 from heart_reader.models.blocks import as_image
 from heart_reader.models.feature_branch import FeatureBranch
-
-Form = Literal["fused", "signal"]
-FORMS: tuple[Form, ...] = ("fused", "signal")
 
 
 class DeviceModel(nn.Module):
@@ -67,9 +57,10 @@ class SignalModel(DeviceModel):
     def __init__(self, network: FusionModel, normaliser: Normaliser) -> None:
         super().__init__()
         self.embed = Embedding(network, normaliser)
-        self.head = network.head
+        first, *others = network.head
         if network.feature_branch is not None:
-            self.head[0] = _with_constant(self.head[0], network.feature_branch.missing)
+            first = _with_constant(first, network.feature_branch.missing)
+        self.head = nn.Sequential(first, *others)
 
     def forward(self, signal: Tensor) -> Tensor:
         return torch.sigmoid(self.head(self.embed(signal)))  # (n, n_classes)
@@ -134,11 +125,14 @@ class FeatureInput(nn.Module):
         encoded = self.mlp(torch.cat([scaled, 1 - mask], dim=1))  # (n, n_hidden)
         # Age and sex alone are no features, as in training.
         present = mask[:, : self.n_measured].amax(1, keepdim=True)  # (n, 1)
-        return self.missing + present * (encoded - self.missing)  # (n, n_hidden)
+        out: Tensor = self.missing + present * (encoded - self.missing)  # (n, n_hidden)
+        return out
 
 
-def _with_constant(layer: nn.Linear, tail: Tensor) -> nn.Linear:
+def _with_constant(layer: nn.Module, tail: Tensor) -> nn.Linear:
     """``layer`` on inputs that always end in ``tail``, as one that reads what comes before."""
+    if not isinstance(layer, nn.Linear):
+        raise ModelError(f"the head must begin with a linear layer, but begins with {layer}")
     n_inputs = layer.in_features - len(tail)
     shorter = nn.Linear(n_inputs, layer.out_features).requires_grad_(False)
     shorter.weight.copy_(layer.weight[:, :n_inputs])

@@ -12,14 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from heart_reader.models import FusionModel
 from heart_reader.models.blocks import ConcatPool, SqueezeExcite
 from heart_reader.models.convolution import LongConvolution
 from heart_reader.models.inception1d import InceptionBlock
 
 
-def folded(module: nn.Module) -> nn.Module:
+def folded(network: FusionModel) -> FusionModel:
     """A copy in eval mode that computes the same; its weights are no longer to be trained."""
-    return _simpler(copy.deepcopy(module).eval().requires_grad_(False))
+    simple = copy.deepcopy(network).eval().requires_grad_(False)
+    _simpler(simple)
+    return simple
 
 
 def _simpler(module: nn.Module) -> nn.Module:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import onnx
 import torch
+from torch.jit._trace import TracerWarning
 
 from heart_reader.data.ptbxl import LEADS, N_TIMES
+from heart_reader.edge.contract import OUTPUT
 from heart_reader.edge.device_model import DeviceModel
 from heart_reader.errors import ModelError
 
 OPSET = 13  # what phones and monitors in the field read
-OUTPUT = "probabilities"
 
 
 def export_onnx(model: DeviceModel, path: Path) -> None:
@@ -50,7 +51,7 @@ def _export(model: DeviceModel, path: Path) -> None:
         # The other exporter writes opset 18 whatever it is asked for.
         warnings.simplefilter("ignore", DeprecationWarning)
         # Whether a length is odd is fixed in the graph, as the length is.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", TracerWarning)
         torch.onnx.export(
             model,
             inputs,

@@ -1,6 +1,6 @@
 """The stages of an export: each makes a model, measures it, and must keep what it promises."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from heart_reader.config import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import VALIDATION_FOLD
 from heart_reader.edge.config import EdgeConfig
-from heart_reader.edge.device_model import Form, device_model
+from heart_reader.edge.contract import Form
+from heart_reader.edge.device_folder import DeviceFile, write_device_folder
+from heart_reader.edge.device_model import device_model
 from heart_reader.edge.eager import EagerModel, count_macs, count_parameters
 from heart_reader.edge.finetune import finetuned, remeasured, some_rows
 from heart_reader.edge.measure import Predictor, predict_all
@@ -36,7 +38,7 @@ TFLITE = {
     "dynamic": "TFLite dynamic range",
     "int8": "TFLite INT8",
 }
-DEVICE, PYTORCH = "device", "pytorch"  # folders
+DEVICE, FILES, PYTORCH = "device", "files", "pytorch"  # folders
 SUFFIXES = (".onnx", ".tflite")
 N_STEPS = 16  # of the search: ratios are multiples of 1/16
 
@@ -123,16 +125,16 @@ class Exporter:
             self._tflite(onnx)
         return self.stages
 
-    def thresholds(self) -> dict[str, NDArray[np.float64]]:
-        """Of each device file by its name, chosen on what that file says about fold 9."""
-        return {
-            stage.path.name: youden(self.y_true, stage.y_score)
+    def write_device_folder(self, source: Mapping[str, str]) -> Path:
+        """The files with their labels, input contract and example; thresholds of each its own."""
+        files = [
+            DeviceFile(stage.path, youden(self.y_true, stage.y_score))
             for stage in self.stages
             if stage.on_device
-        }
-
-    def write_device_folder(self) -> None:
-        """Labels, contract and example beside the files."""
+        ]
+        encoder = self.student.encoder if self.form == "fused" else None
+        write_device_folder(self.folder / DEVICE, files, encoder, source)
+        return self.folder / DEVICE
 
     # ------------------------------------------------------------ in PyTorch
 
@@ -213,7 +215,7 @@ class Exporter:
         return calibrate, judge
 
     def _file(self, name: str) -> Path:
-        path = self.folder / DEVICE / name
+        path = self.folder / FILES / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 

@@ -66,7 +66,8 @@ def export_tflite(
 
 
 def _convert(source: Path, work: Path, seconds: float, megabytes: float) -> None:
-    command = [sys.executable, "-m", "heart_reader.edge.tflite_converter", source, work]
+    module = "heart_reader.edge.tflite_converter"
+    command = [sys.executable, "-m", module, str(source.resolve()), str(work.resolve())]
     package = Path(__file__).parents[2]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")]),

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from heart_reader.edge.contract import OUTPUT
 from heart_reader.edge.sample import Array
 
 SIGNATURE = "serving_default"
@@ -127,7 +128,7 @@ def _save_model(model: Any, folder: Path) -> None:
     archive = tf_keras.export.ExportArchive()
     archive.add_endpoint(
         name=SIGNATURE,
-        fn=lambda *inputs: model(inputs),
+        fn=lambda *inputs: {OUTPUT: model(inputs)},
         input_signature=[tf.TensorSpec(x.shape, x.dtype, x.name) for x in model.inputs],
     )
     with contextlib.redirect_stdout(io.StringIO()):
@@ -167,7 +168,7 @@ def _stay_in_float(interpreter: Any) -> set[str]:
     operators = interpreter._get_ops_details()
     last = max(i for i, item in enumerate(operators) if item["op_name"] in weighted)
     behind: set[int] = set()  # tensors that come from weights
-    kept = set()
+    kept: set[str] = set()
     for i, item in enumerate(operators):
         outputs = [int(index) for index in item["outputs"]]
         if item["op_name"] in weighted or behind & {int(index) for index in item["inputs"]}:

@@ -9,19 +9,9 @@ import torch
 from heart_reader.edge.config import FinetuneConfig
 from heart_reader.edge.finetune import finetuned, remeasured, some_rows
 from heart_reader.errors import DataError
-from tests.training.tiny import tiny_bundle, tiny_config, tiny_prepared
+from tests.training.tiny import tiny_config
 
 ONE_EPOCH = FinetuneConfig(epochs=1, learning_rate_share=0.1, distill=None)
-
-
-@pytest.fixture(scope="module")
-def prepared(cache, demo_root):
-    return tiny_prepared(cache)
-
-
-@pytest.fixture(scope="module")
-def bundle(prepared):
-    return tiny_bundle(prepared)
 
 
 def test_batch_norms_get_the_statistics_of_the_records(prepared, bundle):

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from heart_reader.bundle import load_bundle
+from heart_reader.bundle import load_bundle, save_bundle
 from heart_reader.edge.runtime import load_runtime
+from heart_reader.tracking import load_registered, resolve_version
 from registry import export
 from tests.tracking.processes import MODEL, Store, Trained
 from tests.tracking.trained import Call
@@ -30,12 +31,20 @@ STAGES = [
 
 @pytest.fixture(scope="module")
 def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """The store after one export, in a process of its own."""
-    command = [sys.executable, "-m", "registry.export", "--model", f"{MODEL}", *QUICK]
-    started = trained.store.start(command)
-    if started.finish():
-        raise AssertionError(started.output())
-    return trained.store
+    """A store of its own: the trained bundle imported, then exported, each in a process."""
+    store = Store(tmp_path_factory.mktemp("exported"))
+    store.cache.symlink_to(trained.store.cache)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", trained.store.uri)
+        save_bundle(load_registered(resolve_version(MODEL)), store.folder / "bundle")
+    for module, *words in (
+        ("registry.import_bundle", "--bundle", str(store.folder / "bundle")),
+        ("registry.export", "--model", MODEL, *QUICK),
+    ):
+        started = store.start([sys.executable, "-m", module, *words])
+        if started.finish():
+            raise AssertionError(started.output())
+    return store
 
 
 def edge_versions(store: Store):
