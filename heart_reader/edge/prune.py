@@ -23,6 +23,7 @@ from torch_pruning.dependency import Group
 from heart_reader.bundle import Bundle
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.errors import ConfigError
+from heart_reader.models import FusionModel
 
 TRACED_STEPS = 64  # of the signal by which the graph is traced: channels don't depend on it
 
@@ -42,7 +43,7 @@ def pruned(bundle: Bundle, ratio: float, round_to: int) -> Bundle:
     if not 0 <= ratio < 1:
         raise ConfigError(f"prune.ratio must lie from 0 to below 1, but is {ratio}")
     model = copy.deepcopy(bundle.model)
-    graph = _traced(model)
+    graph = _traced(model, 0 if bundle.encoder is None else bundle.encoder.n_encoded)
     importance = torch_pruning.importance.MagnitudeImportance(p=1)
     # All are measured before the first is pruned, as one changes the norms of the next.
     groups = list(graph.get_all_groups(ignored_layers=[model.head[-1]]))
@@ -54,15 +55,14 @@ def pruned(bundle: Bundle, ratio: float, round_to: int) -> Bundle:
     return replace(bundle, model=model.eval())
 
 
-def _traced(model: nn.Module) -> torch_pruning.DependencyGraph:
+def _traced(model: FusionModel, n_encoded: int) -> torch_pruning.DependencyGraph:
     signal = torch.zeros(1, len(LEADS), TRACED_STEPS)
     branch = model.feature_branch
     if branch is None:
         return torch_pruning.DependencyGraph().build_dependency(model, (signal,))
-    features = torch.zeros(1, branch.mlp[0].in_features)
     return torch_pruning.DependencyGraph().build_dependency(
         model,
-        (signal, features, torch.ones(1, dtype=torch.bool)),
+        (signal, torch.zeros(1, n_encoded), torch.ones(1, dtype=torch.bool)),
         unwrapped_parameters=[(branch.missing, 0)],
     )
 

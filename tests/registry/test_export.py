@@ -42,7 +42,7 @@ def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Stor
         ("registry.export", "--model", MODEL, *QUICK),
     ):
         started = store.start([sys.executable, "-m", module, *words])
-        if started.finish():
+        if started.finish(1200):  # TensorFlow alone takes a minute of a busy machine
             raise AssertionError(started.output())
     return store
 
