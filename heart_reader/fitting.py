@@ -16,7 +16,7 @@ from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import DataError
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import youden
-from heart_reader.models import build_model
+from heart_reader.models import FusionModel, build_model
 from heart_reader.scoring import score
 from heart_reader.training.precision import resolve_device
 from heart_reader.training.trainer import FitResult, Trainer
@@ -76,12 +76,18 @@ def prepare(records: Records, split: Split = FOLD_9) -> Prepared:
 
 def make_trainer(prepared: Prepared, config: Config) -> Trainer:
     """A trainer at epoch 0; the same seed, data and configuration make the same one."""
+    encoder = prepared.encoder
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, 0 if encoder is None else encoder.n_encoded)
+    return make_trainer_of(model, prepared, config)
+
+
+def make_trainer_of(model: FusionModel, prepared: Prepared, config: Config) -> Trainer:
+    """A trainer at epoch 0 for a model that is there already, fresh or trained; it is changed."""
     records, encoder = prepared.records, prepared.encoder
     device = resolve_device(config.training.device)
-    torch.manual_seed(config.seed)
-    model = build_model(config.model, 0 if encoder is None else encoder.n_encoded).to(device)
     return Trainer(
-        model,
+        model.to(device),
         to_device(records, records.rows(prepared.split.train), encoder, device),
         to_device(records, records.rows(prepared.split.validation), encoder, device),
         records.pack.fs,

@@ -1,1 +1,1 @@
-"""What makes a trained model run on a phone or a monitor."""
+"""From a bundle to files that a phone or a monitor runs, each step measured."""

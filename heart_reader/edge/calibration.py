@@ -1,7 +1,6 @@
 """What range each activation of a graph takes on real records, by three methods."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +8,9 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
+from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import DataError
 
-Array = NDArray[np.float32]
 Range = tuple[float, float]
 Ranges = Mapping[str, Range]  # by tensor
 
@@ -20,28 +19,6 @@ PERCENTILE = 99.99  # of the absolute values: cuts what one artefact among 512 r
 N_BINS = 2048
 N_LEVELS = 128  # of an 8-bit code on one side of zero
 BATCH = 16  # records; all activations of a batch are in memory at once
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Records as a device model reads them.
-
-    Attributes:
-        signal: float32 mV (n, 12, 1000).
-        features: float32 (n, n_features), finite; (n, 0) for a signal-only model.
-        mask: float32, of the same shape, 1 where a feature was measured.
-    """
-
-    signal: Array
-    features: Array
-    mask: Array
-
-    def __len__(self) -> int:
-        return len(self.signal)
-
-    def feed(self, names: Sequence[str], rows: slice) -> dict[str, Array]:
-        """Some rows of the inputs that a graph names."""
-        return {name: getattr(self, name)[rows] for name in names}
 
 
 def activation_ranges(graph: Path, tensors: Sequence[str], sample: Sample) -> dict[str, Ranges]:

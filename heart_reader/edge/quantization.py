@@ -18,8 +18,9 @@ from onnxruntime.quantization import QuantType
 from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from heart_reader.edge.calibration import METHODS, Array, Ranges, Sample, activation_ranges
+from heart_reader.edge.calibration import METHODS, Ranges, activation_ranges
 from heart_reader.edge.runtime import load_runtime
+from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import ModelError
 
 WEIGHTED = ("Conv", "Gemm")

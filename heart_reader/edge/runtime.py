@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
+from heart_reader.edge.sample import Array
 from heart_reader.errors import DataError, ModelError
-
-Array = NDArray[np.float32]
 
 
 class Runtime(ABC):

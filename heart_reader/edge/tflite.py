@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from heart_reader.edge.calibration import Sample
+from heart_reader.edge.sample import Sample
 from heart_reader.errors import DataError, ModelError
 
 FORMATS = ("fp32", "fp16", "dynamic", "int8")

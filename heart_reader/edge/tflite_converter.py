@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from heart_reader.edge.calibration import Array
 from heart_reader.edge.contract import OUTPUT
+from heart_reader.edge.sample import Array
 
 SIGNATURE = "serving_default"
 

@@ -70,7 +70,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
     A run that was killed behind this step and goes on has its version already: it is given back.
     """
     package, name = Path(heart_reader.__file__).parent, registered_name(kind)
-    earlier = _registered_by_open_run(name)
+    earlier = _registered_by_open_run(kind)
     if earlier is not None:
         return earlier
     with store_errors(), warnings.catch_warnings():
@@ -88,10 +88,28 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
     return _register(info.model_uri, draft, description, tags)
 
 
-def _registered_by_open_run(name: str) -> ModelVersion | None:
+def register_files(
+    folder: str, kind: str, description: str, tags: Mapping[str, str]
+) -> ModelVersion:
+    """Registers a folder among the open run's artifacts, files that MLflow itself doesn't run.
+
+    ``mlflow artifacts download --artifact-uri models:/NAME/VERSION`` gets them.
+    """
+    run = _open_run(kind)
+    draft = ModelVersion(registered_name(kind), "", "", run.info.run_id)
+    return _register(f"{run.info.artifact_uri}/{folder}", draft, description, tags)
+
+
+def _open_run(kind: str) -> mlflow.ActiveRun:
     run = mlflow.active_run()
     if run is None:
+        name = registered_name(kind)
         raise TrackingError(f"a version of {name!r} is registered by a run, but none is open")
+    return run
+
+
+def _registered_by_open_run(kind: str) -> ModelVersion | None:
+    run, name = _open_run(kind), registered_name(kind)
     client = MlflowClient()
     with store_errors():
         found = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
@@ -117,7 +135,7 @@ def _register(
             run_id=draft.run_id,
             tags=dict(tags),
             description=description,
-            model_id=draft.model_id,
+            model_id=draft.model_id or None,
         )
         client.set_registered_model_alias(draft.name, CANDIDATE, made.version)
     return replace(draft, version=str(made.version))

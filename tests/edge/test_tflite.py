@@ -11,8 +11,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper
 
-from heart_reader.edge.calibration import Sample
 from heart_reader.edge.runtime import load_runtime
+from heart_reader.edge.sample import Sample
 from heart_reader.edge.tflite import FORMATS, INPUTS_FILE, export_tflite
 from heart_reader.errors import DataError, ModelError
 from tests.conftest import REPOSITORY
