@@ -1,5 +1,6 @@
 """Runs an exported file, ONNX or TFLite, behind one method."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -168,4 +169,6 @@ def contract_of(path: Path, inputs: Mapping[str, Any], outputs: list[Any]) -> in
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    """The message without the place in ONNX Runtime's own source that it begins with."""
+    text = " ".join(str(error).split())
+    return re.sub(r"^.*/onnxruntime_src/\S+ .*?\) (?=[A-Z])", "", text)[:300]

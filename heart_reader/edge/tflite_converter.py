@@ -111,6 +111,11 @@ def _as_keras(graph: onnx.ModelProto, names: list[str], folder: Path) -> Any:
     except SystemExit as error:
         (folder / "error").write_text(_complaint(said.getvalue()), encoding="utf-8")
         raise SystemExit(1) from error
+    except Exception as error:
+        where = getattr(error, "onnx_op_name", None) or "the graph"
+        text = " ".join(f"{where}: {error!r}".split())[:300]
+        (folder / "error").write_text(text, encoding="utf-8")
+        raise
 
 
 def _complaint(text: str) -> str:

@@ -14,6 +14,7 @@ from heart_reader.data.normaliser import Normaliser
 from heart_reader.edge.device_model import device_model
 from heart_reader.edge.onnx_export import export_onnx
 from heart_reader.edge.sample import Sample
+from heart_reader.edge.tflite import export_tflite
 from heart_reader.fitting import Prepared
 from heart_reader.models import ModelConfig, build_model
 from tests.training.tiny import tiny_bundle, tiny_prepared
@@ -102,3 +103,8 @@ def without_features(bundle: Bundle) -> Bundle:
     torch.manual_seed(0)
     model = build_model(bundle.config, 0).eval()
     return dataclasses.replace(bundle, model=model, encoder=None)
+
+
+@pytest.fixture(scope="session")
+def tflite(fused_onnx: Path, calibration: Sample, tmp_path_factory) -> dict[str, Path]:
+    return export_tflite(fused_onnx, tmp_path_factory.mktemp("tflite"), calibration)
