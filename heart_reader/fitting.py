@@ -6,19 +6,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from heart_reader.bundle import Bundle
+from heart_reader.cache import cache_folder
 from heart_reader.config import Config
 from heart_reader.data.dataset import Records, to_device
 from heart_reader.data.features import FeatureEncoder, fit_encoder
 from heart_reader.data.normaliser import Normaliser, fit_normaliser
 from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
-from heart_reader.errors import DataError
+from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import youden
 from heart_reader.models import build_model
 from heart_reader.scoring import score
 from heart_reader.training.precision import resolve_device
+from heart_reader.training.teacher import boosted_scores, soften
 from heart_reader.training.trainer import FitResult, Trainer
 
 
@@ -77,12 +80,17 @@ def prepare(records: Records, split: Split = FOLD_9) -> Prepared:
 def make_trainer(prepared: Prepared, config: Config) -> Trainer:
     """A trainer at epoch 0; the same seed, data and configuration make the same one."""
     records, encoder = prepared.records, prepared.encoder
+    train_rows = records.rows(prepared.split.train)
     device = resolve_device(config.training.device)
     torch.manual_seed(config.seed)
     model = build_model(config.model, 0 if encoder is None else encoder.n_encoded).to(device)
+    train = to_device(records, train_rows, encoder, device)
+    if config.training.teacher == "boosting":
+        targets = taught(records, train_rows, config.training.teacher_weight)
+        train = replace(train, y_true=torch.as_tensor(targets, device=device))
     return Trainer(
         model,
-        to_device(records, records.rows(prepared.split.train), encoder, device),
+        train,
         to_device(records, records.rows(prepared.split.validation), encoder, device),
         records.pack.fs,
         prepared.normaliser,
@@ -90,6 +98,21 @@ def make_trainer(prepared: Prepared, config: Config) -> Trainer:
         config.augmentation,
         torch.Generator(device).manual_seed(config.seed),
     )
+
+
+def taught(records: Records, rows: NDArray[np.intp], weight: float) -> NDArray[np.float32]:
+    """Soft targets (n_rows, n_classes) of training records, from boosted trees across their folds.
+
+    Raises:
+        ConfigError: records without features.
+    """
+    if records.features is None:
+        raise ConfigError(
+            "training.teacher 'boosting' learns from features, but features is 'none'"
+        )
+    y_true, fold = records.y_true[rows], records.metadata["strat_fold"].to_numpy(np.int64)[rows]
+    scores = boosted_scores(records.features.values[rows], y_true, fold, cache_folder())
+    return soften(y_true, scores, weight)
 
 
 def make_bundle(

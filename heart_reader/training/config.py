@@ -5,6 +5,8 @@ from typing import Literal
 
 from heart_reader.training.precision import Precision
 
+_SHARES = ("focal_alpha", "label_smoothing", "teacher_weight", "feature_dropout", "pct_start")
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -19,8 +21,11 @@ class TrainingConfig:
     learning_rate: float  # the peak of the one-cycle schedule
     weight_decay: float
     pct_start: float  # share of the steps in which the learning rate rises
+    whole_epochs: int  # the last ones, in which records aren't cropped
     grad_clip: float  # largest norm of the gradient
     patience: int  # epochs without a better fold-9 macro AUC before stopping
+    teacher: Literal["none", "boosting"]  # soft targets beside the labels
+    teacher_weight: float  # of its scores in the targets
     feature_dropout: float  # probability that a record's features are missing in training
     precision: Precision
     device: Literal["auto", "cpu", "cuda"]
@@ -39,12 +44,12 @@ class TrainingConfig:
         ]
         found += [
             f"{name} must not be negative, but is {getattr(self, name)}"
-            for name in ("weight_decay", "focal_gamma")
+            for name in ("weight_decay", "focal_gamma", "whole_epochs")
             if getattr(self, name) < 0
         ]
         found += [
             f"{name} must lie from 0 to 1, but is {getattr(self, name)}"
-            for name in ("focal_alpha", "label_smoothing", "feature_dropout", "pct_start")
+            for name in _SHARES
             if not 0 <= getattr(self, name) <= 1
         ]
         return found
