@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from heart_reader.errors import did_you_mean
+from heart_reader.models import BACKBONES
 from heart_reader.training.precision import Precision
 
+TEACHERS = ("none", "boosting", *BACKBONES)
 _SHARES = ("focal_alpha", "label_smoothing", "teacher_weight", "feature_dropout", "pct_start")
 
 
@@ -24,7 +27,7 @@ class TrainingConfig:
     whole_epochs: int  # the last ones, in which records aren't cropped
     grad_clip: float  # largest norm of the gradient
     patience: int  # epochs without a better fold-9 macro AUC before stopping
-    teacher: Literal["none", "boosting"]  # soft targets beside the labels
+    teacher: str  # of soft targets beside the labels: none, boosting, or a backbone's name
     teacher_weight: float  # of its scores in the targets
     feature_dropout: float  # probability that a record's features are missing in training
     precision: Precision
@@ -52,4 +55,7 @@ class TrainingConfig:
             for name in _SHARES
             if not 0 <= getattr(self, name) <= 1
         ]
+        if self.teacher not in TEACHERS:
+            hint = did_you_mean(self.teacher, TEACHERS) or f" (there are {', '.join(TEACHERS)})"
+            found.append(f"unknown teacher {self.teacher!r}{hint}")
         return found

@@ -1,4 +1,4 @@
-"""Soft targets from gradient boosting on the structured features, cross-fitted.
+"""Soft targets from a teacher that hasn't seen the record: cross-fitted distillation.
 
 Boosted trees read a table of features better than a small MLP does. Trained on what the trees say
 of records that they haven't seen, beside the labels, the network learns the difference.
@@ -9,6 +9,7 @@ Cross-fitting keeps the teacher from repeating the labels that it was fitted on.
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,15 +52,31 @@ def boosted_scores(
     Raises:
         DataError: records of one fold only.
     """
-    path = cache / "teachers" / f"{_digest(features, y_true, fold)}.npy"
-    if path.exists():
-        return np.asarray(np.load(path), np.float32)
+    key = (N_PARTS, TREES, sklearn.__version__, _sha(features), _sha(y_true), _sha(fold))
+    return cached_scores(key, cache, lambda: _boost(features, y_true, fold))
+
+
+def _boost(
+    features: NDArray[np.float32], y_true: NDArray[np.uint8], fold: NDArray[np.integer]
+) -> NDArray[np.float32]:
     scores = np.empty(y_true.shape, np.float32)
-    for part in progress(_parts(fold), "boosting on the features", "part"):
+    for part in progress(parts_of(fold, N_PARTS), "boosting on the features", "part"):
         held_out = np.isin(fold, part)
         with threadpool_limits(1):  # sums in several threads would differ from call to call
             for k in range(y_true.shape[1]):
                 scores[held_out, k] = _score(features, y_true[:, k], held_out)
+    return scores
+
+
+def cached_scores(
+    key: tuple[object, ...], cache: Path, make: Callable[[], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """What ``make`` gives, made once for a key whose text says all that it follows from."""
+    digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+    path = cache / "teachers" / f"{digest}.npy"
+    if path.exists():
+        return np.asarray(np.load(path), np.float32)
+    scores = make()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.npy")
     np.save(temporary, scores)
@@ -67,11 +84,16 @@ def boosted_scores(
     return scores
 
 
-def _parts(fold: NDArray[np.integer]) -> list[NDArray[np.integer]]:
+def parts_of(fold: NDArray[np.integer], n_parts: int) -> list[tuple[int, ...]]:
+    """The folds in at most so many parts.
+
+    Raises:
+        DataError: records of one fold only.
+    """
     folds = np.unique(fold)
     if len(folds) < 2:
         raise DataError(f"a teacher is fitted across folds, but all records are of fold {folds}")
-    return np.array_split(folds, min(N_PARTS, len(folds)))
+    return [tuple(part.tolist()) for part in np.array_split(folds, min(n_parts, len(folds)))]
 
 
 def _score(
@@ -87,11 +109,8 @@ def _score(
     return np.asarray(trees.predict_proba(features[held_out])[:, 1])  # (n_held_out,)
 
 
-def _digest(*arrays: NDArray[np.generic]) -> str:
-    text = hashlib.sha256(f"{N_PARTS} {sorted(TREES.items())} {sklearn.__version__}".encode())
-    for array in arrays:
-        text.update(np.ascontiguousarray(array).tobytes())
-    return text.hexdigest()[:16]
+def _sha(array: NDArray[np.generic]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def soften(

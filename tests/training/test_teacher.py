@@ -7,7 +7,15 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from heart_reader.errors import ConfigError, DataError
-from heart_reader.fitting import Prepared, make_trainer, taught
+from heart_reader.fitting import (
+    Prepared,
+    Split,
+    make_trainer,
+    prepare,
+    teacher_scores,
+    untuned_bundle,
+)
+from heart_reader.scoring import score
 from heart_reader.training.teacher import TREES, boosted_scores, soften
 from tests.training.tiny import tiny_config, tiny_prepared
 
@@ -89,6 +97,25 @@ def test_only_the_training_targets_are_softened(prepared: Prepared) -> None:
 
 
 def test_without_features_there_is_no_teacher(cache: Path) -> None:
-    records = tiny_prepared(cache, "none").records
+    bare = tiny_prepared(cache, "none")
     with pytest.raises(ConfigError, match=r"training\.teacher 'boosting' learns from features"):
-        taught(records, records.rows((1, 2)), 0.7)
+        teacher_scores(bare, tiny_config(training__teacher="boosting"))
+
+
+def test_a_network_as_teacher_is_asked_about_folds_that_it_has_not_seen(prepared, cache) -> None:
+    config = tiny_config(training__epochs=1, training__teacher="se_resnet1d")
+    blended = teacher_scores(prepared, config)
+    trees = teacher_scores(prepared, tiny_config(training__teacher="boosting"))
+    student = tiny_config(training__epochs=1, training__teacher="boosting")
+    records = prepared.records
+    half = prepare(records, Split((5, 6, 7, 8), (9,)))
+    result = make_trainer(half, student).fit([])
+    asked = score(untuned_bundle(half, student, result, {}), records, (1, 2, 3, 4))
+    held_out = np.isin(records.fold[records.rows(prepared.split.train)], (1, 2, 3, 4))
+    expected = (trees[held_out] + asked.y_score) / 2
+    np.testing.assert_allclose(blended[held_out], expected, atol=1e-6)
+
+
+def test_an_unknown_teacher_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"unknown teacher 'bosting', did you mean 'boosting'\?"):
+        tiny_config(training__teacher="bosting")
