@@ -1,11 +1,11 @@
-"""What an export chooses by itself, and when it refuses to go on."""
+"""What an export finds out by itself, and when it refuses to go on."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from heart_reader.edge.stages import form_of, largest_ratio, sample_of, student_of
+from heart_reader.edge.choices import form_of, largest_ratio, sample_of, student_of
 from heart_reader.errors import ModelError
 from tests.edge.bundles import fresh_bundle
 from tests.edge.test_measure import ensemble
