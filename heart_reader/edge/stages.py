@@ -1,6 +1,7 @@
 """The stages of an export: each makes a model, measures it, and must keep what it promises."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from heart_reader.edge.runtime import load_runtime
 from heart_reader.edge.sample import Array, Sample
 from heart_reader.edge.tflite import export_tflite
 from heart_reader.ensemble_bundle import save_ensemble
-from heart_reader.errors import ModelError
+from heart_reader.errors import HeartReaderError, ModelError
 from heart_reader.evaluation.metrics import macro_auc
 from heart_reader.evaluation.thresholds import youden
 
@@ -68,6 +69,17 @@ class Stage:
         return self.path.suffix in SUFFIXES
 
 
+@contextmanager
+def naming(stage: str) -> Iterator[None]:
+    """Errors say at which stage they came."""
+    try:
+        yield
+    except HeartReaderError as error:
+        if str(error).startswith("stage "):
+            raise
+        raise type(error)(f"stage {stage!r}: {error}") from error
+
+
 @dataclass
 class Exporter:
     """Makes the stages, one after the other; each stands on what the last one left.
@@ -102,7 +114,8 @@ class Exporter:
         Raises:
             ModelError: a stage that fails, or keeps less than it must; it is named.
         """
-        self._bundle_stage(ORIGINAL, self.source, "")
+        with naming(ORIGINAL):
+            self._bundle_stage(ORIGINAL, self.source, "")
         wanted = self.chosen.stages
         train = "finetune" in wanted and self.chosen.finetune.epochs > 0
         if not train and not isinstance(self.source, Bundle):
@@ -111,16 +124,21 @@ class Exporter:
                 "finetune.epochs of at least 1 are needed"
             )
         if "prune" in wanted:
-            self._prune(train)
+            with naming(PRUNED):
+                self._prune(train)
         if train:
-            self._finetune()
+            with naming(FINETUNED):
+                self._finetune()
         if len(self.stages) > 1:
             self._require_auc(self.stages[-1])
-        onnx = self._onnx()
+        with naming(ONNX):
+            onnx = self._onnx()
         if "quantize" in wanted:
-            self._quantize(onnx)
+            with naming(ONNX_INT8):
+                self._quantize(onnx)
         if "tflite" in wanted:
-            self._tflite(onnx)
+            with naming("TFLite"):
+                self._tflite(onnx)
         return self.stages
 
     def write_device_folder(self, source: Mapping[str, str]) -> Path:
