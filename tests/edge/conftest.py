@@ -6,17 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from heart_reader.bundle import Bundle
-from heart_reader.data.features import FeatureEncoder
-from heart_reader.data.normaliser import Normaliser
 from heart_reader.edge.device_model import device_model
 from heart_reader.edge.onnx_export import export_onnx
 from heart_reader.edge.sample import Sample
 from heart_reader.edge.tflite import export_tflite
 from heart_reader.fitting import Prepared
-from heart_reader.models import ModelConfig, build_model
+from heart_reader.models import build_model
 from tests.training.tiny import tiny_bundle, tiny_prepared
 
 
@@ -72,30 +69,6 @@ def signal_onnx(bundle: Bundle, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "signal.onnx"
     export_onnx(device_model(bundle, "signal"), path)
     return path
-
-
-def untrained_bundle(config: ModelConfig, n_features: int) -> Bundle:
-    """Any backbone, with statistics and branches unlike those of a fresh model."""
-    torch.manual_seed(0)
-    generator = np.random.default_rng(0)
-    model = build_model(config, 2 * n_features)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
-            nn.init.uniform_(module.weight, 0.2, 0.5)
-            nn.init.normal_(module.bias, std=0.1)
-    nn.init.normal_(model.head[-1].weight, std=0.3)
-    model(torch.randn(4, 12, 1000), torch.randn(4, 2 * n_features))
-    median, scale = generator.normal(0, 100, n_features), generator.uniform(0.01, 50, n_features)
-    encoder = FeatureEncoder(
-        "compute",
-        tuple(f"f{k}" for k in range(n_features)),
-        *(np.float32(x) for x in (median - 2 * scale, median + 3 * scale, median, scale)),
-        (1,),
-    )
-    normaliser = Normaliser(
-        tuple(generator.normal(0, 0.01, 12)), tuple(generator.uniform(0.1, 0.4, 12)), (1,)
-    )
-    return Bundle(config, model.eval(), normaliser, encoder, np.full(5, 0.5), {})
 
 
 def without_features(bundle: Bundle) -> Bundle:

@@ -9,13 +9,13 @@ from scipy.stats import entropy
 from heart_reader.edge import calibration as module
 from heart_reader.edge.calibration import (
     METHODS,
-    Sample,
     activation_ranges,
     entropy_share,
     histogram,
     percentile_share,
 )
 from heart_reader.edge.device_model import device_model
+from heart_reader.edge.sample import Sample
 from heart_reader.errors import DataError
 
 

@@ -11,11 +11,9 @@ from heart_reader.edge.device_model import device_model
 from heart_reader.edge.onnx_export import export_onnx
 from heart_reader.edge.runtime import load_runtime
 from heart_reader.errors import ModelError
-from tests.edge.conftest import untrained_bundle, without_features
-from tests.models.configs import model_config
+from tests.edge.bundles import BACKBONES, fresh_bundle, some_features, some_signals
+from tests.edge.conftest import without_features
 
-BACKBONES = ["inception1d", "xresnet1d101", "se_resnet1d"]
-N_FEATURES = 7
 # All that the graphs of the three backbones are made of.
 OPERATORS = {
     "Add",
@@ -41,19 +39,15 @@ OPERATORS = {
 
 @pytest.fixture(scope="module")
 def inputs():
-    generator = np.random.default_rng(1)
-    signal = generator.normal(0, 0.3, (4, 12, 1000)).astype(np.float32)
-    raw = generator.normal(0, 100, (4, N_FEATURES)).astype(np.float32)
-    raw[0, ::2] = np.nan
-    raw[2] = np.nan
+    raw = some_features(4)  # none in the first record
     raw[3, :-2] = np.nan  # age and sex alone
-    return signal, raw
+    return some_signals(4), raw
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_onnx_gives_what_the_bundle_predicts(backbone, inputs, tmp_path):
     signal, raw = inputs
-    bundle = untrained_bundle(model_config(backbone), N_FEATURES)
+    bundle = fresh_bundle(backbone)
     path = tmp_path / "model.onnx"
     export_onnx(device_model(bundle, "fused"), path)
     runtime = load_runtime(path)
@@ -71,7 +65,7 @@ def test_onnx_gives_what_the_bundle_predicts(backbone, inputs, tmp_path):
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_the_graph_is_plain_opset_13(backbone, tmp_path):
-    bundle = untrained_bundle(model_config(backbone), N_FEATURES)
+    bundle = fresh_bundle(backbone)
     path = tmp_path / "model.onnx"
     export_onnx(device_model(bundle, "fused"), path)
     model = onnx.load(path)
