@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -35,14 +36,17 @@ from registry.client import EDGE, LONGEST_DESCRIPTION, pinned, resolve, short_na
 from registry.plan import SOURCE
 from registry.settings import load_settings
 
+OWN = "auto"  # the configuration of the source's own run, where it has one
+
 
 def main() -> None:
     """Reads the options, exports, registers, and prints the table."""
     settings, options = load_settings(dotted_options(sys.argv[1:]))
     if "model" not in options:
         raise ConfigError("export needs --model NAME@ALIAS or NAME/VERSION")
-    address, overlay = options.pop("model"), options.pop("config", "default")
-    load_config(overlay, as_trained({}, options))  # a wrong option is refused before any run
+    address, overlay = options.pop("model"), options.pop("config", OWN)
+    # A wrong option is refused before any run.
+    load_config("default" if overlay == OWN else overlay, as_trained({}, options))
     tracking.set_up_tracking()
     version = resolve(address)
     with tracking.open_run(f"export {pinned(version)}") as run:
@@ -65,8 +69,16 @@ def export(
     """
     run.set_tags({SOURCE: pinned(version)})
     source = load_registered(version)
-    config = load_config(overlay, as_trained(source.provenance, options))
-    run.log_params(flatten({"edge": to_dict(chosen), "data": to_dict(config.data)}))
+    config = _config(version, overlay, as_trained(source.provenance, options))
+    run.log_params(
+        flatten(
+            {
+                "edge": to_dict(chosen),
+                "data": to_dict(config.data),
+                "training": to_dict(config.training),
+            }
+        )
+    )
     records = _records(source, config, run)
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -84,6 +96,15 @@ def export(
     )
     run.set_tags({"model": made.uri, "form": exporter.form})
     return made, rows
+
+
+def _config(version: ModelVersion, overlay: str, overrides: Mapping[str, Any]) -> Config:
+    """What fine-tuning follows: by default the recipe that the model was trained by."""
+    if overlay != OWN or not version.run_id:
+        return load_config("default" if overlay == OWN else overlay, overrides)
+    with TemporaryDirectory() as name:
+        own = Run(version.run_id).download("config.yaml", Path(name))
+        return load_config("default" if own is None else str(own), overrides)
 
 
 def _records(source: AnyBundle, config: Config, run: Run) -> Records:

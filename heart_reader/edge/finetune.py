@@ -17,6 +17,7 @@ from heart_reader.edge.config import FinetuneConfig
 from heart_reader.errors import DataError
 from heart_reader.fitting import FOLD_9, Prepared, make_trainer_of, require_every_class
 from heart_reader.scoring import score
+from heart_reader.training.teacher import soften
 from heart_reader.training.trainer import FitResult, Hook
 
 BATCH = 128  # records a forward pass
@@ -53,13 +54,14 @@ def finetuned(
         learning_rate=config.training.learning_rate * chosen.learning_rate_share,
     )
     prepared = Prepared(records, bundle.normaliser, bundle.encoder, FOLD_9)
+    targets = None
+    if distill:
+        y_true = records.y_true[records.rows(FOLD_9.train)]
+        targets = soften(y_true, score(teacher, records, FOLD_9.train).y_score, distill)
     torch.manual_seed(config.seed)
     model = copy.deepcopy(bundle.model).requires_grad_(True)
-    trainer = make_trainer_of(model, prepared, replace(config, training=training))
-    if distill:
-        said = torch.from_numpy(score(teacher, records, FOLD_9.train).y_score)
-        y_true = torch.lerp(trainer.train.y_true, said.to(trainer.device), distill)
-        trainer.train = replace(trainer.train, y_true=y_true)
+    changed = replace(config, training=training)
+    trainer = make_trainer_of(model, prepared, changed, targets)
     result = trainer.fit(hooks)
     model.load_state_dict(result.best_weights)
     return replace(bundle, model=model.cpu().eval()), result

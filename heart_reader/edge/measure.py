@@ -78,7 +78,8 @@ def peak_memory(path: Path) -> float:
     Raises:
         ModelError: the process fails.
     """
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-m", "heart_reader.edge.measure", str(path)]
     found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if found.returncode:

@@ -1,10 +1,11 @@
 """What an export shows: a row a stage, as cells, as metrics, and as a plot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -16,6 +17,7 @@ from heart_reader.evaluation import bootstrap
 from heart_reader.evaluation.figures import CLASS_COLORS, GREY, INK, PALE, new_figure, style
 from heart_reader.evaluation.metrics import macro_auc
 
+BLUE = CLASS_COLORS["STTC"]
 COLUMNS = (
     "stage", "kB", "smaller", "parameters", "MMAC", "median ms", "p95 ms", "faster", "peak MB",
     "macro AUC", "difference [95% interval]", "largest difference",
@@ -134,48 +136,56 @@ def stage_figure(rows: Sequence[Row], allowed: float, title: str) -> Figure:
         allowed: loss of macro AUC, drawn as a band.
         title: of the figure.
     """
-    figure = new_figure(11, 1.4 + 0.36 * len(rows))
+    figure = new_figure(11, 1.5 + 0.42 * len(rows))
     panels = figure.subplots(1, 3, sharey=True, width_ratios=(1, 1, 1.25))
     places = np.arange(len(rows))[::-1]
-    size = {"values": [row.n_bytes / 1e3 for row in rows], "unit": "kB"}
-    time = {"values": [row.median_ms for row in rows], "unit": "ms"}
-    for axes, name, panel in zip(panels, ("Size", "Time a record"), (size, time), strict=False):
-        _bars(axes, places, panel)
-        style(axes, name, f"{panel['unit']}, logarithmic", "")
-    panels[1].hlines(
-        places, [r.median_ms for r in rows], [r.p95_ms for r in rows], color=INK, linewidth=1.2
-    )
+    sizes = np.array([row.n_bytes / 1e3 for row in rows])
+    _costs(panels[0], places, sizes, sizes)
+    style(panels[0], "Size", "kB", "")
+    times = np.array([row.median_ms for row in rows])
+    _costs(panels[1], places, times, np.array([row.p95_ms for row in rows]))
+    style(panels[1], "Time a record", "ms; dot: median, line: to the 95th percentile", "")
     _aucs(panels[2], places, rows, allowed)
     panels[0].set_yticks(places, [row.name for row in rows])
+    panels[0].set_ylim(-0.6, len(rows) - 0.3)
     figure.suptitle(title, fontsize=12, x=0.01, ha="left", color=INK, fontweight="bold")
     return figure
 
 
-def _bars(axes: Any, places: NDArray[Any], panel: Mapping[str, Any]) -> None:
-    values = panel["values"]
-    colors = [GREY] + [CLASS_COLORS["STTC"]] * (len(values) - 1)
-    axes.barh(places, values, 0.62, color=colors)
+def _costs(
+    axes: Axes, places: NDArray[Any], values: NDArray[np.float64], upper: NDArray[np.float64]
+) -> None:
+    """Dots on a logarithmic axis: bars would have no honest foot."""
+    axes.hlines(places, values, upper, color=GREY, linewidth=1.2)
+    axes.scatter(values, places, 34, [INK] + [BLUE] * (len(values) - 1), zorder=3)
     axes.set_xscale("log")
-    axes.set_xlim(min(values) / 1.8, max(values) * 9)
+    axes.set_xlim(values.min() / 1.5, upper.max() * 2.2)
+    axes.xaxis.set_major_formatter("{x:g}")
     for place, value in zip(places, values, strict=True):
-        ratio = "" if value == values[0] else f"  ({values[0] / value:.1f}x)"
-        text = f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
-        axes.annotate(
-            f"{text}{ratio}", (max(value, 0), place), (12, 0), textcoords="offset points",
-            va="center", fontsize=8, color=INK,
-        )  # fmt: skip
+        ratio = "" if value == values[0] else f" ({values[0] / value:.1f}x less)"
+        _label(
+            axes, value, place, f"{value:,.0f}{ratio}" if value >= 10 else f"{value:.2f}{ratio}"
+        )
 
 
-def _aucs(axes: Any, places: NDArray[Any], rows: Sequence[Row], allowed: float) -> None:
+def _aucs(axes: Axes, places: NDArray[Any], rows: Sequence[Row], allowed: float) -> None:
     original = rows[0].macro_auc
-    axes.axvspan(original - allowed, original, color=PALE, alpha=0.6, zorder=0)
+    low = np.array([original + row.low95 for row in rows])
+    high = np.array([original + row.high95 for row in rows])
+    axes.axvspan(original - allowed, original, color=PALE, alpha=0.5, zorder=0, linewidth=0)
     axes.axvline(original, color=GREY, linewidth=1)
-    for place, row in zip(places, rows, strict=True):
-        low, high = original + row.low95, original + row.high95
-        axes.hlines(place, low, high, color=CLASS_COLORS["STTC"], linewidth=2)
-        axes.plot(row.macro_auc, place, "o", color=INK, markersize=5)
-        axes.annotate(
-            f"{row.macro_auc:.4f}", (row.macro_auc, place), (0, 6), textcoords="offset points",
-            ha="center", fontsize=7.5, color=INK,
-        )  # fmt: skip
-    style(axes, "Fold-9 macro AUC", "bar: 95% interval of the difference; band: what may go", "")
+    axes.hlines(places, low, high, color=BLUE, linewidth=1.6)
+    values = np.array([row.macro_auc for row in rows])
+    axes.scatter(values, places, 34, [INK] + [BLUE] * (len(rows) - 1), zorder=3)
+    margin = 0.1 * max(high.max() - low.min(), 1e-3)
+    axes.set_xlim(low.min() - margin, high.max() + 2 * margin)
+    for place, value in zip(places, values, strict=True):
+        _label(axes, value, place, f"{value:.4f}")
+    note = "line: 95% interval of the difference; band: loss allowed"
+    style(axes, "Fold-9 macro AUC", note, "")
+
+
+def _label(axes: Axes, x: float, y: float, text: str) -> None:
+    axes.annotate(
+        text, (x, y), (0, 5), textcoords="offset points", fontsize=7.5, color=INK, ha="left"
+    )

@@ -1,19 +1,19 @@
 """The stages of an export: each makes a model, measures it, and must keep what it promises."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from heart_reader.bundle import Bundle, save_bundle
 from heart_reader.bundles import AnyBundle
 from heart_reader.config import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import VALIDATION_FOLD
+from heart_reader.edge.choices import form_of, largest_ratio, sample_of, student_of
 from heart_reader.edge.config import EdgeConfig
-from heart_reader.edge.contract import Form
 from heart_reader.edge.device_folder import DeviceFile, write_device_folder
 from heart_reader.edge.device_model import device_model
 from heart_reader.edge.eager import EagerModel, count_macs, count_parameters
@@ -26,7 +26,7 @@ from heart_reader.edge.runtime import load_runtime
 from heart_reader.edge.sample import Array, Sample
 from heart_reader.edge.tflite import export_tflite
 from heart_reader.ensemble_bundle import save_ensemble
-from heart_reader.errors import ModelError
+from heart_reader.errors import HeartReaderError, ModelError
 from heart_reader.evaluation.metrics import macro_auc
 from heart_reader.evaluation.thresholds import youden
 
@@ -40,7 +40,6 @@ TFLITE = {
 }
 DEVICE, FILES, PYTORCH = "device", "files", "pytorch"  # folders
 SUFFIXES = (".onnx", ".tflite")
-N_STEPS = 16  # of the search: ratios are multiples of 1/16
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,17 @@ class Stage:
     def on_device(self) -> bool:
         """Whether it is a file for a device."""
         return self.path.suffix in SUFFIXES
+
+
+@contextmanager
+def naming(stage: str) -> Iterator[None]:
+    """Errors say at which stage they came."""
+    try:
+        yield
+    except HeartReaderError as error:
+        if str(error).startswith("stage "):
+            raise
+        raise type(error)(f"stage {stage!r}: {error}") from error
 
 
 @dataclass
@@ -104,7 +114,8 @@ class Exporter:
         Raises:
             ModelError: a stage that fails, or keeps less than it must; it is named.
         """
-        self._bundle_stage(ORIGINAL, self.source, "")
+        with naming(ORIGINAL):
+            self._bundle_stage(ORIGINAL, self.source, "")
         wanted = self.chosen.stages
         train = "finetune" in wanted and self.chosen.finetune.epochs > 0
         if not train and not isinstance(self.source, Bundle):
@@ -113,16 +124,21 @@ class Exporter:
                 "finetune.epochs of at least 1 are needed"
             )
         if "prune" in wanted:
-            self._prune(train)
+            with naming(PRUNED):
+                self._prune(train)
         if train:
-            self._finetune()
+            with naming(FINETUNED):
+                self._finetune()
         if len(self.stages) > 1:
             self._require_auc(self.stages[-1])
-        onnx = self._onnx()
+        with naming(ONNX):
+            onnx = self._onnx()
         if "quantize" in wanted:
-            self._quantize(onnx)
+            with naming(ONNX_INT8):
+                self._quantize(onnx)
         if "tflite" in wanted:
-            self._tflite(onnx)
+            with naming("TFLite"):
+                self._tflite(onnx)
         return self.stages
 
     def write_device_folder(self, source: Mapping[str, str]) -> Path:
@@ -252,70 +268,3 @@ class Exporter:
                 f"stage {stage.name!r} differs by {worst:.2g} from PyTorch on {n} records of "
                 f"fold 9, and may differ by {allowed:g}: nothing is registered"
             )
-
-
-# ---------------------------------------------------------------- choosing
-
-
-def form_of(source: AnyBundle, wanted: str) -> Form:
-    """The form that "auto" stands for.
-
-    Raises:
-        ModelError: "fused" for a model that reads no features.
-    """
-    if wanted == "signal" or (wanted == "auto" and source.encoder is None):
-        return "signal"
-    if source.encoder is None:
-        raise ModelError(
-            "form fused needs a model that reads features; this one needs form=signal"
-        )
-    return "fused"
-
-
-def student_of(source: AnyBundle, wanted: str) -> Bundle:
-    """The network that goes onto the device: the source itself, or a member of an ensemble.
-
-    Raises:
-        ModelError: no member of that name.
-    """
-    if isinstance(source, Bundle):
-        return source
-    if wanted == "smallest":
-        return min(source.members, key=count_parameters)
-    named = dict(zip(source.names, source.members, strict=True))
-    if wanted not in named:
-        raise ModelError(f"the ensemble has no member {wanted!r}: student={', '.join(named)}")
-    return named[wanted]
-
-
-def largest_ratio(
-    loss_at: Callable[[float], float], allowed: float, say: Callable[[str], None]
-) -> float:
-    """The largest share of channels whose removal costs no more than that, by bisection.
-
-    Raises:
-        ModelError: not even the smallest share.
-    """
-    low, high = 0, N_STEPS  # the first holds, the second doesn't
-    while high - low > 1:
-        middle = (low + high) // 2
-        lost = loss_at(middle / N_STEPS)
-        say(f"ratio {middle / N_STEPS:.4g} loses {lost:.4f}")
-        low, high = (middle, high) if lost <= allowed else (low, middle)
-    if low == 0:
-        raise ModelError(
-            f"stage {PRUNED!r}: even a ratio of 1/{N_STEPS} loses more than prune.max_auc_drop "
-            f"({allowed:g}) of fold-9 macro AUC"
-        )
-    return low / N_STEPS
-
-
-def sample_of(records: Records, rows: NDArray[np.intp], form: Form) -> Sample:
-    """Some records as a device model reads them."""
-    signal = records.millivolts(rows).astype(np.float32)  # (n, n_leads, n_times)
-    if form == "signal" or records.features is None:
-        nothing = np.zeros((len(rows), 0), np.float32)
-        return Sample(signal, nothing, nothing)
-    values = records.features.values[rows]  # (n, n_features)
-    known = np.isfinite(values)
-    return Sample(signal, np.where(known, values, 0).astype(np.float32), known.astype(np.float32))

@@ -1,5 +1,10 @@
 """Costs against other counters, and predictors against each other."""
 
+import os
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +16,7 @@ from heart_reader.edge.measure import file_bytes, inputs_of, latencies, peak_mem
 from heart_reader.edge.sample import Sample
 from heart_reader.ensemble_bundle import EnsembleBundle
 from heart_reader.errors import ModelError
+from tests.conftest import REPOSITORY
 from tests.edge.bundles import BACKBONES, N_FEATURES, fresh_bundle, some_features, some_signals
 
 
@@ -101,3 +107,30 @@ def test_memory_of_what_cannot_be_loaded_is_one_line(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"nothing")
     with pytest.raises(ModelError, match=r"model\.onnx can't be measured: error: .*as ONNX"):
         peak_memory(tmp_path / "model.onnx")
+
+
+# A board has numpy, pandas and an interpreter.
+BOARD = """
+import runpy, sys
+
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"torch", "tensorflow", "onnx", "mlflow", "scipy", "sklearn"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Without())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_board_measures_a_device_folder_without_pytorch(fused_onnx, tmp_path):
+    shutil.copy(fused_onnx, tmp_path / "heart_reader.onnx")
+    script = REPOSITORY / "benchmarks" / "edge.py"
+    command = [sys.executable, "-c", BOARD, str(script), str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    found = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert found.returncode == 0, found.stderr
+    last = found.stdout.splitlines()[-1].split()
+    assert last[0] == "heart_reader.onnx" and last[2] == last[5] == "1.0"
+    assert float(last[1]) == pytest.approx(fused_onnx.stat().st_size / 1e3, abs=0.5)

@@ -153,7 +153,7 @@ def test_two_syncs_one_killed_and_everything_is_there_once(fleet: Store):
     time.sleep(1)
     os.killpg(first.process.pid, signal.SIGKILL)  # sync and the step that it runs
     first.finish()
-    assert second.finish() == 0, second.output()
+    assert second.finish(1200) == 0, second.output()
     assert running(fleet) == []
     done = made_by_sync(fleet)
     finished = [work for work, status in done if status == "FINISHED"]
