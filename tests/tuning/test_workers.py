@@ -112,7 +112,9 @@ def assert_complete(store: Store, storage: str, n_trials: int) -> None:
         history = store.client.get_metric_history(run.info.run_id, "val/macro_auc")
         assert [point.step for point in history] == sorted(trial.intermediate_values)
         assert trial.state != TrialState.COMPLETE or run.data.metrics["value"] == trial.value
-    dead = [by_trial[t.number] for t in found if t.state == TrialState.FAIL and t.params]
+    # A worker may also die between a trial's beginning and that of its run.
+    failed = [trial.number for trial in found if trial.state == TrialState.FAIL]
+    dead = [by_trial[number] for number in failed if number in by_trial]
     assert {run.info.status for run in dead} <= {"KILLED"}
 
 
