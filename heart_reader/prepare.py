@@ -16,7 +16,7 @@ from rich.table import Table
 
 from heart_reader.cache import cache_folder
 from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import load_config
+from heart_reader.config import CONFIG_DEFAULTS, load_config
 from heart_reader.data import ptbxl
 from heart_reader.data.dataset import DataConfig, data_root
 from heart_reader.data.download import PHYSIONET, download
@@ -124,4 +124,4 @@ def _truth(name: str, value: str) -> bool:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, CONFIG_DEFAULTS))
