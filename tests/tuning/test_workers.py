@@ -140,7 +140,6 @@ def test_a_killed_workers_trial_goes_on_from_its_checkpoint(store: Store, cache:
     assert len(list((folder / "plots").glob("*.png"))) == 6
 
 
-@pytest.mark.outage
 def test_two_workers_on_postgresql_the_server_restarted_and_one_killed(
     store: Store, postgres: Postgres
 ):
