@@ -93,12 +93,15 @@ class Objective:
             try:
                 outcome = replace(COMPLETE, value=fit.run_trial())
             except BaseException as error:
-                outcome = outcome_of(error)
-                fit.end(outcome)
+                outcome = fit.end(outcome_of(error))
+                # Somebody else's trial is no reason not to heed a signal.
+                if outcome is TAKEN and isinstance(error, Exception):
+                    raise TakenError from error
                 if outcome.told != TrialState.PRUNED:
                     raise
             else:
-                fit.end(outcome)
+                if fit.end(outcome) is TAKEN:
+                    raise TakenError
         return self.search.storage.get_trial(trial._trial_id)
 
     def _open_run(self, trial: Trial) -> StudyRun:
@@ -211,24 +214,22 @@ class TrialFit:
 
     # ---------------------------------------------------------------- the end
 
-    def end(self, outcome: Outcome) -> None:
+    def end(self, outcome: Outcome) -> Outcome:
         """Sends the last points, tells the study, and ends the run as the study has it.
 
-        Raises:
-            TakenError: the trial is another worker's by now.
+        Returns:
+            The outcome, or ``TAKEN`` where the trial is another worker's by now.
         """
         if outcome.value is not None:
             self.points.add({"value": outcome.value}, 0)
         self._send_points()
-        taken = outcome.told is not None and not self._tell_study(outcome)
-        if taken:
+        if outcome.told is not None and not self._tell_study(outcome):
             outcome = TAKEN
         self.run.set_tags(outcome.tags)
         self.run.set_status(outcome.status)
-        if taken:
-            raise TakenError
         if outcome.told in FINISHED:
             self._drop_checkpoints()
+        return outcome
 
     def _send_points(self) -> None:
         """What was collected, and how much of the time was spent beside training."""

@@ -145,7 +145,7 @@ def _next_trial(study: Study) -> Trial:
 
 def _aside(error: TakenError) -> str:
     """What went wrong in a trial that isn't ours any more, which may be the other's doing."""
-    cause = error.__context__
+    cause = error.__cause__
     if cause is None or isinstance(cause, TrialPruned | UpdateFinishedTrialError):
         return ""
     return f" ({type(cause).__name__}: {cause})"

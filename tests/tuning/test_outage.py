@@ -1,5 +1,7 @@
 """Connections that are lost at every request of a trial, and trials that are taken over."""
 
+import os
+import signal
 from collections.abc import Iterator
 from itertools import count
 
@@ -130,6 +132,28 @@ def test_whatever_a_worker_does_when_its_trial_is_taken_over_the_run_ends_killed
     states = [trial.state for trial in studied().trials]
     assert states == [TrialState.FAIL] * 4 + [TrialState.COMPLETE]
     assert [run.info.status for run in store.runs()].count("KILLED") == 4
+
+
+def test_a_stop_signal_is_heeded_though_the_trial_was_taken_over(
+    call: Call, store: Store, postgres: Postgres, proxy: Proxy
+):
+    url = postgres.create("stopped")
+    others = connect(config(url))
+
+    def take_and_stop() -> None:
+        study = optuna.load_study(study_name=NAME, storage=others)
+        fail(others, study.trials[0]._trial_id)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    proxy.cut(lambda request: "INSERT INTO trial_inter" in request, then=take_and_stop)
+    (store.folder / "space.yaml").write_text(SPACE)
+    options = TINY | {"storage": through(proxy, url), "trials": "1", "epochs": "2"}
+    called = call(tune.main, store, *words(options))
+    assert called.code == 128 + signal.SIGTERM, called.err
+    (run,) = [run for run in store.runs() if "trial" in run.data.tags]
+    assert run.data.tags["state"] == "taken over by another worker"
+    states = [trial.state for trial in optuna.load_study(study_name=NAME, storage=others).trials]
+    assert states == [TrialState.FAIL, TrialState.WAITING]
 
 
 def test_what_is_an_outage_and_what_is_not():

@@ -140,6 +140,22 @@ def test_a_killed_workers_trial_goes_on_from_its_checkpoint(store: Store, cache:
     assert len(list((folder / "plots").glob("*.png"))) == 6
 
 
+def test_a_stopped_worker_hands_its_trial_back(store: Store):
+    storage = f"sqlite:///{store.folder}/tuning.db"
+    options = {"trials": "1", "storage": storage, "epochs": "8", "pruner": "none"}
+    first = tune(store, options)
+    first.wait_until(lambda: any(len(t.intermediate_values) in (3, 4) for t in running(storage)))
+    assert first.signal(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert [trial.state for trial in trials(storage)] == [TrialState.FAIL, TrialState.WAITING]
+    (run,) = [run for run in store.runs() if "trial" in run.data.tags]
+    assert (run.info.status, run.data.tags["state"]) == ("KILLED", "handed back")
+    second = tune(store, options)
+    assert second.finish() == 0, second.output()
+    assert_complete(store, storage, 1)
+    (run,) = [run for run in store.runs() if run.data.tags.get("trial") == "1"]
+    assert int(run.data.tags["resumed_at_epoch"]) >= 3
+
+
 def test_two_workers_on_postgresql_the_server_restarted_and_one_killed(
     store: Store, postgres: Postgres
 ):
