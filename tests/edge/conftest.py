@@ -14,6 +14,7 @@ from heart_reader.edge.sample import Sample
 from heart_reader.edge.tflite import export_tflite
 from heart_reader.fitting import Prepared
 from heart_reader.models import build_model
+from heart_reader.models.blocks import SqueezeExcite
 from tests.training.tiny import tiny_bundle, tiny_prepared
 
 
@@ -24,7 +25,11 @@ def prepared(cache: Path) -> Prepared:
 
 @pytest.fixture(scope="session")
 def bundle(prepared: Prepared) -> Bundle:
-    return tiny_bundle(prepared)
+    """With a squeeze-excite whose hidden units are dead, as in some models that learnt long."""
+    trained = tiny_bundle(prepared)
+    gates = [m for m in trained.model.modules() if isinstance(m, SqueezeExcite)]
+    torch.nn.init.constant_(gates[0].squeeze.bias, -100.0)
+    return trained
 
 
 @pytest.fixture(scope="session")
