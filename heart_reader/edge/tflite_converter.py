@@ -60,12 +60,13 @@ def _write_all(source: Path, folder: Path) -> None:
         for option, value in options.items():
             target = converter.target_spec if option == "supported_types" else converter
             setattr(target, option, value)
-        (folder / f"{key}.tflite").write_bytes(converter.convert())
-    quantized = _in_eight_bits(tf, folder, {name: calibration[name] for name in names})
+        (folder / f"{key}.tflite").write_bytes(_nameless(converter.convert()))
+    inputs = {name: calibration[name] for name in names}
+    quantized = _nameless(_in_eight_bits(tf, folder, inputs))
     (folder / "int8.tflite").write_bytes(quantized)
     runner = tf.lite.Interpreter(model_content=quantized).get_signature_runner(SIGNATURE)
-    inputs = {name: _described(item) for name, item in runner.get_input_details().items()}
-    (folder / "inputs.json").write_text(json.dumps(inputs), encoding="utf-8")
+    described = {name: _described(item) for name, item in runner.get_input_details().items()}
+    (folder / "inputs.json").write_text(json.dumps(described), encoding="utf-8")
 
 
 def _plain_formats(tf: Any) -> dict[str, dict[str, Any]]:
@@ -184,6 +185,19 @@ def _in_eight_bits(tf: Any, folder: Path, calibration: dict[str, Array]) -> byte
     kept = _stay_in_float(tf.lite.Interpreter(model_content=calibrated))
     quantized: bytes = mlir_quantize(calibrated, denylisted_nodes=kept)
     return quantized
+
+
+def _nameless(content: bytes) -> bytes:
+    """Without names of tensors inside: they are paths, and up to a tenth of an INT8 file."""
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(content)
+    for graph in model.subgraphs:
+        kept = {int(index) for index in (*graph.inputs, *graph.outputs)}
+        for index, tensor in enumerate(graph.tensors):
+            if index not in kept:
+                tensor.name = b""
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _with_ranges(calibrated: bytes) -> bytes:
