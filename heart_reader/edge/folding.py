@@ -7,15 +7,17 @@ Notation used for tensor shapes: as in ``heart_reader.models.blocks``.
 """
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from heart_reader.models import FusionModel
-from heart_reader.models.blocks import ConcatPool, SqueezeExcite
+from heart_reader.models.blocks import ConcatPool, SqueezeExcite, halve
 from heart_reader.models.convolution import LongConvolution
 from heart_reader.models.inception1d import InceptionBlock
+from heart_reader.models.xresnet1d import XResNetBlock
 
 
 def folded(network: FusionModel) -> FusionModel:
@@ -37,6 +39,8 @@ def _simpler(module: nn.Module) -> nn.Module:
         return Gate(module)
     if isinstance(module, InceptionBlock):
         return FoldedInceptionBlock(module)
+    if isinstance(module, XResNetBlock):
+        return FoldedXResNetBlock(module)
     return Pools() if isinstance(module, ConcatPool) else module
 
 
@@ -127,6 +131,46 @@ class FoldedInceptionBlock(nn.Module):
         parts.append(self.pool_branch(self.pool(x)))
         out: Tensor = self.se(torch.cat(parts, dim=1))  # (n, c, 1, l)
         return out
+
+
+class FoldedXResNetBlock(nn.Module):
+    """With an average pool of its own in the shortcut."""
+
+    def __init__(self, trained: XResNetBlock) -> None:
+        super().__init__()
+        self.branch = trained.branch
+        self.stride = trained.stride
+        self.shortcut = trained.shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip = x
+        if self.stride != 1:
+            odd = int(x.shape[-1]) % 2
+            skip = _Halve.apply(x, odd)  # type: ignore[no-untyped-call]
+        return torch.relu_(self.branch(x) + self.shortcut(skip))
+
+
+class _Halve(torch.autograd.Function):
+    """`halve` as one operator: the padding at the end doesn't count in the average.
+
+    PyTorch can only pad both ends alike, and what it exports instead stops onnx2tf: eight
+    operators around a Pad, or a Slice and a Concat.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, odd: int) -> Tensor:
+        return halve(x)  # (n, c, 1, ceil(l / 2))
+
+    @staticmethod
+    def symbolic(g: Any, x: Any, odd: int) -> Any:
+        return g.op(
+            "AveragePool",
+            x,
+            kernel_shape_i=[1, 2],
+            strides_i=[1, 2],
+            pads_i=[0, 0, 0, odd],
+            count_include_pad_i=0,
+        )
 
 
 def _split_norm(norm: nn.BatchNorm2d, widths: list[int]) -> list[nn.BatchNorm2d]:

@@ -85,7 +85,30 @@ def _for_one_record(graph: onnx.ModelProto) -> onnx.ModelProto:
     for item in (*graph.graph.input, *graph.graph.output):
         item.type.tensor_type.shape.dim[0].dim_value = 1
     del graph.graph.value_info[:]
+    _pad_by_zeros(graph.graph)
     return onnx.shape_inference.infer_shapes(graph, strict_mode=True)
+
+
+def _pad_by_zeros(graph: onnx.GraphProto) -> None:
+    """Max pools with a stride behind a ReLU get a Pad of zeros in front: the same maximum.
+
+    TFLite can't pad them as ONNX does, and onnx2tf would put the smallest float32 there, which
+    leaves one 8-bit code for all values that occur.
+    """
+    producer = {name: node.op_type for node in graph.node for name in node.output}
+    for position, node in reversed(list(enumerate(graph.node))):
+        attributes = {item.name: item for item in node.attribute}
+        strided = max(getattr(attributes.get("strides"), "ints", [1])) > 1
+        if node.op_type != "MaxPool" or not strided or producer.get(node.input[0]) != "Relu":
+            continue
+        before, after = np.split(np.array(attributes["pads"].ints, np.int64), 2)
+        pads = np.concatenate([[0, 0], before, [0, 0], after])
+        name = f"{node.input[0]}_padded"
+        graph.initializer.append(onnx.numpy_helper.from_array(pads, f"{name}_by"))
+        attributes["pads"].ints[:] = [0] * len(attributes["pads"].ints)
+        pad = onnx.helper.make_node("Pad", [node.input[0], f"{name}_by"], [name], name)
+        node.input[0] = name
+        graph.node.insert(position, pad)
 
 
 def _as_keras(graph: onnx.ModelProto, names: list[str], folder: Path) -> Any:

@@ -103,12 +103,9 @@ def halve(x: Tensor) -> Tensor:
     """Average pairs of time steps; an odd last step stands alone, as with ``ceil_mode=True``.
 
     ONNX Runtime and onnx2tf get ``ceil_mode`` wrong, so the last step is doubled instead;
-    by padding, since torch-pruning takes a concat for one of channels. An exported graph gets
-    the concat: opset 13 pads by way of eight more operators.
+    by padding, since torch-pruning takes a concat for one of channels.
     """
-    if x.shape[-1] % 2 and torch.onnx.is_in_onnx_export():
-        x = torch.cat([x, x[..., -1:]], dim=3)  # (n, c, 1, l + 1)
-    elif x.shape[-1] % 2:
+    if x.shape[-1] % 2:
         x = nn.functional.pad(x, (0, 1, 0, 0), mode="replicate")  # (n, c, 1, l + 1)
     return nn.functional.avg_pool2d(x, (1, 2))  # (n, c, 1, ceil(l / 2))
 

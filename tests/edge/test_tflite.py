@@ -11,11 +11,15 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper
 
+from heart_reader.edge import tflite_converter
+from heart_reader.edge.device_model import device_model
+from heart_reader.edge.onnx_export import export_onnx
 from heart_reader.edge.runtime import load_runtime
 from heart_reader.edge.sample import Sample
 from heart_reader.edge.tflite import FORMATS, INPUTS_FILE, export_tflite
 from heart_reader.errors import DataError, ModelError
 from tests.conftest import REPOSITORY
+from tests.edge.bundles import fresh_bundle, some_signals
 
 # Mean difference in probability to ONNX in float32 that a format may make on the tiny model.
 TOLERANCES = {"fp32": 1e-6, "fp16": 1e-3, "dynamic": 5e-3, "int8": 0.01}
@@ -116,3 +120,22 @@ def test_no_calibration_records(fused_onnx, calibration, tmp_path):
     none = Sample(*(values[:0] for values in vars(calibration).values()))
     with pytest.raises(DataError, match="no records to calibrate on"):
         export_tflite(fused_onnx, Path(tmp_path), none)
+
+
+def test_a_strided_max_pool_is_padded_by_zeros_and_gives_the_same(tmp_path):
+    """Padded by the smallest float32 instead, all of its values would share one 8-bit code."""
+    source = tmp_path / "model.onnx"
+    export_onnx(device_model(fresh_bundle("xresnet1d18"), "signal"), source)
+    changed = tflite_converter._for_one_record(onnx.load(source))
+    onnx.checker.check_model(changed, full_check=True)
+    pools = [node for node in changed.graph.node if node.op_type == "MaxPool"]
+    attributes = [{item.name: list(item.ints) for item in node.attribute} for node in pools]
+    assert attributes[0]["strides"] == [1, 2]  # the stem's
+    assert not any(any(each.get("pads", [])) for each in attributes)
+    onnx.save(changed, tmp_path / "changed.onnx")
+    signal = some_signals(1)
+    np.testing.assert_allclose(
+        load_runtime(tmp_path / "changed.onnx").probabilities(signal, None, None),
+        load_runtime(source).probabilities(signal, None, None),
+        atol=1e-6,
+    )
