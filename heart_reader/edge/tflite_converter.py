@@ -22,6 +22,7 @@ from heart_reader.edge.contract import OUTPUT
 from heart_reader.edge.sample import Array
 
 SIGNATURE = "serving_default"
+SMALLEST = 1e-6  # activations below it are 0 but for rounding
 
 
 class NetworkWantedError(Exception):
@@ -179,10 +180,27 @@ def _in_eight_bits(tf: Any, folder: Path, calibration: dict[str, Array]) -> byte
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.representative_dataset = records
     converter._experimental_calibrate_only = True
-    calibrated = converter.convert()
+    calibrated = _with_ranges(converter.convert())
     kept = _stay_in_float(tf.lite.Interpreter(model_content=calibrated))
     quantized: bytes = mlir_quantize(calibrated, denylisted_nodes=kept)
     return quantized
+
+
+def _with_ranges(calibrated: bytes) -> bytes:
+    """With a range for activations that were 0 throughout, as of a ReLU that is dead.
+
+    Their scale would be so small that XNNPACK refuses the whole file.
+    """
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(calibrated)
+    for tensor in model.subgraphs[0].tensors:
+        measured = tensor.quantization
+        if measured is None or measured.min is None or len(measured.min) != 1:
+            continue
+        if max(abs(measured.min[0]), abs(measured.max[0])) < SMALLEST:
+            measured.min, measured.max = [0.0], [1.0]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _stay_in_float(interpreter: Any) -> set[str]:
