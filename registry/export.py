@@ -19,11 +19,12 @@ from rich.table import Table
 from heart_reader.bundles import AnyBundle
 from heart_reader.cache import cache_folder
 from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import Config, as_trained, load_config
+from heart_reader.config import CONFIG_DEFAULTS, Config, as_trained, load_config
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.describe import fold_profile, markdown_table
 from heart_reader.edge import report
+from heart_reader.edge.config import DEFAULTS as EDGE_DEFAULTS
 from heart_reader.edge.config import EdgeConfig
 from heart_reader.edge.report import Row
 from heart_reader.edge.stages import DEVICE, FILES, ORIGINAL, PYTORCH, Exporter
@@ -85,7 +86,7 @@ def export(
         exporter = Exporter(source, records, config, chosen, folder, _say)
         stages = exporter.run()
         rows = report.measured(
-            stages, exporter.y_true, exporter.sample, chosen.measure, chosen.seed
+            stages, exporter.y_true, exporter.sample, chosen.measure, config.seed
         )
         exporter.write_device_folder({"name": version.name, "version": version.version})
         _log(run, rows, version, chosen, folder)
@@ -148,7 +149,12 @@ def tags(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> dict
     """What the registry filters by, and how a version is told from the others."""
     files = [stage.path.name for stage in exporter.stages if stage.on_device]
     table = {
-        row.name: [row.n_bytes, round(row.median_ms, 3), round(row.macro_auc, 4)] for row in rows
+        row.name: {
+            "bytes": row.n_bytes,
+            "ms": round(row.median_ms, 3),
+            "macro_auc": round(row.macro_auc, 4),
+        }
+        for row in rows
     }
     return {
         SOURCE: pinned(version),
@@ -190,4 +196,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, EDGE_DEFAULTS, CONFIG_DEFAULTS))

@@ -113,7 +113,6 @@ class EdgeConfig:
     """Of STAGES; "original" and the fp32 ONNX file are always there."""
     student: str
     """The member of an ensemble that becomes the device's model; "smallest": by parameters."""
-    seed: int
     prune: PruneConfig
     finetune: FinetuneConfig
     quantize: QuantizeConfig

@@ -23,7 +23,8 @@ from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import ModelError
 
 BATCH = 64  # records a call
-WARM_UP = 5  # predictions that aren't counted
+TURN = 10  # predictions of one model before the next one's
+WARM_UP = 2  # of a turn, not counted
 MEMORY_RUNS = 20
 # What a file's interpreter imports: part of the device's system, not of the model.
 LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert.interpreter"}
@@ -46,18 +47,21 @@ def latencies(
 ) -> dict[str, NDArray[np.float64]]:
     """Seconds of each prediction of one record, (n_runs,) for each predictor.
 
-    They take turns, so that whatever else the machine does falls on all alike.
+    They take turns, so that whatever else the machine does falls on all alike. A turn is several
+    predictions, the first of them not counted: a device runs one model, and finds its weights in
+    the processor's cache.
     """
-    seconds: dict[str, NDArray[np.float64]] = {name: np.empty(n_runs) for name in predictors}
-    for run in range(-WARM_UP, n_runs):
-        row = run % len(sample)
+    seconds: dict[str, list[float]] = {name: [] for name in predictors}
+    for start in range(0, n_runs, TURN):
         for name, predictor in predictors.items():
-            one = inputs_of(predictor, sample, slice(row, row + 1))
-            started = time.perf_counter()
-            predictor.probabilities(*one)
-            if run >= 0:
-                seconds[name][run] = time.perf_counter() - started
-    return seconds
+            for run in range(start - WARM_UP, min(start + TURN, n_runs)):
+                row = run % len(sample)
+                one = inputs_of(predictor, sample, slice(row, row + 1))
+                started = time.perf_counter()
+                predictor.probabilities(*one)
+                if run >= start:
+                    seconds[name].append(time.perf_counter() - started)
+    return {name: np.array(values) for name, values in seconds.items()}
 
 
 # ---------------------------------------------------------------- size and memory

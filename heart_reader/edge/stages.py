@@ -165,7 +165,7 @@ class Exporter:
         self._bundle_stage(PRUNED, self.student, f"{ratio:.4g} of the channels gone")
 
     def _thinner(self, ratio: float) -> Bundle:
-        chosen, generator = self.chosen.prune, np.random.default_rng(self.chosen.seed)
+        chosen, generator = self.chosen.prune, np.random.default_rng(self.config.seed)
         thin = pruned(self.student, ratio, chosen.round_to)
         return remeasured(thin, self.records, chosen.n_records, generator)
 
@@ -186,9 +186,8 @@ class Exporter:
         distill = chosen.distill
         if distill is None:
             distill = 0.0 if isinstance(self.source, Bundle) else 0.5
-        config = replace(self.config, seed=self.chosen.seed)
         hooks = [lambda epoch, m: self.say(f"epoch {epoch + 1}: {m['val/macro_auc']:.4f}")]
-        return finetuned(bundle, self.source, self.records, config, chosen, distill, hooks)[0]
+        return finetuned(bundle, self.source, self.records, self.config, chosen, distill, hooks)[0]
 
     def _bundle_stage(self, name: str, bundle: AnyBundle, notes: str) -> None:
         path = self.folder / PYTORCH / name
@@ -223,7 +222,7 @@ class Exporter:
 
     def _calibration(self) -> tuple[Sample, Sample]:
         """Records of folds 1 to 8 that ranges are measured on, and others to judge by."""
-        chosen, generator = self.chosen.quantize, np.random.default_rng(self.chosen.seed)
+        chosen, generator = self.chosen.quantize, np.random.default_rng(self.config.seed)
         rows = some_rows(self.records, chosen.n_calibrate + chosen.n_judge, generator)
         rows = generator.permutation(rows)
         n = min(chosen.n_calibrate, len(rows) // 2)  # small sets: one half each

@@ -81,12 +81,13 @@ class Slow:
 
 def test_latencies_are_of_one_record_each_and_of_all_in_turn():
     fast, slow, some = Slow(0.001), Slow(0.005), sample(3, 0)
-    seconds = latencies({"fast": fast, "slow": slow}, some, 7)
-    assert seconds["fast"].shape == (7,)
+    seconds = latencies({"fast": fast, "slow": slow}, some, 17)
+    assert seconds["fast"].shape == seconds["slow"].shape == (17,)
     assert (seconds["slow"] >= 0.005).all() and (seconds["fast"] >= 0.001).all()
     assert np.median(seconds["fast"]) < np.median(seconds["slow"])
-    assert fast.seen == slow.seen
-    assert fast.seen[-7:] == [float(some.signal[k % 3, 0, 0]) for k in range(7)]
+    # Two turns, of 10 and of 7, with two predictions before each that don't count.
+    expected = [*range(-2, 10), *range(8, 17)]
+    assert fast.seen == slow.seen == [float(some.signal[k % 3, 0, 0]) for k in expected]
 
 
 def test_a_model_that_reads_no_features_gets_none():

@@ -90,7 +90,7 @@ def test_the_files_say_what_the_thin_bundle_says(exported: Store, trained: Train
     path = exported.artifact(version.run_id, "device/heart_reader.onnx")
     thin = load_bundle(exported.artifact(version.run_id, "pytorch/fine-tuned/bundle.json").parent)
     scores = pd.read_parquet(
-        exported.artifact(trained.run.info.run_id, "predictions_fold9.parquet")
+        trained.store.artifact(trained.run.info.run_id, "predictions_fold9.parquet")
     )
     rows = json.loads(exported.artifact(version.run_id, "stages.json").read_text())
     y_true, y_score = (
