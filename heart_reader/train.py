@@ -24,6 +24,7 @@ from heart_reader.evaluation import report
 from heart_reader.evaluation.figures import save
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.training_curves import training_curves
+from heart_reader.explaining import write_explained_sheets
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
 from heart_reader.strict import flatten, to_dict
 from heart_reader.tracking import Run, log_bundle
@@ -172,6 +173,13 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> describe.Out
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_report(folder / "report", scored, values, result, config, prepared.records)
+        write_explained_sheets(
+            bundle,
+            scored,
+            prepared.records,
+            config.evaluation.n_sheets,
+            folder / "report" / "explained",
+        )
         run.log_folder(folder / "report")
         save_bundle(bundle, folder / "bundle")
         tags = describe.version_tags(config, prepared.records, values)
