@@ -26,6 +26,7 @@ from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.training_curves import training_curves
 from heart_reader.explaining import write_explained_sheets
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
+from heart_reader.provenance import config_hash, git_commit, provenance
 from heart_reader.strict import flatten, to_dict
 from heart_reader.tracking import Run, log_bundle
 from heart_reader.tracking import runs as tracking
@@ -166,7 +167,7 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> describe.Out
     run.set_tags({"backbone": backbone})
     print(f"\n{backbone}", file=sys.stderr)
     result = fit(run, make_trainer(prepared, config))
-    made_by = describe.provenance(config, prepared.records, run.run_id, result.best_epoch)
+    made_by = provenance(config, prepared.records, run.run_id, result.best_epoch)
     bundle, scored = make_bundle(prepared, config, result, made_by)
     values = report.metrics_with_intervals(scored, config.evaluation)
     bundle = replace(bundle, provenance={**made_by, "validation": values})
@@ -240,8 +241,8 @@ def log_job(run: Run, job: Job) -> None:
         {
             **job.tags,
             "backbones": ",".join(job.backbones),
-            "config_hash": describe.config_hash(job.config),
-            "git_commit": tracking.git_commit(Path(__file__).parent),
+            "config_hash": config_hash(job.config),
+            "git_commit": git_commit(Path(__file__).parent),
         }
     )
 
