@@ -23,6 +23,7 @@ from heart_reader.evaluation.mixing import CrossFitted, cross_fit, fit_weights, 
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import youden
 from heart_reader.evidence import gather, save_evidence
+from heart_reader.provenance import git_commit
 from heart_reader.strict import flatten, to_dict
 from heart_reader.tracking import ModelVersion, Run, load_registered
 from heart_reader.tracking import runs as tracking
@@ -90,7 +91,9 @@ def make_ensemble(
 ) -> ModelVersion:
     """One run that ends in a registered version with its members' pins in its tags."""
     with tracking.open_run(f"ensemble of {len(versions)}") as run:
-        run.set_tags(member_tags(versions) | {"method": settings.ensemble.method})
+        commit = git_commit(Path(__file__).parent)
+        made_by = {"method": settings.ensemble.method, "git_commit": commit}
+        run.set_tags(member_tags(versions) | made_by)
         bundles = [_single(version) for version in versions]
         _require_same_data(versions, bundles)
         config = load_config(overlay, as_trained(bundles[0].provenance, options))

@@ -130,9 +130,10 @@ def _registered(registry: Registry, it: Imported) -> ModelVersion | None:
 
 def _members(registry: Registry, it: Imported) -> dict[str, str]:
     """An ensemble's members are registered before it, so that its lineage leads somewhere."""
-    folders = member_folders(it.folder)
-    versions = [_import_once(registry, read(folder), nested=True) for folder in folders]
-    return member_tags(versions)
+    members = [read(folder) for folder in member_folders(it.folder)]
+    return member_tags(
+        [_registered(registry, each) or _import_once(registry, each, True) for each in members]
+    )
 
 
 # ---------------------------------------------------------------- one run
@@ -141,7 +142,7 @@ def _members(registry: Registry, it: Imported) -> dict[str, str]:
 def _log(run: Run, it: Imported, lineage: Mapping[str, str]) -> ModelVersion:
     """Provenance, metrics, plots and predictions into the run; the bundle into the registry."""
     made, values = it.made, it.values
-    params = {"made": made}
+    params: dict[str, Any] = {"made": made}
     if isinstance(it.bundle, Bundle):
         params["model"] = to_dict(it.bundle.config)
     run.log_params(flatten(params))

@@ -40,7 +40,7 @@ from registry.import_bundle import PRETRAINED
 from registry.predictions import CROSS_FITTED, LOGGED, fold9, load_records, logged_scores
 
 TOLERANCE = 1e-4  # of a probability
-OPTIONS = {"model", "folder", "data"}
+OPTIONS = {"model", "folder", "data", "commit"}
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,10 @@ def main() -> None:
     """Reads the options, writes members before ensembles, and prints sizes."""
     options = dotted_options(sys.argv[1:])
     if "model" not in options or not set(options) <= OPTIONS:
+        given = ", ".join(sorted(options)) or "nothing"
         raise ConfigError(
-            f"make_pretrained takes --model NAME@ALIAS,... and maybe --folder and --data, but was "
-            f"given {', '.join(sorted(options)) or 'nothing'}"
+            "make_pretrained takes --model NAME@ALIAS,... and, where wanted, --folder, --data and "
+            f"--commit (of runs that didn't log theirs), but was given {given}"
         )
     folder = Path(options.pop("folder", str(PRETRAINED)))
     tracking.set_up_tracking()
@@ -110,7 +111,9 @@ def write_single(version: ModelVersion, options: dict[str, str], folder: Path) -
     if not isinstance(bundle, Bundle):
         raise ModelError(f"{pinned(version)} is an ensemble that names no members")
     config, records = run_config(version), load_records([bundle], science(bundle, options))
-    made = travelling(bundle.provenance, config, train_command(config), commit_of(version))
+    made = travelling(
+        bundle.provenance, config, train_command(config), commit_of(version, options)
+    )
     bundle = replace(bundle, provenance=made)
     logged = logged_scores(version, fold9(records), LOGGED)
     with tempfile.TemporaryDirectory() as name:
@@ -147,7 +150,9 @@ def write_ensemble(version: ModelVersion, options: dict[str, str], folder: Path)
         raise ModelError(f"{pinned(version)} names members, but holds no ensemble")
     records = load_records([bundle], science(bundle, options))
     members = tuple(load_bundle(folder.parent / name) for name in bundle.names)
-    made = travelling(bundle.provenance, {}, ensemble_command(version), commit_of(version))
+    made = travelling(
+        bundle.provenance, {}, ensemble_command(version), commit_of(version, options)
+    )
     bundle = replace(bundle, members=members, provenance=made)
     fold, scored = fold9(records), score(bundle, records, (VALIDATION_FOLD,))
     logged = logged_scores(version, fold, LOGGED)
@@ -187,7 +192,8 @@ def publish(stored: Path, folder: Path) -> None:
 
 def science(bundle: AnyBundle, options: Mapping[str, str]) -> Config:
     """The configuration that reads the data that a bundle was made of."""
-    return load_config("default", as_trained(bundle.provenance, options))
+    given = {key: value for key, value in options.items() if key == "data"}
+    return load_config("default", as_trained(bundle.provenance, given))
 
 
 def run_config(version: ModelVersion) -> dict[str, Any]:
@@ -213,10 +219,11 @@ def ensemble_command(version: ModelVersion) -> str:
     return " ".join(["mlflow run . -e ensemble --env-manager local", *(f"-P {w}" for w in words)])
 
 
-def commit_of(version: ModelVersion) -> str:
-    """The commit of the code that made a version."""
+def commit_of(version: ModelVersion, options: Mapping[str, str]) -> str:
+    """The commit of the code that made a version: as its run says, else as the user does."""
     tags = Run(version.run_id).tags()
-    return tags.get("git_commit", tags.get("mlflow.source.git.commit", "unknown"))
+    logged = tags.get("git_commit", tags.get("mlflow.source.git.commit", "unknown"))
+    return options.get("commit", logged) if logged == "unknown" else logged
 
 
 def macro_auc(bundle: AnyBundle) -> float:

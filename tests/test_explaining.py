@@ -85,7 +85,12 @@ def test_all_contributions_add_up_to_what_was_moved(kind, request, bundle, signa
         assert total - moved == pytest.approx(found.delta, abs=2e-3)
         assert abs(found.delta) < 0.02 + 0.03 * np.abs(found.signal).sum()
         assert found.signal.shape == (12, 1000)
-        assert len(found.features) == len(found.names) == len(found.values) == 203 - 3
+        assert (
+            len(found.features)
+            == len(found.names)
+            == len(found.values)
+            == len(bundle.encoder.names)
+        )
 
 
 def test_without_features_the_signal_alone_moved_it(bundle, signals):
@@ -160,7 +165,7 @@ def test_waves_lie_where_the_beats_are(signals):
     peaks = delineation.r_peaks[0] * 100
     assert len(found["QRS"]) == len(peaks)
     for (start, stop), peak in zip(found["QRS"], peaks, strict=True):
-        assert start <= peak <= stop and 4 <= stop - start <= 20
+        assert start <= peak <= stop and 4 <= stop - start <= 26  # up to 250 ms
     for (_, qrs_off), (st_on, st_off), (t_on, _) in zip(
         found["QRS"], found["ST"], found["T"], strict=False
     ):
