@@ -122,7 +122,9 @@ def load_evidence(folder: Path) -> Evidence | None:
     except (OSError, SafetensorError, KeyError, TypeError) as error:
         raise ModelError(f"evidence {path} can't be read: {error!r}") from error
     n_records, n_classes = len(arrays["ecg_id"]), len(SUPERCLASSES)
-    expected = {name: (n_records, n_classes) for name in ("y_true", "y_score", "y_judged")}
+    expected: dict[str, tuple[int, ...]] = dict.fromkeys(
+        ("y_true", "y_score", "y_judged"), (n_records, n_classes)
+    )
     expected |= {"patient_id": (n_records,), "probe_score": (len(arrays["probes"]), n_classes)}
     wrong = [name for name, shape in expected.items() if arrays[name].shape != shape]
     if wrong:

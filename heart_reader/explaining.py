@@ -41,9 +41,11 @@ class LogOdds:
     """
 
     def __init__(self, bundle: AnyBundle) -> None:
-        single = isinstance(bundle, Bundle)
-        self.members: tuple[Bundle, ...] = (bundle,) if single else bundle.members
-        weights = np.ones((1, len(SUPERCLASSES))) if single else bundle.weights
+        self.members: tuple[Bundle, ...]
+        if isinstance(bundle, Bundle):
+            self.members, weights = (bundle,), np.ones((1, len(SUPERCLASSES)))
+        else:
+            self.members, weights = bundle.members, bundle.weights
         self.log_weights = torch.as_tensor(weights, dtype=torch.float32).log()
 
     def __call__(self, signal: Tensor, *encoded: Tensor) -> Tensor:

@@ -168,7 +168,8 @@ def write_plots(
     """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     for stem, recording, row in zip(stems(recordings), recordings, probabilities, strict=True):
-        figure = ecg_sheet(*_drawn(recording, row, bundle), subtitle="; ".join(recording.notes))
+        drawn = _drawn(recording, row, bundle)
+        figure = ecg_sheet(*drawn, subtitle="; ".join(recording.notes))
         print(save(figure, folder / f"{stem}.png"), file=sys.stderr)
 
 
@@ -184,13 +185,9 @@ def write_explanations(
     folder.mkdir(parents=True, exist_ok=True)
     for record, (stem, recording) in enumerate(zip(stems(recordings), recordings, strict=True)):
         for each in explained[record]:
-            figure = explained_sheet(
-                *_drawn(recording, probabilities[record], bundle),
-                each,
-                measured,
-                record,
-                subtitle="; ".join(recording.notes),
-            )
+            drawn = _drawn(recording, probabilities[record], bundle)
+            notes = "; ".join(recording.notes)
+            figure = explained_sheet(*drawn, each, measured, record, subtitle=notes)
             print(save(figure, folder / f"{stem}_{each.class_name}.png"), file=sys.stderr)
 
 
@@ -203,7 +200,10 @@ def stems(recordings: list[Recording]) -> list[str]:
     return names
 
 
-def _drawn(recording: Recording, row: Any, bundle: AnyBundle) -> tuple[Any, ...]:
+Drawn = tuple[Any, float, str, dict[str, float], dict[str, float]]
+
+
+def _drawn(recording: Recording, row: Any, bundle: AnyBundle) -> Drawn:
     return (
         recording.signal,
         SAMPLING_RATE,

@@ -106,7 +106,8 @@ def reproduction(
     """
     name = "reproduces its logged predictions in a clean process"
     if logged is None:
-        return Check(name, False, f"its run has no predictions of this version and {what}", {})
+        text = "its run has no fold-9 predictions of this version and these records"
+        return Check(name, False, text, {})
     difference = float(np.abs(logged - again).max())
     text = f"largest difference {difference:.1e} over {len(again)} {what}, may be {tolerance:.1e}"
     return Check(name, difference <= tolerance, text, {"difference": difference})

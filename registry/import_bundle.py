@@ -43,8 +43,9 @@ class Imported:
     @property
     def kind(self) -> str:
         """What stands behind ``heart-reader-`` in the registered name."""
-        single = isinstance(self.bundle, Bundle)
-        return self.bundle.config.backbone if single else self.bundle.kind
+        if isinstance(self.bundle, EnsembleBundle):
+            return self.bundle.kind
+        return self.bundle.config.backbone
 
     @property
     def made(self) -> dict[str, Any]:
