@@ -35,7 +35,7 @@ from heart_reader.scoring import score
 from heart_reader.strict import flatten
 from heart_reader.tracking import ModelVersion, Run, load_registered
 from heart_reader.tracking import runs as tracking
-from registry.client import Registry, pinned, resolve, short_name
+from registry.client import PREFIX, Registry, pinned, resolve, short_name
 from registry.import_bundle import PRETRAINED
 from registry.predictions import CROSS_FITTED, LOGGED, fold9, load_records, logged_scores
 
@@ -237,7 +237,9 @@ def print_table(written: Sequence[Written]) -> None:
     for each in written:
         size, auc = f"{each.size / 1e3:,.0f}", f"{each.macro_auc:.4f}"
         difference = f"{each.difference:.1e}"
-        table.add_row(each.folder.name, each.source, each.dtype, difference, auc, size)
+        table.add_row(
+            each.folder.name, each.source.removeprefix(PREFIX), each.dtype, difference, auc, size
+        )
     total = sum(each.size for each in written) / 1e6
     table.add_section()
     table.add_row("together", "", "", "", "", f"{total:.1f} MB")
