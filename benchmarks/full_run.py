@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="a PTB-XL tree")
     parser.add_argument("--folder", required=True, type=Path, help="where the bundles go")
-    parser.add_argument("--config", default="default", help="of configs/, or a YAML file")
+    parser.add_argument("--config", default="recipe", help="of configs/, or a YAML file")
     parser.add_argument("--backbone", default=",".join(ALL), help="names with commas")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--limit", type=int, help="the first so many records of each fold")
@@ -90,7 +90,8 @@ def run(configs: list[Config], folder: Path) -> None:
     torch.backends.cudnn.benchmark = True  # every batch of a run has the same shape, or nearly
     rows: list[Row] = []
     for config in configs:
-        trainer = make_trainer(prepared, config)
+        started = time.perf_counter()
+        trainer = make_trainer(prepared, config)  # and its teacher, unless the cache has it
         if not rows:
             bandwidth = copy_bandwidth(trainer.device)
             print(
@@ -99,15 +100,21 @@ def run(configs: list[Config], folder: Path) -> None:
                 f"{len(trainer.validation):,} to validate",
                 flush=True,
             )
-        rows.append(train(prepared, config, trainer, bandwidth, folder))
+        print(f"{config.model.backbone}: ready after {time.perf_counter() - started:.0f} s")
+        rows.append(train(prepared, config, trainer, bandwidth, started, folder))
     print_rows(rows)
 
 
 def train(
-    prepared: Prepared, config: Config, trainer: Trainer, bandwidth: float, folder: Path
+    prepared: Prepared,
+    config: Config,
+    trainer: Trainer,
+    bandwidth: float,
+    started: float,
+    folder: Path,
 ) -> Row:
     """Fits one backbone and writes its bundle, evidence beside it."""
-    backbone, started = config.model.backbone, time.perf_counter()
+    backbone = config.model.backbone
 
     def say(epoch: int, metrics: Metrics) -> None:
         print(
@@ -117,7 +124,9 @@ def train(
             flush=True,
         )
 
-    traffic = bytes_per_record(trainer)
+    n_cropped = config.training.epochs - config.training.whole_epochs
+    cropped = config.augmentation.crop_share < 1 and n_cropped > 0
+    traffic = bytes_per_record(trainer, config.augmentation.crop_share if cropped else 1.0)
     result = trainer.fit([say])
     seconds = time.perf_counter() - started
     records = prepared.records
@@ -133,7 +142,8 @@ def train(
     evidence = gather(bundle, records.digest, patients, scored, scored.y_score)
     save_evidence(evidence, folder / backbone)
     # The first epoch warms up: kernels are chosen, pages are touched.
-    warm = result.history[1:] or result.history
+    alike = result.history[:n_cropped] if cropped else result.history
+    warm = alike[1:] or alike
     rate = statistics.median(metrics["records_per_second"] for metrics in warm)
     return Row(
         backbone,
@@ -166,8 +176,14 @@ def copy_bandwidth(device: torch.device) -> float:
 
 
 @torch.no_grad()
-def bytes_per_record(trainer: Trainer, n_records: int = 8) -> float:
-    """What the layers of a network read and write for one training record, if nothing is fused."""
+def bytes_per_record(trainer: Trainer, share: float, n_records: int = 8) -> float:
+    """What the layers of a network read and write for one training record, if nothing is fused.
+
+    Args:
+        trainer: of the network.
+        share: of a record's length that a step sees.
+        n_records: to measure it on.
+    """
     total = 0
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -181,7 +197,7 @@ def bytes_per_record(trainer: Trainer, n_records: int = 8) -> float:
     signal = trainer.normaliser(trainer.train.millivolts(rows))
     lower = trainer.dtype != torch.float32
     with torch.autocast(trainer.device.type, torch.bfloat16 if lower else None, enabled=lower):
-        trainer.model.embed(signal)
+        trainer.model.embed(signal[..., : round(share * signal.shape[-1])])
     for hook in hooks:
         hook.remove()
     return PASSES * total / len(rows)

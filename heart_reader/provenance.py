@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from heart_reader.config import CONFIG_FOLDER, Config, read_yaml
+from heart_reader.config import CONFIG_FOLDER, Config, merge, read_yaml
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.strict import flatten, to_dict
@@ -55,21 +55,30 @@ def travelling(
 
 
 def train_command(config: Mapping[str, Any]) -> str:
-    """The command that trains with a configuration: what it has otherwise than ``default.yaml``.
+    """The command that trains with a configuration: one of ours, and what is otherwise.
 
     Args:
         config: nested mappings, as in a run's ``config.yaml``.
     """
-    defaults = flatten(read_yaml(CONFIG_FOLDER / "default.yaml"))
     flat = flatten(config)
-    words = [f"data={ANYWHERE}", "config=default", f"backbone={flat['model.backbone']}"]
+    base = read_yaml(CONFIG_FOLDER / "default.yaml")
+    # The default first: of two that are as near, it is the one that is named.
+    paths = sorted(CONFIG_FOLDER.glob("*.yaml"), key=lambda path: path.stem != "default")
+    layers = {path.stem: flatten(merge(base, read_yaml(path))) for path in paths}
+    differences = {name: _otherwise(flat, layer) for name, layer in layers.items()}
+    name = min(differences, key=lambda each: len(differences[each]))
+    words = [f"data={ANYWHERE}", f"config={name}", f"backbone={flat['model.backbone']}"]
+    words += differences[name]
+    return " ".join(["mlflow run . -e train --env-manager local", *(f"-P {w}" for w in words)])
+
+
+def _otherwise(flat: Mapping[str, Any], layer: Mapping[str, Any]) -> list[str]:
     named = {"data.root", "model.backbone"}
-    words += [
+    return [
         f"{key}={json.dumps(value) if isinstance(value, list | None) else value}".replace(" ", "")
         for key, value in flat.items()
-        if key not in named and (key not in defaults or defaults[key] != value)
+        if key not in named and (key not in layer or layer[key] != value)
     ]
-    return " ".join(["mlflow run . -e train --env-manager local", *(f"-P {w}" for w in words)])
 
 
 def git_commit(folder: Path) -> str:

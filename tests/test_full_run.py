@@ -34,7 +34,8 @@ def test_it_writes_a_bundle_that_brings_its_evidence(demo_root, cache, tmp_path)
     shape = {k: v for k, v in TINY.items() if not k.startswith(("backbone", "training.epochs"))}
     dotted = [word for key, value in shape.items() for word in (f"--{key}", json.dumps(value))]
     command = [sys.executable, "-c", RUN, "--data", str(demo_root), "--folder", str(tmp_path)]
-    command += ["--backbone", "se_resnet1d", "--epochs", "2", "--limit", "18"]
+    command += ["--config", "default", "--backbone", "se_resnet1d", "--epochs", "2"]
+    command += ["--limit", "18"]
     words = [word.strip('"') for word in dotted]
     environment = os.environ | {
         "PYTHONPATH": str(REPOSITORY),
