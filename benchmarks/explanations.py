@@ -2,8 +2,8 @@
 
     python -m benchmarks.explanations --data PTBXL --bundle pretrained/se_resnet1d [--records 20]
 
-For some findings, records of fold 9 whose reader was sure and whose class the model finds, explained
-in two ways, both per wave of a lead over all beats: integrated gradients, which we use, and
+For some findings, records of fold 9 whose reader was sure and whose class the model finds,
+explained in two ways, per wave of a lead over all beats: integrated gradients, which we use, and
 occlusion (each wave in turn replaced by a straight line; captum's FeatureAblation).
 
 - in leads: the share of what speaks for the class that lies in the leads of the finding; by chance
