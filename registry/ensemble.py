@@ -46,7 +46,7 @@ from registry.predictions import (
     logged_scores,
     predict_fold9,
 )
-from registry.settings import EnsembleConfig, Settings, load_settings
+from registry.settings import DEFAULTS, EnsembleConfig, Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -237,4 +237,4 @@ def log_and_register(
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, DEFAULTS))

@@ -13,7 +13,7 @@ from heart_reader.errors import ModelError
 from heart_reader.tracking import ModelVersion
 from registry import import_bundle, promote, sync
 from registry.client import Registry, pinned
-from registry.settings import load_settings
+from registry.settings import DEFAULTS, load_settings
 
 
 def main() -> None:
@@ -47,4 +47,4 @@ def print_addresses(versions: list[ModelVersion]) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, DEFAULTS))

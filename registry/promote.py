@@ -41,7 +41,7 @@ from registry.reproduce import (
     predict_in_clean_process,
     reads_table,
 )
-from registry.settings import GateConfig, load_settings
+from registry.settings import DEFAULTS, GateConfig, load_settings
 
 REFUSED = 2  # exit code
 TRUTH = {"true": True, "false": False}
@@ -254,4 +254,4 @@ def print_checks(
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, DEFAULTS))
