@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors import safe_open
+from sklearn.metrics import roc_auc_score
 
+from benchmarks import model_table
 from heart_reader import train
 from heart_reader.bundle import load_bundle
 from heart_reader.bundles import open_bundle
@@ -115,6 +117,23 @@ def test_no_weights_are_there_twice_and_no_signal_of_a_record(folder: Path):
         assert shapes["y_score"] == shapes["y_judged"] == shapes["y_true"] == (n, 5)
     crossed = load_evidence(folder / "ensemble")
     assert not np.array_equal(crossed.y_judged, crossed.y_score)
+
+
+def test_the_table_of_the_models_stands_between_its_marks(folder: Path, tmp_path: Path):
+    rows = {name: model_table.row_of(folder / name, 1) for name in NAMES}
+    text = model_table.table(list(rows.values()))
+    for name in NAMES:
+        evidence = load_evidence(folder / name)
+        auc = roc_auc_score(evidence.y_true, evidence.y_judged)
+        (line,) = [line for line in text.splitlines() if line.startswith(f"| {name}")]
+        assert f"| {auc:.4f} (" in line and f"| {rows[name].n_parameters:,} |" in line
+    assert rows["ensemble"].n_parameters == sum(rows[n].n_parameters for n in NAMES[:2])
+    assert "| **fold 10** | held back |" in text
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{model_table.BEGIN}\nold\n{model_table.END}\nafter\n")
+    for _ in range(2):
+        model_table.write(page, text)
+    assert page.read_text() == (f"before\n{model_table.BEGIN}\n{text}\n{model_table.END}\nafter\n")
 
 
 # ---------------------------------------------------------------- somewhere else
