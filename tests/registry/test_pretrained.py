@@ -125,7 +125,7 @@ def test_the_table_of_the_models_stands_between_its_marks(folder: Path, tmp_path
     for name in NAMES:
         evidence = load_evidence(folder / name)
         auc = roc_auc_score(evidence.y_true, evidence.y_judged)
-        (line,) = [line for line in text.splitlines() if line.startswith(f"| {name}")]
+        line = next(line for line in text.splitlines() if line.startswith(f"| {name}"))
         assert f"| {auc:.4f} (" in line and f"| {rows[name].n_parameters:,} |" in line
     assert rows["ensemble"].n_parameters == sum(rows[n].n_parameters for n in NAMES[:2])
     assert "| **fold 10** | held back |" in text
