@@ -195,16 +195,15 @@ class Syncer:
         return "" if data_present(root) else root
 
     def _say_unavailable(self) -> None:
-        for step in due(self.registry):
-            if root := self._missing_data(step):
+        known, steps = modules(), due(self.registry)
+        for step in steps:
+            if step.entry in known and (root := self._missing_data(step)):
                 print(
                     f"{step.entry} for {step.model} waits for data: there is no PTB-XL at "
                     f"{root!r}; sync again with data=PATH",
                     flush=True,
                 )
-        known = modules()
-        missing = sorted({step.entry for step in due(self.registry)} - set(known))
-        for entry in missing:
+        for entry in sorted({step.entry for step in steps} - set(known)):
             print(f"{entry}: {NO_ENTRY} (MLproject has no such entry point)", flush=True)
 
 
