@@ -17,8 +17,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("data", "models", "evaluation.metrics", "evaluation.checks"),
     ("training", "evaluation"),
     ("config", "bundle", "bundles", "ensemble_bundle"),
-    ("scoring", "fitting", "tracking", "edge", "cli"),
-    ("describe",),
+    ("scoring", "fitting", "explaining", "evidence", "provenance", "tracking", "edge", "cli"),
+    ("describe", "reading"),
     ("train", "evaluate", "predict", "prepare", "ensemble", "export", "promote", "edge.run"),
 )
 
