@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from heart_reader.edge.config import MeasureConfig
@@ -160,7 +161,9 @@ def _costs(
     axes.scatter(values, places, 34, [INK] + [BLUE] * (len(values) - 1), zorder=3)
     axes.set_xscale("log")
     axes.set_xlim(values.min() / 1.5, upper.max() * 2.2)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     for place, value in zip(places, values, strict=True):
         ratio = "" if value == values[0] else f" ({values[0] / value:.1f}x less)"
         _label(
