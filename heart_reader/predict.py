@@ -7,7 +7,8 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,8 +24,11 @@ from heart_reader.data import delineation
 from heart_reader.data.ptbxl import SAMPLING_RATE, SUPERCLASSES
 from heart_reader.data.recording import Recording, read_recording
 from heart_reader.evaluation.ecg_sheet import ecg_sheet
+from heart_reader.evaluation.explained_sheet import N_NAMED, explained_sheet
+from heart_reader.evaluation.explanation import Explanation, as_json, waves
 from heart_reader.evaluation.figures import save
 from heart_reader.evaluation.report import by_class
+from heart_reader.explaining import explain_all, features_to_explain
 
 # Titles of the measurements that the table shows; QTc is Fridericia's.
 MEASUREMENTS = {
@@ -61,19 +65,25 @@ def main() -> None:
     """Command line."""
     options = parse_options()
     bundle, model = find_bundle(options.model)
-    read_records(bundle, model, options)
+    explain = partial(explain_findings, bundle, options) if options.explain else None
+    read_records(bundle, model, options, explain)
 
 
-def read_records(bundle: Reader, model: str, options: argparse.Namespace) -> None:
+# Adds to the findings of recordings: signals, probabilities and measurements are theirs.
+Explain = Callable[
+    [list[dict[str, Any]], list[Recording], NDArray[Any], NDArray[Any], delineation.Delineation],
+    None,
+]
+
+
+def read_records(
+    reader: Reader, model: str, options: argparse.Namespace, explain: Explain | None
+) -> None:
     """Reads every record before it predicts, so that nothing is half-done; prints findings."""
     recordings = [read_recording(path, options.fs) for path in options.records]
     signals = np.stack([recording.signal for recording in recordings])
-    probabilities = bundle.predict(
-        signals,
-        features=None if options.features == "none" else options.features,
-        age=[r.age if options.age is None else options.age for r in recordings],
-        sex=[r.sex if options.sex is None else "mf".index(options.sex) for r in recordings],
-    )
+    features: Features = None if options.features == "none" else "compute"
+    probabilities = reader.predict(signals, features, *ages_and_sexes(recordings, options))
     measured = delineation.delineate(signals, SAMPLING_RATE)
     rows = zip(
         recordings,
@@ -82,13 +92,49 @@ def read_records(bundle: Reader, model: str, options: argparse.Namespace) -> Non
         measured.warnings,
         strict=True,
     )
-    findings = [finding(bundle, *row) for row in rows]
+    findings = [finding(reader, *row) for row in rows]
+    if explain is not None:
+        explain(findings, recordings, signals, probabilities, measured)
     if options.json:
         print(json.dumps({"model": model, "records": findings}, indent=1))
     else:
         print_findings(model, findings)
     if options.plot:
-        write_plots(Path(options.plot), recordings, probabilities, bundle)
+        write_plots(Path(options.plot), recordings, probabilities, reader)
+
+
+def ages_and_sexes(
+    recordings: list[Recording], options: argparse.Namespace
+) -> tuple[list[float], list[float]]:
+    """Of the records, unless the command line says otherwise."""
+    age = [r.age if options.age is None else options.age for r in recordings]
+    sex = [r.sex if options.sex is None else "mf".index(options.sex) for r in recordings]
+    return age, sex
+
+
+def explain_findings(
+    bundle: AnyBundle,
+    options: argparse.Namespace,
+    findings: list[dict[str, Any]],
+    recordings: list[Recording],
+    signals: NDArray[Any],
+    probabilities: NDArray[Any],
+    measured: delineation.Delineation,
+) -> None:
+    """Adds to each finding what moved its probabilities, and draws it."""
+    features = None
+    if options.features == "compute":
+        age, sex = ages_and_sexes(recordings, options)
+        features = features_to_explain(bundle, signals, age, sex)
+    explained = explain_all(bundle, signals, features, probabilities)
+    for record, item in enumerate(findings):
+        spans = waves(measured, record)
+        item["explanations"] = {
+            each.class_name: as_json(each, spans, N_NAMED) for each in explained[record]
+        }
+    write_explanations(
+        Path(options.explain), recordings, probabilities, bundle, explained, measured
+    )
 
 
 def parse_options() -> argparse.Namespace:
@@ -96,6 +142,11 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m heart_reader.predict", description=__doc__)
     parser.add_argument("--model", required=True, help="models:/NAME@ALIAS or a bundle folder")
     add_record_options(parser)
+    parser.add_argument(
+        "--explain",
+        metavar="FOLDER",
+        help="write a sheet for each label found, with what moved its probability",
+    )
     return parser.parse_args()
 
 
@@ -179,25 +230,52 @@ def measurement_table(findings: list[dict[str, Any]]) -> Table:
 def write_plots(
     folder: Path, recordings: list[Recording], probabilities: Any, bundle: Reader
 ) -> None:
-    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON.
-
-    Records of one name in several folders keep theirs apart by their whole path.
-    """
+    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON."""
     folder.mkdir(parents=True, exist_ok=True)
-    stems = [Path(recording.name).stem for recording in recordings]
-    if len(set(stems)) < len(stems):
-        stems = [recording.name.strip("./").replace("/", "_") for recording in recordings]
-    for stem, recording, row in zip(stems, recordings, probabilities, strict=True):
-        figure = ecg_sheet(
-            recording.signal,
-            SAMPLING_RATE,
-            Path(recording.name).name,
-            by_class(row),
-            by_class(bundle.thresholds),
-            subtitle="; ".join(recording.notes),
-        )
-        path = save(figure, folder / f"{stem}.png")
-        print(path, file=sys.stderr)
+    for stem, recording, row in zip(stems(recordings), recordings, probabilities, strict=True):
+        drawn = _drawn(recording, row, bundle)
+        figure = ecg_sheet(*drawn, subtitle="; ".join(recording.notes))
+        print(save(figure, folder / f"{stem}.png"), file=sys.stderr)
+
+
+def write_explanations(
+    folder: Path,
+    recordings: list[Recording],
+    probabilities: Any,
+    bundle: AnyBundle,
+    explained: list[list[Explanation]],
+    measured: delineation.Delineation,
+) -> None:
+    """``NAME_CLASS.png`` for each class that is explained; the paths go to stderr."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for record, (stem, recording) in enumerate(zip(stems(recordings), recordings, strict=True)):
+        for each in explained[record]:
+            drawn = _drawn(recording, probabilities[record], bundle)
+            notes = "; ".join(recording.notes)
+            figure = explained_sheet(*drawn, each, measured, record, subtitle=notes)
+            print(save(figure, folder / f"{stem}_{each.class_name}.png"), file=sys.stderr)
+
+
+def stems(recordings: list[Recording]) -> list[str]:
+    """A file name for each; records of one name in several folders keep theirs apart by their
+    whole path."""
+    names = [Path(recording.name).stem for recording in recordings]
+    if len(set(names)) < len(names):
+        names = [recording.name.strip("./").replace("/", "_") for recording in recordings]
+    return names
+
+
+Drawn = tuple[Any, float, str, dict[str, float], dict[str, float]]
+
+
+def _drawn(recording: Recording, row: Any, bundle: Reader) -> Drawn:
+    return (
+        recording.signal,
+        SAMPLING_RATE,
+        Path(recording.name).name,
+        by_class(row),
+        by_class(bundle.thresholds),
+    )
 
 
 if __name__ == "__main__":

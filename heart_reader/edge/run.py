@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("file", metavar="FILE", help="model file in a device folder")
     add_record_options(parser)
     options = parser.parse_args()
-    read_records(open_device(Path(options.file)), options.file, options)
+    read_records(open_device(Path(options.file)), options.file, options, None)
 
 
 if __name__ == "__main__":
