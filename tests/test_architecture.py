@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training", "evaluation"),
     ("config", "bundle", "bundles", "ensemble_bundle"),
     ("scoring", "fitting", "explaining", "evidence", "provenance", "tracking", "edge", "cli"),
-    ("describe",),
+    ("describe", "reading"),
     ("train", "evaluate", "predict", "prepare", "ensemble", "export", "promote", "edge.run"),
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from heart_reader.cli import run_entry
 from heart_reader.edge.device_reader import open_device
-from heart_reader.predict import add_record_options, read_records
+from heart_reader.reading import add_record_options, read_with
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("file", metavar="FILE", help="model file in a device folder")
     add_record_options(parser)
     options = parser.parse_args()
-    read_records(open_device(Path(options.file)), options.file, options, None)
+    read_with(open_device(Path(options.file)), options.file, options)
 
 
 if __name__ == "__main__":
