@@ -27,7 +27,7 @@ from heart_reader.data.normaliser import Normaliser
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SAMPLING_RATE, SUPERCLASSES
 from heart_reader.errors import ConfigError, DataError, ModelError
 from heart_reader.models import FusionModel, ModelConfig, build_model
-from heart_reader.models.shrink import shrink
+from heart_reader.models.shrink import is_thinner, load_weights
 from heart_reader.strict import parse, to_dict
 
 FORMAT = 1
@@ -215,9 +215,7 @@ def load_bundle(folder: Path) -> Bundle:
         raise ModelError(f"bundle.json of bundle {folder} is damaged: {error!r}") from error
     try:
         weights = load_file(folder / "weights.safetensors")
-        if tree.get("pruned", False):
-            shrink(bundle.model, weights)
-        bundle.model.load_state_dict(weights)
+        load_weights(bundle.model, weights, tree.get("pruned", False))
     except (OSError, SafetensorError, RuntimeError) as error:
         # PyTorch gives a line for each tensor that doesn't fit: the first says enough.
         why = " ".join(str(error).split("\n")[:2])
@@ -273,21 +271,12 @@ def _description(bundle: Bundle) -> dict[str, Any]:
     return {
         **_CONTRACT,
         "model": to_dict(bundle.config),
-        "pruned": _is_pruned(bundle),
+        "pruned": is_thinner(bundle.model, bundle.config, encoder),
         "normaliser": to_dict(bundle.normaliser),
         "encoder": None if encoder is None else _encoder_tree(encoder),
         "thresholds": bundle.thresholds.tolist(),
         "provenance": dict(bundle.provenance),
     }
-
-
-def _is_pruned(bundle: Bundle) -> bool:
-    """Whether layers have fewer channels than the configuration says: then the weights tell."""
-    with torch.device("meta"):
-        n_features = 0 if bundle.encoder is None else bundle.encoder.n_encoded
-        full = build_model(bundle.config, n_features)
-    shapes = {name: value.shape for name, value in full.state_dict().items()}
-    return shapes != {name: value.shape for name, value in bundle.model.state_dict().items()}
 
 
 _ARRAYS = ("low", "high", "median", "scale")

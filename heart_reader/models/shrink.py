@@ -5,6 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from heart_reader.data.features import FeatureEncoder
+from heart_reader.models.fusion import ModelConfig, build_model
+
 
 def shrink(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Gives every layer the shape of its weights, so that these can be loaded.
@@ -24,6 +27,26 @@ def shrink(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
             parameter.data = torch.empty(found.shape, dtype=parameter.dtype)
     for module in model.modules():
         _tell_sizes(module)
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], pruned: bool) -> None:
+    """Puts weights into a model that its configuration built, thinner ones where it was pruned.
+
+    Raises:
+        RuntimeError: weights that don't fit.
+    """
+    if pruned:
+        shrink(model, weights)
+    model.load_state_dict(dict(weights))
+
+
+def is_thinner(model: nn.Module, config: ModelConfig, encoder: FeatureEncoder | None) -> bool:
+    """Whether a model's layers have other shapes than its configuration says."""
+    n_features = 0 if encoder is None else encoder.n_encoded
+    with torch.device("meta"):
+        full = build_model(config, n_features)
+    shapes = {name: value.shape for name, value in full.state_dict().items()}
+    return shapes != {name: value.shape for name, value in model.state_dict().items()}
 
 
 def _tell_sizes(module: nn.Module) -> None:
