@@ -21,7 +21,7 @@ from optuna.trial import TrialState
 from heart_reader.cache import cache_folder
 from heart_reader.errors import TrackingError
 from heart_reader.tracking import Run, set_up_tracking
-from heart_reader.tracking.runs import store_errors
+from heart_reader.tracking.store import store_errors
 from heart_reader.training.trainer import Metrics
 from tuning.patient_storage import PatientStorage, StudyError
 

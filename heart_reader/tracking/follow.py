@@ -8,10 +8,11 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from heart_reader.errors import TrackingError
-from heart_reader.tracking.runs import EXPERIMENT, Run, store_errors
+from heart_reader.tracking.runs import EXPERIMENT, Run
+from heart_reader.tracking.store import patient
 
 
-@store_errors()
+@patient
 def new_run(name: str, tags: dict[str, str], parent_id: str | None) -> Run:
     """A run in the experiment that is set, for another module to take up by ``MLFLOW_RUN_ID``."""
     client = MlflowClient()
@@ -27,7 +28,7 @@ def new_run(name: str, tags: dict[str, str], parent_id: str | None) -> Run:
     return Run(made.info.run_id)
 
 
-@store_errors()
+@patient
 def count_runs(tags: Mapping[str, str]) -> int:
     """How many runs, of all experiments and however they ended, carry these tags."""
     client = MlflowClient()
