@@ -5,6 +5,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,15 +20,16 @@ from heart_reader.cli import InterruptedBySignal
 from heart_reader.config import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS
-from heart_reader.errors import DataError, DivergenceError
+from heart_reader.errors import DataError, DivergenceError, TrackingError
 from heart_reader.fitting import FOLD_9, Prepared, Split, make_trainer, prepare
+from heart_reader.tracking.store import PATIENCE
 from heart_reader.training.callbacks import CheckpointWriter
 from heart_reader.training.checkpoint import load_checkpoint
 from heart_reader.training.trainer import Metrics, Trainer
 from tuning.config import TuningConfig
 from tuning.patient_storage import PatientStorage
 from tuning.search_space import SearchSpace, suggest
-from tuning.tracking import PointBuffer, StudyRun
+from tuning.tracking import StudyRun, TimedMetrics
 
 RUN = "mlflow_run"  # the trial's attribute that names its run
 
@@ -155,7 +157,7 @@ class TrialFit:
             trial._cached_frozen_trial
         )
         self.folder = search.folder / str(trial.number if original is None else original)
-        self.points = PointBuffer(run)
+        self.points = TimedMetrics(run)
         self._bests: list[float] = []  # of the splits that are done
         self._trained = 0.0  # seconds in epochs
         self._writer: CheckpointWriter | None = None
@@ -175,7 +177,7 @@ class TrialFit:
 
     def _upload(self, place: str, path: Path) -> None:
         if path.stem == "last":  # it holds the best weights as well
-            self.run.log_file(path, place)
+            self.run.upload_soon(path, place)
 
     def _restore(self, trainer: Trainer, place: str) -> None:
         """Goes on from the last checkpoint, and tells again what the dead worker had told."""
@@ -228,6 +230,9 @@ class TrialFit:
         """Puts the trial back into the queue, checkpoint included, for any worker to go on."""
         if self._writer is not None:
             self._writer.upload_all()
+            # Whoever takes the trial up looks for it at once; it does without, where it must.
+            with PATIENCE.hurried(True), suppress(TrackingError):
+                self.run.flush()
         storage, study = self.search.storage, self.search.study
         frozen = storage.get_trial(self.trial._trial_id)
         storage.set_trial_state_values(self.trial._trial_id, TrialState.FAIL)
@@ -237,6 +242,7 @@ class TrialFit:
 
     def drop_checkpoints(self) -> None:
         """Removes what nobody needs any more."""
+        self.run.flush()  # the last one may be on its way
         shutil.rmtree(self.folder, ignore_errors=True)
         for run_id in (self.run.run_id, self.previous):
             if run_id is not None:
@@ -247,6 +253,8 @@ class TrialFit:
         share = self.points.seconds / seconds
         own = {"seconds": seconds, "training_seconds": self._trained, "tracking_share": share}
         self.points.add(own, 0)
-        self.points.send()
-        self.run.set_tags(tags)
-        self.run.set_status(status)
+        try:
+            self.run.set_tags(tags)
+        finally:
+            with PATIENCE.hurried(status == "KILLED"):
+                self.run.end(status)

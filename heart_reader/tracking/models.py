@@ -22,6 +22,7 @@ from heart_reader.errors import ModelError, TrackingError
 from heart_reader.tracking.store import patient
 
 CANDIDATE = "candidate"
+LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 # What `heart_reader.bundle` and the pyfunc import; the versions are those that trained the model.
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "PyYAML", "safetensors", "scipy", "torch")
@@ -80,7 +81,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
         # It asks for an input example and for its own kind of type hints; the signature is given.
         warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(
-            name="model",
+            name=LOGGED_NAME,
             python_model=str(package / "tracking" / "pyfunc.py"),
             artifacts={"bundle": str(folder)},
             code_paths=[str(package)],
@@ -108,14 +109,18 @@ def _registered_by_open_run(name: str) -> ModelVersion | None:
 
 
 def _drop_unfinished_models() -> None:
-    """Removes the models of earlier tries of this run: no version was made of them."""
+    """Removes what earlier tries of this run logged: models that no version was made of."""
     client = MlflowClient()
     run = client.get_run(_open_run_id())
+    versions = client.search_model_versions(f"run_id = '{run.info.run_id}'")
+    made = {_pinned(version).model_id for version in versions}
     found = client.search_logged_models(
-        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"
+        [run.info.experiment_id],
+        f"source_run_id = '{run.info.run_id}' AND name = '{LOGGED_NAME}'",
     )
     for model in found:
-        client.delete_logged_model(model.model_id)
+        if model.model_id not in made:
+            client.delete_logged_model(model.model_id)
 
 
 def _register(

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable, Mapping
 
 import mlflow
 from mlflow import MlflowClient
@@ -65,22 +66,44 @@ def open_spool(run_id: str) -> Spool:
 
 
 def _start(name: str | None, run_id: str | None, nested: bool) -> str:
-    lease, tries = str(my_lease()), 0
-
-    def start() -> str:
-        nonlocal tries
-        tries += 1
-        wanted = run_id or (_run_with(lease) if tries > 1 else None)
+    def start(found: str | None, lease: str) -> str:
         active = mlflow.start_run(
-            wanted, run_name=name, nested=nested, tags={TAG: lease}, log_system_metrics=False
+            found or run_id,
+            run_name=name,
+            nested=nested,
+            tags={TAG: lease},
+            log_system_metrics=False,
         )
         return str(active.info.run_id)
 
-    return patient(start)()
+    return _made_once(start)
+
+
+def create(experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
+    """Makes a run that nobody has opened, and gives its ID."""
+
+    def make(found: str | None, lease: str) -> str:
+        if found is not None:
+            return found
+        made = MlflowClient().create_run(experiment_id, tags={**tags, TAG: lease}, run_name=name)
+        return str(made.info.run_id)
+
+    return _made_once(make)
+
+
+def _made_once(make: Callable[[str | None, str], str]) -> str:
+    """Makes a run; after a request whose answer was lost, the run that it made is taken."""
+    lease, tries = str(my_lease()), 0
+
+    def attempt() -> str:
+        nonlocal tries
+        tries += 1
+        return make(_run_with(lease) if tries > 1 else None, lease)
+
+    return patient(attempt)()
 
 
 def _run_with(lease: str) -> str | None:
-    """The run that was made by a request whose answer was lost."""
     experiments = [each.experiment_id for each in MlflowClient().search_experiments()]
     found = MlflowClient().search_runs(experiments, f"tags.`{TAG}` = '{lease}'")
     return found[0].info.run_id if found else None
@@ -111,9 +134,13 @@ def end(run_id: str, keeper: Keeper, status: str, error: str | None) -> None:
 
 
 def _terminate(run_id: str, status: str, ended: int) -> None:
-    """Takes the run from MLflow's stack whatever happens, and ends it."""
-    try:
-        with store_errors():
-            mlflow.end_run(status)
-    except StoreAwayError:
-        patient(MlflowClient().set_terminated)(run_id, status, ended)
+    """Ends the run, and takes it from MLflow's stack whatever happens."""
+    active = mlflow.active_run()
+    if active is not None and active.info.run_id == run_id:
+        try:
+            with store_errors():
+                mlflow.end_run(status)
+                return
+        except StoreAwayError:
+            pass  # it is off the stack; the end is still to be told
+    patient(MlflowClient().set_terminated)(run_id, status, ended)
