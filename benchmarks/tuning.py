@@ -22,13 +22,14 @@ from rich.console import Console
 from rich.table import Table
 
 from heart_reader.config import load_config
+from heart_reader.tracking import Run
 from tuning.config import load_tuning
 from tuning.patient_storage import BudgetSpentError, PatientStorage
 from tuning.search import quiet
 from tuning.search_space import load_space, suggest
 from tuning.storage import connect
 from tuning.study import make_sampler
-from tuning.tracking import StudyRun, TimedMetrics
+from tuning.tracking import PointBuffer, StudyRun
 
 EPOCHS = 10
 METRICS = ("train/loss", "val/loss", "val/macro_auc", "lr", "epoch_seconds", "records_per_second")
@@ -106,7 +107,7 @@ def work(study: Study, parent: StudyRun, spent: Seconds) -> None:
         drawn = time.perf_counter()
         run = parent.child(f"trial {trial.number}", {"trial": str(trial.number)})
         run.start_trial(trial.params)
-        points = TimedMetrics(run)
+        points = PointBuffer(run)
         logged = time.perf_counter()
         for epoch in range(EPOCHS):
             trial.report(0.5 + epoch / 100, epoch)
@@ -114,8 +115,9 @@ def work(study: Study, parent: StudyRun, spent: Seconds) -> None:
         reported = time.perf_counter()
         for epoch in range(EPOCHS):
             points(epoch, dict.fromkeys((*METRICS, *CLASSES), 0.5))
-        run.set_tags({"state": "complete"})
-        run.end("FINISHED")
+        points.send()
+        Run(run.run_id).set_tags({"state": "complete"})
+        run.set_status("FINISHED")
         spent.draw += drawn - started
         spent.report += reported - logged
         spent.mlflow += (logged - drawn) + time.perf_counter() - reported

@@ -5,7 +5,6 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,16 +19,15 @@ from heart_reader.cli import InterruptedBySignal
 from heart_reader.config import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS
-from heart_reader.errors import DataError, DivergenceError, TrackingError
+from heart_reader.errors import DataError, DivergenceError
 from heart_reader.fitting import FOLD_9, Prepared, Split, make_trainer, prepare
-from heart_reader.tracking.store import PATIENCE
 from heart_reader.training.callbacks import CheckpointWriter
 from heart_reader.training.checkpoint import load_checkpoint
 from heart_reader.training.trainer import Metrics, Trainer
 from tuning.config import TuningConfig
 from tuning.patient_storage import PatientStorage
 from tuning.search_space import SearchSpace, suggest
-from tuning.tracking import StudyRun, TimedMetrics
+from tuning.tracking import PointBuffer, StudyRun
 
 RUN = "mlflow_run"  # the trial's attribute that names its run
 
@@ -157,7 +155,7 @@ class TrialFit:
             trial._cached_frozen_trial
         )
         self.folder = search.folder / str(trial.number if original is None else original)
-        self.points = TimedMetrics(run)
+        self.points = PointBuffer(run)
         self._bests: list[float] = []  # of the splits that are done
         self._trained = 0.0  # seconds in epochs
         self._writer: CheckpointWriter | None = None
@@ -230,9 +228,7 @@ class TrialFit:
         """Puts the trial back into the queue, checkpoint included, for any worker to go on."""
         if self._writer is not None:
             self._writer.upload_all()
-            # Whoever takes the trial up looks for it at once; it does without, where it must.
-            with PATIENCE.hurried(True), suppress(TrackingError):
-                self.run.flush()
+            self.points.send()  # whoever takes the trial up looks for the checkpoint at once
         storage, study = self.search.storage, self.search.study
         frozen = storage.get_trial(self.trial._trial_id)
         storage.set_trial_state_values(self.trial._trial_id, TrialState.FAIL)
@@ -242,7 +238,7 @@ class TrialFit:
 
     def drop_checkpoints(self) -> None:
         """Removes what nobody needs any more."""
-        self.run.flush()  # the last one may be on its way
+        self.points.send()  # the last one may be on its way
         shutil.rmtree(self.folder, ignore_errors=True)
         for run_id in (self.run.run_id, self.previous):
             if run_id is not None:
@@ -253,8 +249,6 @@ class TrialFit:
         share = self.points.seconds / seconds
         own = {"seconds": seconds, "training_seconds": self._trained, "tracking_share": share}
         self.points.add(own, 0)
-        try:
-            self.run.set_tags(tags)
-        finally:
-            with PATIENCE.hurried(status == "KILLED"):
-                self.run.end(status)
+        self.points.send()
+        self.run.set_tags(tags)
+        self.run.set_status(status)

@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 from heart_reader.cache import cache_folder
 from heart_reader.tracking import Run, session, set_up_tracking
 from heart_reader.tracking.keeper import Keeper
-from heart_reader.tracking.store import patient, store_errors
+from heart_reader.tracking.store import PATIENCE, patient, store_errors
 from heart_reader.training.trainer import Metrics
 from tuning.patient_storage import PatientStorage, StudyError
 
@@ -39,13 +39,19 @@ class StudyRun(Run):
         finally:
             keeper.close()
 
-    @patient
     def set_status(self, status: str) -> None:
-        """RUNNING, FINISHED, FAILED or KILLED."""
-        if status == "RUNNING":
-            self.client.update_run(self.run_id, status)
+        """RUNNING, FINISHED, FAILED or KILLED; of a trial's run, what is left is sent first.
+
+        Raises:
+            TrackingError: the store was away for too long; a trial's spool stays.
+        """
+        if self.keeper is not None and status != "RUNNING":
+            with PATIENCE.hurried(status == "KILLED"):
+                session.end(self.run_id, self.keeper, status, None)
+        elif status == "RUNNING":
+            patient(self.client.update_run)(self.run_id, status)
         else:
-            self.client.set_terminated(self.run_id, status)
+            patient(self.client.set_terminated)(self.run_id, status)
 
     @patient
     def experiment_id(self) -> str:
@@ -53,19 +59,10 @@ class StudyRun(Run):
         return str(self.client.get_run(self.run_id).info.experiment_id)
 
     def child(self, name: str, tags: Mapping[str, str]) -> "StudyRun":
-        """A new run below this one, open, until `end` is called."""
+        """A new run below this one, open until it has another status than RUNNING."""
         own = {MLFLOW_PARENT_RUN_ID: self.run_id, MLFLOW_RUN_NAME: name}
         run_id = session.create(self.experiment_id(), name, {**own, **tags})
         return StudyRun(run_id, Keeper(run_id, session.open_spool(run_id)))
-
-    def end(self, status: str) -> None:
-        """Ends a run that `child` opened.
-
-        Raises:
-            TrackingError: the store was away for too long; the run's spool stays.
-        """
-        if self.keeper is not None:
-            session.end(self.run_id, self.keeper, status, None)
 
     @patient
     def remove_folder(self, folder: str) -> None:
@@ -164,7 +161,7 @@ def _is_lost(run: StoredRun, states: Mapping[str, TrialState]) -> bool:
     return run.info.status == "FINISHED" and state is TrialState.FAIL
 
 
-class TimedMetrics:
+class PointBuffer:
     """A trainer's hook: logs each epoch, and takes the time that training stood still for it."""
 
     def __init__(self, run: StudyRun) -> None:
@@ -176,7 +173,13 @@ class TimedMetrics:
         self.add(metrics, epoch)
 
     def add(self, metrics: Metrics, step: int) -> None:
-        """Takes some metrics."""
+        """Takes some metrics; the run's keeper sends those of several epochs in one request."""
         started = time.monotonic()
         self.run.log_metrics(metrics, step)
+        self.seconds += time.monotonic() - started
+
+    def send(self) -> None:
+        """Waits until the store has everything."""
+        started = time.monotonic()
+        self.run.flush()
         self.seconds += time.monotonic() - started
