@@ -11,6 +11,7 @@ from types import FrameType
 from heart_reader.errors import ConfigError, HeartReaderError
 
 SECONDS_FOR_CLEAN_UP = 10.0
+TRUTH = {"true": True, "false": False}
 
 
 class InterruptedBySignal(BaseException):
@@ -80,3 +81,14 @@ def dotted_options(words: Sequence[str]) -> dict[str, str]:
             value = queue.pop(0)
         options[key] = value
     return options
+
+
+def truth(name: str, word: str) -> bool:
+    """``true`` or ``false``, as an option has it.
+
+    Raises:
+        ConfigError: another word.
+    """
+    if word.lower() not in TRUTH:
+        raise ConfigError(f"{name} must be true or false, but is {word!r}")
+    return TRUTH[word.lower()]

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from heart_reader.bundles import AnyBundle
-from heart_reader.cli import dotted_options, run_entry
+from heart_reader.cli import dotted_options, run_entry, truth
 from heart_reader.config import Config, as_trained, load_config
 from heart_reader.data.dataset import Records
 from heart_reader.describe import markdown_table
@@ -30,14 +30,13 @@ from registry.reproduce import predict_in_clean_process, reads_table
 from registry.settings import GateConfig, load_settings
 
 REFUSED = 2  # exit code
-TRUTH = {"true": True, "false": False}
 
 
 def main() -> None:
     """Reads the options, judges or rolls back, and exits 2 where the gate stays shut."""
     settings, options = load_settings(dotted_options(sys.argv[1:]))
     address, force = options.pop("model", "none"), options.pop("force", "none")
-    rollback = _truth("rollback", options.pop("rollback", "false"))
+    rollback = truth("rollback", options.pop("rollback", "false"))
     overlay = options.pop("config", "default")
     load_config(overlay, as_trained({}, options))  # a wrong option is refused before any run
     if address == "none":
@@ -51,12 +50,6 @@ def main() -> None:
     version = resolve(address if named else f"{address}@candidate")
     if not promote(registry, version, force, overlay, options, settings.gate):
         raise SystemExit(REFUSED)
-
-
-def _truth(name: str, word: str) -> bool:
-    if word not in TRUTH:
-        raise ConfigError(f"{name} must be true or false, but is {word!r}")
-    return TRUTH[word]
 
 
 # ---------------------------------------------------------------- the gate
