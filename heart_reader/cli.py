@@ -90,5 +90,5 @@ def truth(name: str, word: str) -> bool:
         ConfigError: another word.
     """
     if word.lower() not in TRUTH:
-        raise ConfigError(f"{name} must be true or false, but is {word!r}")
+        raise ConfigError(f"option {name!r} must be true or false, but is {word!r}")
     return TRUTH[word.lower()]
