@@ -3,9 +3,9 @@
 python -m registry.migrate --source sqlite:///mlflow.db --target http://127.0.0.1:5000 \
     --database postgresql+psycopg2:///mlflow
 
-Artifacts go first, through the server, and are compared by hash; then all rows, in one transaction
-of the server's database. So a migration that was interrupted leaves a store that is still empty, and
-the next call goes on. What is there already is compared, never copied twice.
+Artifacts go first, through the server, and are compared by hash; then all rows, in one
+transaction of the server's database. So a migration that was interrupted leaves a store that is
+still empty, and the next call goes on. What is there already is compared, never copied twice.
 """
 
 import os
@@ -130,8 +130,8 @@ def require_quiet(source: Connection) -> None:
     found = [row[0] for row in source.execute(wanted)]
     if found:
         raise ConfigError(
-            f"{len(found)} runs of the source are RUNNING ({found[0]}, ...): let them end, or close "
-            "what a crash left behind: mlflow run . -e doctor -P fix=true"
+            f"{len(found)} runs of the source are RUNNING ({found[0]}, ...): let them end, or "
+            "close what a crash left behind: mlflow run . -e doctor -P fix=true"
         )
 
 
@@ -181,8 +181,8 @@ def report(found: list[Difference], source: Connection, in_use: bool = False) ->
     """Prints the comparison.
 
     Raises:
-        DataError: rows that are missing, or others than they were. A target that is in use may have
-            gone on.
+        DataError: rows that are missing, or others than they were; those of a target that is in
+            use may have changed since.
     """
     table = Table("table", "rows", "missing", "changed", title="Source and target")
     for each in found:

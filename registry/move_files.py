@@ -3,16 +3,15 @@
 import hashlib
 import posixpath
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.file_utils import local_file_uri_to_path
-from requests import HTTPError
 
 from heart_reader.errors import DataError
 from heart_reader.tracking.store import patient
@@ -33,7 +32,8 @@ def local_folder(location: str, served_from: Path) -> Path | None:
     """Where an experiment's artifacts lie on this machine, or ``None`` for a store elsewhere.
 
     Args:
-        location: a path, a ``file:`` address, or ``mlflow-artifacts:/...`` of a server that ran here.
+        location: a path, a ``file:`` address, or ``mlflow-artifacts:/...`` of a server that ran
+            here.
         served_from: the folder that such a server kept its artifacts in.
     """
     scheme, _, rest = location.partition(":")
@@ -54,35 +54,39 @@ def copy_files(folders: Mapping[Path, str]) -> Copied:
         DataError: a file that arrived otherwise than it was sent.
         TrackingError: the target was away for too long, or refuses.
     """
-    jobs = [
-        (path, folder, address) for folder, address in folders.items() for path in files(folder)
-    ]
-    repositories = {address: get_artifact_repository(address) for address in folders.values()}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        done = [
-            pool.submit(
-                copy_file, repositories[address], path, path.relative_to(folder).as_posix()
-            )
-            for path, folder, address in jobs
-        ]
-        sent = sum(each.result() for each in done)
-    return Copied(len(jobs), sum(path.stat().st_size for path, _, _ in jobs), sent)
-
-
-def files(folder: Path) -> Iterator[Path]:
-    """All files below a folder."""
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+    total = Copied(0, 0, 0)
+    for folder, address in folders.items():
+        repository = get_artifact_repository(address)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        names = [path.relative_to(folder).as_posix() for path in paths]
+        there = {
+            each
+            for below in sorted({posixpath.dirname(name) for name in names})
+            for each in listed(repository, below)
+        }
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            copy = partial(copy_file, repository, there=there)
+            sent = sum(pool.map(copy, paths, names))
+        size = sum(path.stat().st_size for path in paths)
+        total = Copied(total.files + len(paths), total.bytes + size, total.sent + sent)
+    return total
 
 
 @patient
-def copy_file(repository: ArtifactRepository, path: Path, name: str) -> bool:
+def listed(repository: ArtifactRepository, folder: str) -> list[str]:
+    """The names in a folder of the target, which may not be there."""
+    return [item.path for item in repository.list_artifacts(folder or None)]
+
+
+@patient
+def copy_file(repository: ArtifactRepository, path: Path, name: str, there: set[str]) -> bool:
     """Whether a file had to be sent; either way the target has it now.
 
     Raises:
         DataError: it arrived otherwise.
     """
     wanted = sha256(path)
-    if remote_sha256(repository, name) == wanted:
+    if name in there and remote_sha256(repository, name) == wanted:
         return False
     repository.log_artifact(str(path), posixpath.dirname(name) or None)
     found = remote_sha256(repository, name)
@@ -91,25 +95,12 @@ def copy_file(repository: ArtifactRepository, path: Path, name: str) -> bool:
     return True
 
 
-def remote_sha256(repository: ArtifactRepository, name: str) -> str | None:
-    """Of a file in the target, or ``None`` where it isn't there."""
+def remote_sha256(repository: ArtifactRepository, name: str) -> str:
+    """Of a file in the target, as it is read back."""
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / "file"
-        try:
-            repository._download_file(name, str(local))
-        except (MlflowException, HTTPError, OSError) as error:
-            if not _absent(error):
-                raise
-            return None
+        repository._download_file(name, str(local))  # type: ignore[no-untyped-call]
         return sha256(local)
-
-
-def _absent(error: Exception) -> bool:
-    if isinstance(error, HTTPError):
-        return error.response is not None and error.response.status_code == 404
-    if isinstance(error, MlflowException):
-        return error.error_code in {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
-    return isinstance(error, FileNotFoundError)
 
 
 def sha256(path: Path) -> str:

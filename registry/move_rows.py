@@ -1,7 +1,7 @@
 """The rows of one MLflow database in another: all IDs kept, every row compared afterwards.
 
-MLflow's REST interface gives runs, models and versions new IDs, and most of what names them is text:
-tags, cards, notes. So the tables themselves are copied, as MLflow's own ``migrate-filestore`` does.
+MLflow's REST interface gives runs and models new IDs, and most of what names them is text: tags,
+cards, notes. So the tables themselves are copied, as MLflow's own ``migrate-filestore`` does.
 """
 
 import hashlib
