@@ -46,6 +46,7 @@ class Keeper:
         self._asked = self._closing = self._busy = False
         self._refused: TrackingError | None = None
         self._away_since: float | None = None
+        self._said = False  # that the store is away
         self._pause = SHORTEST_PAUSE
         self._try_at = self._send_at = self._renew_at = 0.0
         self._progress_at = time.monotonic()
@@ -190,8 +191,9 @@ class Keeper:
     def _wait_for_store(self, error: StoreAwayError) -> None:
         with self._state:
             self._busy = False
-            if self._away_since is None:
-                self._away_since = time.monotonic()
+            self._away_since = self._away_since or time.monotonic()
+            if self._pause == 2 * SHORTEST_PAUSE:  # once failed is no outage
+                self._said = True
                 print(f"going on without the store, metrics are kept: {error}", file=sys.stderr)
             self._try_at = time.monotonic() + self._pause
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
@@ -200,9 +202,10 @@ class Keeper:
     def _store_answered(self) -> None:
         with self._state:
             self._busy = False
-            if self._away_since is not None:
+            if self._said and self._away_since is not None:
                 seconds = time.monotonic() - self._away_since
                 print(f"the store is back after {seconds:.0f} s", file=sys.stderr)
-            self._away_since, self._pause, self._try_at = None, SHORTEST_PAUSE, 0.0
+            self._away_since, self._said = None, False
+            self._pause, self._try_at = SHORTEST_PAUSE, 0.0
             self._progress_at = time.monotonic()
             self._state.notify_all()

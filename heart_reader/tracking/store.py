@@ -24,10 +24,10 @@ R = TypeVar("R")
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError)
 SECONDS_OF_PATIENCE = "HEART_READER_PATIENCE"  # environment variable
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between two tries
-# The sender of metrics and `patient` try again themselves, without end and without blocking a
-# training; one retry at once is for a connection that the server had closed while it was idle.
+# Whoever needs the store tries again himself: he knows what may be asked twice, and MLflow's client
+# would make a run a second time where the answer to the first request was lost.
 HTTP_SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
 }
@@ -148,7 +148,7 @@ def patient(method: Callable[P, R]) -> Callable[P, R]:
                 if left <= 0:
                     PATIENCE.give_up()
                     raise TrackingError(str(error)) from error
-                if pause == SHORTEST_PAUSE:
+                if pause == 2 * SHORTEST_PAUSE:  # once failed is no outage
                     print(f"waiting for the store, {left:.0f} s at most: {error}", file=sys.stderr)
                 time.sleep(min(pause, left))
                 pause = min(2 * pause, LONGEST_PAUSE)
