@@ -24,7 +24,7 @@ R = TypeVar("R")
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError)
 SECONDS_OF_PATIENCE = "HEART_READER_PATIENCE"  # environment variable
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 5.0  # seconds between two tries
-# Whoever needs the store tries again himself: he knows what may be asked twice, and MLflow's client
+# Whoever needs the store tries again himself, and knows what may be asked twice: MLflow's client
 # would make a run a second time where the answer to the first request was lost.
 HTTP_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",

@@ -84,9 +84,14 @@ class Proxy:
         """Loses the answers to the next requests whose path has the pattern."""
         self._lose += [pattern] * times
 
-    def refuse(self, pattern: str, status: int | None) -> None:
-        """Answers requests with this status; ``None`` ends it."""
-        self._refuse = None if status is None else (pattern, status)
+    def refuse(self, pattern: str, status: int) -> None:
+        """Answers requests whose path has the pattern with this status."""
+        self._refuse = (pattern, status)
+
+    def forgive(self) -> None:
+        """Passes everything on again."""
+        self._refuse = None
+        self._lose.clear()
 
     def up(self) -> None:
         handler = type("Handler", (_Handler,), {"proxy": self})

@@ -62,7 +62,7 @@ def client(
     set_up_tracking()
     proxy.requests.clear()
     yield MlflowClient(server.url)
-    proxy.refuse("", None)
+    proxy.forgive()
 
 
 def history(client: MlflowClient, run: Run, metric: str = "loss") -> list[tuple[int, float]]:
@@ -103,7 +103,7 @@ def test_a_request_whose_answer_is_lost_is_repeated_and_nothing_is_doubled(clien
 
 
 def test_a_run_whose_making_was_not_answered_is_made_once(client, proxy):
-    proxy.lose("runs/create", 2)
+    proxy.lose("runs/create")
     with open_run("made once") as run:
         pass
     experiment = client.get_run(run.run_id).info.experiment_id
@@ -135,7 +135,7 @@ def test_a_server_that_says_later_is_asked_later(client, proxy, code):
         proxy.refuse("log-batch", code)
         assert log(run, range(3)) < MOMENT
         time.sleep(0.5)
-        proxy.refuse("", None)
+        proxy.forgive()
     assert history(client, run) == EXPECTED[:3]
 
 
@@ -149,7 +149,7 @@ def test_what_the_server_refuses_is_an_error_at_once(client, proxy):
             run.flush()
         finally:
             asked = [path for path in proxy.requests if "log-batch" in path]
-            proxy.refuse("", None)
+            proxy.forgive()
     assert len(asked) == 1
     assert status(client, run) == "FAILED"
 
