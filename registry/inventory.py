@@ -17,7 +17,7 @@ from heart_reader.bundles import READERS
 from heart_reader.tracking.models import ABSENT
 from heart_reader.tracking.store import patient
 from registry import claims
-from registry.client import PREFIX, Registry
+from registry.client import CHAMPION, PREFIX, Registry
 from registry.findings import Finding, all_runs
 
 MISSING = "artifacts_missing"  # tag of a version that can't be loaded
@@ -57,10 +57,12 @@ def broken_versions(client: MlflowClient, models: Iterable[RegisteredModel]) -> 
     """Versions that can't be loaded, since files of theirs are gone; and those that can again."""
     found = []
     for model in models:
+        champion = str(model.aliases.get(CHAMPION))
         for version in versions_of(client, model.name):
             missing, known = missing_file(client, version), version.tags.get(MISSING)
             if missing is not None:
-                found.append(_broken(client, version, missing, known is not None))
+                leads = str(version.version) == champion
+                found.append(_broken(client, version, missing, known is not None, leads))
             elif known is not None:
                 problem = f"its files are back, but it is tagged {MISSING}"
                 unmark = partial(_unmark, client, version)
@@ -68,8 +70,9 @@ def broken_versions(client: MlflowClient, models: Iterable[RegisteredModel]) -> 
     return found
 
 
-def _broken(client: MlflowClient, version: Entity, missing: str, known: bool) -> Finding:
-    champion = "champion" in version.aliases
+def _broken(
+    client: MlflowClient, version: Entity, missing: str, known: bool, champion: bool
+) -> Finding:
     command = f"mlflow run . -e promote -P model={version.name} -P rollback=true"
     return Finding(
         "version",

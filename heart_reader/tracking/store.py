@@ -106,7 +106,7 @@ class Patience:
         if self._gave_up:
             return 0.0
         given = float(os.environ.get(SECONDS_OF_PATIENCE, "600"))
-        return min(given, SECONDS_FOR_CLEAN_UP) if self._hurried else given
+        return min(given, SECONDS_FOR_CLEAN_UP / 2) if self._hurried else given
 
     def give_up(self) -> None:
         """Nobody waits any more, until something works again."""

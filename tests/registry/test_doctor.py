@@ -3,6 +3,7 @@
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -123,14 +124,16 @@ def test_a_killed_run_is_closed_and_sent_and_a_live_one_is_not_touched(
     assert look("run") == [] and look("spool") == []
 
 
-def test_the_lease_says_which_process_of_which_machine(two: dict[str, tuple[Started, str]]):
+def test_the_lease_says_which_process_of_which_machine():
     mine = lease.my_lease()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
     assert lease.read_lease(str(mine)) == lease.Lease(
         round(mine.renewed, 3), mine.machine, mine.pid, mine.started
     )
     assert mine.alive and mine.fresh
     assert lease.Lease(0, mine.machine, mine.pid, "1").alive is False  # the ID was given again
-    assert lease.Lease(0, mine.machine, two["killed"][0].process.pid, "1").alive is False
+    assert lease.Lease(0, mine.machine, gone.pid, "1").alive is False
     assert lease.Lease(0, "elsewhere:0:0", mine.pid, mine.started).alive is None
     assert lease.read_lease("soon") is None and lease.read_lease(None) is None
 
@@ -181,10 +184,8 @@ def test_options_that_are_none(store, call, words):
 
 
 def test_a_version_without_its_files_is_tagged_until_they_are_back(client, store):
-    version = log_foreign(
-        store,
-        "foreign",
-    )
+    client.create_registered_model("foreign")
+    version = log_foreign(store, "foreign")
     client.set_registered_model_alias("foreign", "champion", version)
     assert look("version") == []
     model_id = client.get_model_version("foreign", version).source.rpartition("/")[2]

@@ -42,6 +42,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Store:
         parent = fill(client, experiments[1], 0, None)
         fill(client, experiments[1], 1, parent)
         client.delete_run(fill(client, experiments[0], 2, None))
+        client.create_registered_model(MODEL, tags={"kind": "test"}, description="a card")
         versions = [log_foreign(store, MODEL) for _ in range(3)]
         client.set_registered_model_alias(MODEL, "champion", versions[0])
         client.set_model_version_tag(MODEL, versions[0], "members", f"x/1,{parent}")
@@ -118,7 +119,10 @@ def everything(client: MlflowClient) -> dict[str, object]:
             points = client.get_metric_history(run.info.run_id, key)
             seen[f"{run.info.run_id} {key}"] = [(p.step, p.timestamp, p.value) for p in points]
     for model in client.search_registered_models():
-        seen[model.name] = (model.aliases, model.tags, model.creation_timestamp)
+        aliases = {
+            key: str(value) for key, value in model.aliases.items()
+        }  # numbers in SQL stores
+        seen[model.name] = (aliases, model.tags, model.description, model.creation_timestamp)
     for found in client.search_model_versions():
         seen[f"{found.name}/{found.version}"] = (found.source, found.run_id, found.tags)
     return seen
