@@ -146,10 +146,10 @@ def _left_spool(client: MlflowClient, folder: Path) -> list[Finding]:
         return []  # a live process has it
     with closing(spool):
         points, status = spool.count(), spool.about().get("status")
+        if not points and not status:
+            return []  # closing removes it
         problem = f"{points} points" + (f" and the end ({status})" if status else "")
         problem += " were never sent"
-        if not points and not status:
-            return [Finding("spool", folder.name, "empty", "remove it", partial(_remove, folder))]
     if not _has_run(client, folder.name):
         where = spool.about().get("uri", "another store")
         remedy = f"run doctor with MLFLOW_TRACKING_URI={where}, or remove {folder}"
@@ -177,10 +177,3 @@ def _send(client: MlflowClient, folder: Path) -> str:
         status = send_end(client, spool)
         spool.remove()
     return f"{sent} points sent" + (f", run is {status}" if status else "")
-
-
-def _remove(folder: Path) -> str:
-    spool = Spool(folder)
-    with closing(spool):
-        spool.remove()
-    return "removed"

@@ -104,8 +104,6 @@ class Keeper:
             self._state.notify_all()
         self._thread.join(timeout=0.0 if self._away_since else 60.0)
         if self.spool is not None:
-            if self.spool.empty and not self.spool.about().get("status"):
-                self.spool.remove()
             self.spool.close()
 
     def _raise_refusal(self) -> None:

@@ -25,7 +25,12 @@ class Lease:
     started: str
 
     def __str__(self) -> str:
-        return f"{self.renewed:.3f} {self.machine} {self.pid} {self.started}"
+        return f"{self.renewed:.3f} {self.process}"
+
+    @property
+    def process(self) -> str:
+        """Which process of which machine."""
+        return f"{self.machine} {self.pid} {self.started}"
 
     @property
     def owner(self) -> str:

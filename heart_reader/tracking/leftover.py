@@ -4,6 +4,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
+from heart_reader.tracking.lease import TAG, read_lease
 from heart_reader.tracking.spool import Spool
 from heart_reader.tracking.store import patient
 
@@ -31,10 +32,16 @@ def send_left(client: MlflowClient, spool: Spool) -> int:
 
 @patient
 def send_end(client: MlflowClient, spool: Spool) -> str | None:
-    """Ends the run as its process couldn't; gives the status, or ``None`` where it doesn't say."""
+    """Ends the run as its process couldn't; gives the status.
+
+    ``None`` where the spool doesn't say, or where another process has taken the run up since.
+    """
     run_id, about = spool.folder.name, spool.about()
     status: str | None = about.get("status")
-    if status is None or client.get_run(run_id).info.status != "RUNNING":
+    run = client.get_run(run_id)
+    lease = read_lease(run.data.tags.get(TAG))
+    taken = lease is not None and lease.process != about.get("process")
+    if status is None or taken or run.info.status != "RUNNING":
         return None
     if about.get("error"):
         client.set_tag(run_id, "error", about["error"])

@@ -1,5 +1,6 @@
 """How a run begins and ends: no answer that was lost leaves a run behind or doubles one."""
 
+import atexit
 import os
 import sys
 import time
@@ -16,6 +17,12 @@ from heart_reader.tracking.spool import Spool, spool_folder
 from heart_reader.tracking.store import StoreAwayError, patient, shown_uri, store_errors
 
 _launchers: dict[str, Keeper] = {}
+
+
+@atexit.register
+def _let_go() -> None:
+    for keeper in _launchers.values():
+        keeper.close()
 
 
 def keep_launcher() -> None:
@@ -44,7 +51,7 @@ def begin(name: str | None, run_id: str | None, nested: bool) -> tuple[str, Keep
         if not spool.empty:
             send_left(MlflowClient(), spool)
         # Where the run goes on, how it ended before is over.
-        spool.describe(uri=shown_uri(), status=None, error=None)
+        spool.describe(uri=shown_uri(), process=my_lease().process, status=None, error=None)
     except BaseException:
         if spool is not None:
             spool.close()

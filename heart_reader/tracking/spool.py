@@ -117,14 +117,17 @@ class Spool:
 
     def close(self) -> None:
         """Lets go of it; what wasn't sent stays."""
+        if self.empty and self.about().get("status") is None:
+            self.remove()
         self._file.close()
 
     def remove(self) -> None:
-        """Everything was sent."""
-        for name in (SENT, ABOUT, POINTS):
-            (self.folder / name).unlink(missing_ok=True)
-        self.folder.rmdir()
-        self.close()
+        """Nobody needs it any more."""
+        if self.folder.exists():
+            for name in (SENT, ABOUT, POINTS):
+                (self.folder / name).unlink(missing_ok=True)
+            self.folder.rmdir()
+        self._file.close()
 
 
 def replace_text(path: Path, text: str) -> None:

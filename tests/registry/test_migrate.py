@@ -119,9 +119,8 @@ def everything(client: MlflowClient) -> dict[str, object]:
             points = client.get_metric_history(run.info.run_id, key)
             seen[f"{run.info.run_id} {key}"] = [(p.step, p.timestamp, p.value) for p in points]
     for model in client.search_registered_models():
-        aliases = {
-            key: str(value) for key, value in model.aliases.items()
-        }  # numbers in SQL stores
+        # Numbers in SQL stores, text from a server.
+        aliases = {key: str(value) for key, value in model.aliases.items()}
         seen[model.name] = (aliases, model.tags, model.description, model.creation_timestamp)
     for found in client.search_model_versions():
         seen[f"{found.name}/{found.version}"] = (found.source, found.run_id, found.tags)
@@ -192,7 +191,7 @@ def test_the_server_goes_on_with_ids_of_its_own(source: Store, server: Server, c
     run = theirs.create_run("1")
     theirs.log_metric(run.info.run_id, "val/auc", 0.5)
     theirs.log_text(run.info.run_id, "x", "x.txt")
-    made = theirs.create_model_version(MODEL, f"runs:/{run.info.run_id}/x")
+    made = theirs.create_model_version(MODEL, f"runs:/{run.info.run_id}/x", run.info.run_id)
     assert str(made.version) == "4"
     called = call(migrate.main, source, *options(source, server))
     assert called.code == 0 and "0 of them sent now" in called.out
