@@ -63,7 +63,7 @@ class Keeper:
         """
         if self.spool is None:
             raise TrackingError(f"run {self.run_id} has no spool to log to")
-        with self._state:
+        with self._state, store_errors():
             self._raise_refusal()
             for start in range(0, len(points), POINTS_PER_REQUEST):
                 self.spool.append(points[start : start + POINTS_PER_REQUEST])

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from heart_reader.cli import SECONDS_FOR_CLEAN_UP
-from heart_reader.errors import TrackingError
+from heart_reader.errors import ConfigError, TrackingError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -105,7 +105,7 @@ class Patience:
         """``$HEART_READER_PATIENCE``, ten minutes; seconds while a signal ends the process."""
         if self._gave_up:
             return 0.0
-        given = float(os.environ.get(SECONDS_OF_PATIENCE, "600"))
+        given = _seconds(os.environ.get(SECONDS_OF_PATIENCE, "600"))
         return min(given, SECONDS_FOR_CLEAN_UP / 2) if self._hurried else given
 
     def give_up(self) -> None:
@@ -124,6 +124,13 @@ class Patience:
             yield
         finally:
             self._hurried = before
+
+
+def _seconds(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError as error:
+        raise ConfigError(f"{SECONDS_OF_PATIENCE} must be seconds, but is {word!r}") from error
 
 
 PATIENCE = Patience()

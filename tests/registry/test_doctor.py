@@ -175,6 +175,18 @@ def test_a_run_without_a_lease_is_told_and_closed_by_hand_only(client, store, ca
     client.set_terminated(begun)
 
 
+def test_the_launchers_run_of_a_sync_that_was_killed_is_closed(client, store):
+    """As `mlflow run` killed together with its `sync -P watch=true`."""
+    run_id = client.create_run(experiment(client), start_time=1).info.run_id
+    command = [sys.executable, "-m", "registry.sync", "--watch", "true"]
+    started = store.start(command, MLFLOW_RUN_ID=run_id)
+    started.wait_until(lambda: lease.TAG in client.get_run(run_id).data.tags)
+    assert look("run") == []
+    started.signal(signal.SIGKILL)
+    (found,) = look("run")
+    assert run_id in found.name and found.repair() == "KILLED"
+
+
 @pytest.mark.parametrize("words", [("--fix", "maybe"), ("--mend", "true")])
 def test_options_that_are_none(store, call, words):
     assert call(doctor.main, store, *words).code == 1

@@ -1,6 +1,7 @@
 """Runs whose server goes away: a real one that is killed, and a proxy that loses answers."""
 
 import hashlib
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -318,6 +319,11 @@ def test_what_is_tried_again(error, outage):
 # ---------------------------------------------------------------- a real training
 
 
+# Requests of a training that change something, whose first answer is lost.
+ANSWERS = ("runs/create", "runs/log-inputs", "mlflow/logged-models$", "registered-models/create")
+ANSWERS += ("model-versions/create", "registered-models/alias", "runs/log-batch", "runs/update")
+
+
 def hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of each file."""
     return {
@@ -335,13 +341,19 @@ def test_a_training_whose_server_is_killed_on_the_way_has_every_epoch_and_artifa
     for name in ("demo", "packs", "features"):
         (store.cache / name).symlink_to(trained.store.cache / name)
     options = words(SMALL | {"backbone": "se_resnet1d", "training.epochs": "6"})
-    started = store.train(*options, MLFLOW_TRACKING_URI=server.url)
+    lossy = Proxy(server.port)
+    for pattern in ANSWERS:
+        lossy.lose(pattern)
+    started = store.train(*options, MLFLOW_TRACKING_URI=lossy.url)
     started.wait_until(lambda: "epoch 2/" in started.output())
     server.kill()
     started.wait_until(lambda: "going on without the store" in started.output())
     server.start()
     assert started.finish() == 0, started.output()
+    lossy.down()
     assert "the store is back after" in started.output()
+    for pattern in ANSWERS:
+        assert any(re.search(pattern, path) for path in lossy.requests), pattern
 
     client = MlflowClient(server.url, server.url)
     experiment = client.get_experiment_by_name("heart-reader")
@@ -357,4 +369,5 @@ def test_a_training_whose_server_is_killed_on_the_way_has_every_epoch_and_artifa
     assert hashes(folder).keys() == hashes(undisturbed).keys()
     (version,) = client.search_model_versions(f"run_id = '{run.info.run_id}'")
     assert version.aliases == ["candidate"]
+    assert len(client.search_logged_models([run.info.experiment_id])) == 1
     assert run.data.tags["model"] == f"models:/heart-reader-se_resnet1d/{version.version}"
