@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help env train ui webhook migrate test test-outage lint format clean
+.PHONY: help env train ui webhook migrate test lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,9 +41,6 @@ migrate: env  ## a local store into a server's empty one: SOURCE= TARGET= DATABA
 
 test: env  ## all tests
 	$(BIN)/python -m pytest
-
-test-outage: env  ## two workers of a study whose PostgreSQL is killed on the way; not yet reliable
-	$(BIN)/python -m pytest -m outage tests/tuning
 
 lint: env  ## style and types
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ PACKAGES = ("heart_reader", "tuning", "registry")
 
 # Each part stands on those of a lower layer, and on its own; `heart_reader.` is left out.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "cache", "progress", "strict"),
+    ("errors", "cache", "progress", "strict", "usage"),
     ("data", "models", "evaluation.metrics", "evaluation.checks"),
     ("training", "evaluation"),
     ("config", "bundle", "bundles", "ensemble_bundle"),
