@@ -363,8 +363,9 @@ def test_a_training_whose_server_is_killed_on_the_way_has_every_epoch_and_artifa
     assert steps == list(range(6))
     assert duplicates(client, run.info.run_id) == {}
     folder = server.objects / run.info.experiment_id / run.info.run_id / "artifacts"
-    downloaded = Path(client.download_artifacts(run.info.run_id, "", str(tmp_path)))
-    assert hashes(downloaded) == hashes(folder)
+    (tmp_path / "downloaded").mkdir()
+    downloaded = client.download_artifacts(run.info.run_id, "", str(tmp_path / "downloaded"))
+    assert hashes(Path(downloaded)) == hashes(folder)
     undisturbed = trained.store.artifact(trained.run.info.run_id, "")
     assert hashes(folder).keys() == hashes(undisturbed).keys()
     (version,) = client.search_model_versions(f"run_id = '{run.info.run_id}'")
