@@ -40,7 +40,7 @@ def local_folder(location: str, served_from: Path) -> Path | None:
     if scheme == "mlflow-artifacts":
         return served_from / rest.strip("/")
     if scheme == "file" or "://" not in location:
-        return Path(local_file_uri_to_path(location))
+        return Path(local_file_uri_to_path(location))  # type: ignore[no-untyped-call]
     return None
 
 
@@ -88,7 +88,8 @@ def copy_file(repository: ArtifactRepository, path: Path, name: str, there: set[
     wanted = sha256(path)
     if name in there and remote_sha256(repository, name) == wanted:
         return False
-    repository.log_artifact(str(path), posixpath.dirname(name) or None)
+    folder = posixpath.dirname(name) or None
+    repository.log_artifact(str(path), folder)  # type: ignore[no-untyped-call]
     found = remote_sha256(repository, name)
     if found != wanted:
         raise DataError(f"{path} has SHA-256 {wanted}, but the target got {found}")

@@ -21,6 +21,7 @@ from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS
 from heart_reader.errors import DataError
 from heart_reader.fitting import FOLD_9, Prepared, Split, make_trainer, prepare
+from heart_reader.tracking.store import PATIENCE
 from heart_reader.training.callbacks import CheckpointWriter
 from heart_reader.training.checkpoint import load_checkpoint
 from heart_reader.training.trainer import Metrics, Trainer
@@ -225,10 +226,11 @@ class TrialFit:
         self._log_share()
         if outcome.told is not None and not self._tell_study(outcome):
             outcome = TAKEN
-        try:
-            self.run.set_tags(outcome.tags)
-        finally:
-            self.run.set_status(outcome.status)
+        with PATIENCE.hurried(outcome.status == "KILLED"):
+            try:
+                self.run.set_tags(outcome.tags)
+            finally:
+                self.run.set_status(outcome.status)
         if outcome.told in FINISHED:
             self._drop_checkpoints()
         return outcome

@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 from heart_reader.cache import cache_folder
 from heart_reader.tracking import Run, session, set_up_tracking
 from heart_reader.tracking.keeper import Keeper
-from heart_reader.tracking.store import PATIENCE, patient, store_errors
+from heart_reader.tracking.store import patient, store_errors
 from heart_reader.training.trainer import Metrics
 from tuning.outcome import outcome_in_study
 from tuning.patient_storage import PatientStorage, StudyError
@@ -47,8 +47,7 @@ class StudyRun(Run):
             TrackingError: the store was away for too long; a trial's spool stays.
         """
         if self.keeper is not None and status != "RUNNING":
-            with PATIENCE.hurried(status == "KILLED"):
-                session.end(self.run_id, self.keeper, status, None)
+            session.end(self.run_id, self.keeper, status, None)
         elif status == "RUNNING":
             patient(self.client.update_run)(self.run_id, status)
         else:
