@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -125,20 +126,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self) -> None:
         self.close_connection = True
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fate = self.proxy.fate(self.path)
         if fate:
             self._answer(fate, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "no"}')
             return
-        forward = http.client.HTTPConnection("127.0.0.1", self.proxy.target, timeout=600)
-        skipped = {"host", "connection", "content-length"}
+        # A server that is away, or a client that left: the connection ends without a word.
+        with suppress(OSError, http.client.HTTPException):
+            status, content = self._forward(self._body())
+            if fate is None:
+                self._answer(status, content)
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":  # as of an empty file
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunks = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
+
+    def _forward(self, body: bytes) -> tuple[int, bytes]:
+        skipped = {"host", "connection", "content-length", "transfer-encoding"}
         headers = {k: v for k, v in self.headers.items() if k.lower() not in skipped}
-        forward.request(self.command, self.path, body or None, headers)
-        answer = forward.getresponse()
-        content = answer.read()
-        forward.close()
-        if fate is None:
-            self._answer(answer.status, content)
+        headers["Content-Length"] = str(len(body))
+        forward = http.client.HTTPConnection("127.0.0.1", self.proxy.target, timeout=600)
+        with closing(forward):
+            forward.request(self.command, self.path, body, headers)
+            answer = forward.getresponse()
+            return answer.status, answer.read()
 
     def _answer(self, status: int, content: bytes) -> None:
         self.send_response(status)

@@ -27,7 +27,7 @@ from heart_reader.tracking.spool import Spool, spool_folder
 from heart_reader.tracking.store import PATIENCE, is_outage
 from registry import doctor
 from tests.tracking.processes import FOREIGN, SMALL, Store, Trained, duplicates, words
-from tests.tracking.servers import Proxy, Server
+from tests.tracking.servers import SECONDS_TO_START, Proxy, Server
 
 pytest_plugins = ["tests.tracking.trained"]
 MOMENT = 0.5  # seconds that an epoch may wait, on a busy machine
@@ -345,12 +345,15 @@ def test_a_training_whose_server_is_killed_on_the_way_has_every_epoch_and_artifa
     for pattern in ANSWERS:
         lossy.lose(pattern)
     started = store.train(*options, MLFLOW_TRACKING_URI=lossy.url)
-    started.wait_until(lambda: "epoch 2/" in started.output())
-    server.kill()
-    started.wait_until(lambda: "going on without the store" in started.output())
-    server.start()
-    assert started.finish() == 0, started.output()
-    lossy.down()
+    try:
+        started.wait_until(lambda: "epoch 2/" in started.output())
+        server.kill()
+        started.wait_until(lambda: "going on without the store" in started.output())
+        server.start()
+        assert started.process.wait(SECONDS_TO_START) == 0, started.output()
+    finally:
+        started.process.kill()
+        lossy.down()
     assert "the store is back after" in started.output()
     for pattern in ANSWERS:
         assert any(re.search(pattern, path) for path in lossy.requests), pattern
