@@ -126,13 +126,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self) -> None:
         self.close_connection = True
-        fate = self.proxy.fate(self.path)
-        if fate:
-            self._answer(fate, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "no"}')
-            return
         # A server that is away, or a client that left: the connection ends without a word.
         with suppress(OSError, http.client.HTTPException):
-            status, content = self._forward(self._body())
+            body, fate = self._body(), self.proxy.fate(self.path)
+            if fate:
+                self._answer(fate, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "no"}')
+                return
+            status, content = self._forward(body)
             if fate is None:
                 self._answer(status, content)
 
