@@ -73,12 +73,21 @@ def store_errors() -> Iterator[None]:
     try:
         yield
     except STORE_ERRORS as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         kind = StoreAwayError if is_outage(error) else TrackingError
         raise kind(
-            f"tracking store {shown_uri()}: {first} (is MLFLOW_TRACKING_URI right, "
+            f"tracking store {shown_uri()}: {_reason(error)} (is MLFLOW_TRACKING_URI right, "
             "and can you write there?)"
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """One line; of a failed connection the end, which says why, without address and path."""
+    inner = error.__cause__ or error.__context__ if isinstance(error, MlflowException) else error
+    if isinstance(inner, requests.RequestException) and inner.args:
+        reason = str(getattr(inner.args[0], "reason", inner)).strip()
+        return reason.splitlines()[0].rpartition(": ")[2] if reason else repr(inner)
+    text = str(error).strip()
+    return text.splitlines()[0] if text else repr(error)
 
 
 def shown_uri() -> str:
