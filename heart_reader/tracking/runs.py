@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -110,6 +109,11 @@ class Run:
     @patient
     def _metrics(self) -> dict[str, float]:
         return dict(self.client.get_run(self.run_id).data.metrics)
+
+    @patient
+    def params(self) -> dict[str, str]:
+        """All params of the run."""
+        return dict(self.client.get_run(self.run_id).data.params)
 
     @patient
     def status(self) -> str:
@@ -269,10 +273,3 @@ def child_runs(run: Run) -> Sequence[mlflow.entities.Run]:
         [parent.info.experiment_id], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run.run_id}'"
     )
     return found
-
-
-def git_commit(folder: Path) -> str:
-    """The commit of a working tree, ``-dirty`` behind it where files differ, or "unknown"."""
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
