@@ -27,6 +27,7 @@ from heart_reader.data.normaliser import Normaliser
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SAMPLING_RATE, SUPERCLASSES
 from heart_reader.errors import ConfigError, DataError, ModelError
 from heart_reader.models import FusionModel, ModelConfig, build_model
+from heart_reader.models.shrink import is_thinner, load_weights
 from heart_reader.strict import parse, to_dict
 
 FORMAT = 1
@@ -213,7 +214,8 @@ def load_bundle(folder: Path) -> Bundle:
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise ModelError(f"bundle.json of bundle {folder} is damaged: {error!r}") from error
     try:
-        bundle.model.load_state_dict(load_file(folder / "weights.safetensors"))
+        weights = load_file(folder / "weights.safetensors")
+        load_weights(bundle.model, weights, tree.get("pruned", False))
     except (OSError, SafetensorError, RuntimeError) as error:
         # PyTorch gives a line for each tensor that doesn't fit: the first says enough.
         why = " ".join(str(error).split("\n")[:2])
@@ -269,6 +271,7 @@ def _description(bundle: Bundle) -> dict[str, Any]:
     return {
         **_CONTRACT,
         "model": to_dict(bundle.config),
+        "pruned": is_thinner(bundle.model, bundle.config, encoder),
         "normaliser": to_dict(bundle.normaliser),
         "encoder": None if encoder is None else _encoder_tree(encoder),
         "thresholds": bundle.thresholds.tolist(),

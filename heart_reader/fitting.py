@@ -19,7 +19,7 @@ from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import youden
-from heart_reader.models import build_model
+from heart_reader.models import FusionModel, build_model
 from heart_reader.scoring import score
 from heart_reader.training.precision import resolve_device
 from heart_reader.training.teacher import boosted_scores, cached_scores, parts_of, soften
@@ -80,21 +80,34 @@ def prepare(records: Records, split: Split = FOLD_9) -> Prepared:
 
 def make_trainer(prepared: Prepared, config: Config) -> Trainer:
     """A trainer at epoch 0; the same seed, data and configuration make the same one."""
-    records, encoder = prepared.records, prepared.encoder
-    train_rows = records.rows(prepared.split.train)
-    device = resolve_device(config.training.device)
+    encoder, training = prepared.encoder, config.training
     torch.manual_seed(config.seed)
-    model = build_model(config.model, 0 if encoder is None else encoder.n_encoded).to(device)
-    train = to_device(records, train_rows, encoder, device)
-    if config.training.teacher != "none":
-        targets = soften(
-            records.y_true[train_rows],
-            teacher_scores(prepared, config),
-            config.training.teacher_weight,
-        )
+    model = build_model(config.model, 0 if encoder is None else encoder.n_encoded)
+    targets = None
+    if training.teacher != "none":
+        y_true = prepared.records.y_true[prepared.records.rows(prepared.split.train)]
+        targets = soften(y_true, teacher_scores(prepared, config), training.teacher_weight)
+    return make_trainer_of(model, prepared, config, targets)
+
+
+def make_trainer_of(
+    model: FusionModel, prepared: Prepared, config: Config, targets: NDArray[np.float32] | None
+) -> Trainer:
+    """A trainer at epoch 0 for a model that is there already, fresh or trained; it is changed.
+
+    Args:
+        model: whose weights are the start.
+        prepared: records, and what was fitted on them.
+        config: the recipe.
+        targets: (n_train, n_classes), 0 to 1, instead of the training records' labels; or none.
+    """
+    records, encoder = prepared.records, prepared.encoder
+    device = resolve_device(config.training.device)
+    train = to_device(records, records.rows(prepared.split.train), encoder, device)
+    if targets is not None:
         train = replace(train, y_true=torch.as_tensor(targets, device=device))
     return Trainer(
-        model,
+        model.to(device),
         train,
         to_device(records, records.rows(prepared.split.validation), encoder, device),
         records.pack.fs,

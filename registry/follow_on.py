@@ -15,11 +15,11 @@ from heart_reader.tracking.store import patient
 from registry import claims
 from registry.client import Registry
 from registry.plan import Step, due, modules
-from registry.settings import SHORT_NAMES, load_settings
+from registry.settings import full_key, load_settings
 
 BUSY = 3  # exit code: somebody else is at it
 # The section of our settings that an entry point takes; the science's own options go to all.
-SECTIONS = {"ensemble": "ensemble.", "promote": "gate."}
+SECTIONS = {"ensemble": "ensemble.", "promote": "gate.", "export": "edge."}
 
 
 def main() -> None:
@@ -78,7 +78,7 @@ def options_of(entry: str, options: dict[str, str]) -> dict[str, str]:
     """Those of sync's options that an entry point knows."""
     _, science = load_settings(options)
     own = SECTIONS.get(entry)
-    mine = {k: v for k, v in options.items() if own and SHORT_NAMES.get(k, k).startswith(own)}
+    mine = {k: v for k, v in options.items() if own and full_key(k).startswith(own)}
     return science | mine
 
 

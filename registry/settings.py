@@ -1,4 +1,7 @@
-"""What a user may choose about the follow-on runs; the defaults live in ``defaults.yaml``."""
+"""What a user may choose about the follow-on runs.
+
+The defaults live in ``defaults.yaml``, those of the export beside its code.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,11 +10,23 @@ from typing import Any, Literal
 
 import yaml
 
+from heart_reader.edge.config import EdgeConfig, edge_defaults
+from heart_reader.errors import ConfigError
 from heart_reader.strict import parse
 
 DEFAULTS = Path(__file__).parent / "defaults.yaml"
 # What a user types most often, without its section.
-SHORT_NAMES = {"method": "ensemble.method", "margin": "gate.margin", "interval": "sync.interval"}
+SHORT_NAMES = {
+    "method": "ensemble.method",
+    "margin": "gate.margin",
+    "interval": "sync.interval",
+    "form": "edge.form",
+    "stages": "edge.stages",
+    "student": "edge.student",
+    "finetune_epochs": "edge.finetune.epochs",
+}
+# Sections of the export's, which go by their own names.
+EDGE_SECTIONS = ("prune", "finetune", "quantize", "parity", "measure")
 
 
 @dataclass(frozen=True)
@@ -87,6 +102,7 @@ class Settings:
     gate: GateConfig
     sync: SyncConfig
     webhook: WebhookConfig
+    edge: EdgeConfig
 
 
 def load_settings(options: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
@@ -95,15 +111,30 @@ def load_settings(options: Mapping[str, str]) -> tuple[Settings, dict[str, str]]
     Raises:
         ConfigError: unknown keys of a section, or illegal values, all together.
     """
-    tree: dict[str, dict[str, Any]] = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    tree: dict[str, Any] = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    tree["edge"] = edge_defaults()
     left = {}
     for key, value in options.items():
-        section, _, name = SHORT_NAMES.get(key, key).partition(".")
-        if section in tree:
-            tree[section][name] = value
+        *sections, name = full_key(key).split(".")
+        if sections and sections[0] in tree:
+            _set(tree, sections, name, value)
         else:
             left[key] = value
     return parse(tree, Settings), left
+
+
+def full_key(key: str) -> str:
+    """A user's key with its sections: ``prune.ratio`` is ``edge.prune.ratio``."""
+    full = SHORT_NAMES.get(key, key)
+    return f"edge.{full}" if full.partition(".")[0] in EDGE_SECTIONS else full
+
+
+def _set(tree: dict[str, Any], sections: list[str], name: str, value: str) -> None:
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"config key {name!r}: {section!r} is a value, not a section")
+    tree[name] = value.split(",") if isinstance(tree.get(name), list) else value
 
 
 def _at_least(section: object, least: Mapping[str, float]) -> list[str]:

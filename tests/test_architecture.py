@@ -18,8 +18,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training", "evaluation"),
     ("config", "bundle", "bundles", "ensemble_bundle"),
     ("scoring", "fitting", "explaining", "evidence", "provenance", "tracking", "edge", "cli"),
-    ("describe",),
-    ("train", "evaluate", "predict", "prepare", "ensemble", "export", "promote"),
+    ("describe", "reading"),
+    ("train", "evaluate", "predict", "prepare", "ensemble", "export", "promote", "edge.run"),
 )
 
 # Fold 10 is opened by `evaluate`; the others that may name it, and why.

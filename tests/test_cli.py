@@ -13,6 +13,7 @@ import yaml
 
 from heart_reader.cli import HelpAsked, dotted_options, run_entry, signals_raise
 from heart_reader.config import CONFIG_DEFAULTS
+from heart_reader.edge.config import DEFAULTS as EDGE_DEFAULTS
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.strict import flatten
 from heart_reader.usage import declared
@@ -64,7 +65,9 @@ def test_help_is_an_option_but_may_be_a_value():
     assert dotted_options(["--note", "--help"]) == {"note": "--help"}
 
 
-@pytest.mark.parametrize("path", [CONFIG_DEFAULTS, TUNING_DEFAULTS, DEFAULTS], ids=str)
+@pytest.mark.parametrize(
+    "path", [CONFIG_DEFAULTS, TUNING_DEFAULTS, DEFAULTS, EDGE_DEFAULTS], ids=str
+)
 def test_help_knows_every_key_of_the_defaults(path: Path):
     expected = flatten(yaml.safe_load(path.read_text()))
     options = list(declared(path))

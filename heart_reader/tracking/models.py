@@ -73,10 +73,10 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
     So it is where the answer to an earlier try was lost.
     """
     package, name = Path(heart_reader.__file__).parent, registered_name(kind)
-    earlier = _registered_by_open_run(name)
+    earlier = _registered_by_open_run(kind)
     if earlier is not None:
         return earlier
-    _drop_unfinished_models()
+    _drop_unfinished_models(kind)
     with warnings.catch_warnings():
         # It asks for an input example and for its own kind of type hints; the signature is given.
         warnings.simplefilter("ignore", UserWarning)
@@ -92,26 +92,44 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
     return _register(info.model_uri, draft, description, tags)
 
 
-def _open_run_id() -> str:
+@patient
+def register_files(
+    folder: str, kind: str, description: str, tags: Mapping[str, str]
+) -> ModelVersion:
+    """Registers a folder among the open run's artifacts, files that MLflow itself doesn't run.
+
+    ``mlflow artifacts download --artifact-uri models:/NAME/VERSION`` gets them.
+    """
+    earlier = _registered_by_open_run(kind)
+    if earlier is not None:
+        return earlier
+    run = _open_run(kind)
+    draft = ModelVersion(registered_name(kind), "", "", run.info.run_id)
+    return _register(f"{run.info.artifact_uri}/{folder}", draft, description, tags)
+
+
+def _open_run(kind: str) -> mlflow.ActiveRun:
     run = mlflow.active_run()
     if run is None:
-        raise TrackingError("a model version is registered by a run, but none is open")
-    return str(run.info.run_id)
+        name = registered_name(kind)
+        raise TrackingError(f"a version of {name!r} is registered by a run, but none is open")
+    return run
 
 
-def _registered_by_open_run(name: str) -> ModelVersion | None:
+def _registered_by_open_run(kind: str) -> ModelVersion | None:
+    run, name = _open_run(kind), registered_name(kind)
     client = MlflowClient()
-    found = client.search_model_versions(f"name = '{name}' and run_id = '{_open_run_id()}'")
+    found = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
     if not found:
         return None
     client.set_registered_model_alias(name, CANDIDATE, found[0].version)
     return _pinned(found[0])
 
 
-def _drop_unfinished_models() -> None:
+def _drop_unfinished_models(kind: str) -> None:
     """Removes what earlier tries of this run logged: models that no version was made of."""
     client = MlflowClient()
-    run = client.get_run(_open_run_id())
+    run = client.get_run(_open_run(kind).info.run_id)
     versions = client.search_model_versions(f"run_id = '{run.info.run_id}'")
     made = {_pinned(version).model_id for version in versions}
     found = client.search_logged_models(
@@ -138,7 +156,7 @@ def _register(
         run_id=draft.run_id,
         tags=dict(tags),
         description=description,
-        model_id=draft.model_id,
+        model_id=draft.model_id or None,
     )
     client.set_registered_model_alias(draft.name, CANDIDATE, made.version)
     return replace(draft, version=str(made.version))

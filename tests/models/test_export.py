@@ -1,19 +1,15 @@
-"""The models survive what the edge does to them: ONNX at opset 13, and structured pruning."""
+"""The models survive being written as ONNX at opset 13; what else the edge does: tests/edge."""
 
 import onnx
 import onnxruntime
 import pytest
 import torch
-import torch_pruning
 from torch import nn
 
 from heart_reader.models import build_model
 from tests.models.configs import model_config
 
 BACKBONES = ["inception1d", "xresnet1d101", "se_resnet1d"]
-# Share of the backbone's parameters left at ratio 0.5: in inception1d torch-pruning 1.6 thins the
-# bottlenecks and the squeeze-excites, but not the branches (why is not established)
-LARGEST_SHARE_LEFT = {"inception1d": 0.6, "xresnet1d101": 0.3, "se_resnet1d": 0.3}
 
 
 def trained_like(backbone, n_features):
@@ -50,23 +46,3 @@ def test_onnx_opset_13_gives_the_same_logits(backbone, tmp_path):
         with torch.no_grad():
             expected = model(*some)
         torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_torch_pruning_removes_channels(backbone):
-    model = trained_like(backbone, 0)
-    before = sum(p.numel() for p in model.backbone.parameters())
-    signal = torch.randn(1, 12, 250)
-    torch_pruning.pruner.MagnitudePruner(
-        model,
-        signal,
-        importance=torch_pruning.importance.MagnitudeImportance(p=1),
-        pruning_ratio=0.5,
-        round_to=8,
-        ignored_layers=[model.head[-1]],
-    ).step()
-    assert (
-        sum(p.numel() for p in model.backbone.parameters()) < LARGEST_SHARE_LEFT[backbone] * before
-    )
-    with torch.no_grad():
-        assert model(torch.randn(2, 12, 250)).isfinite().all()

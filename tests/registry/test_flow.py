@@ -32,6 +32,11 @@ from tests.tracking.trained import Call
 
 pytest_plugins = ["tests.registry.fleet", "tests.tracking.trained"]
 FEW = ("--evaluation.n_resamples", "20", "--evaluation.n_sheets", "0")
+# An export without training and TFLite, whose gate 30 records of fold 9 can't decide.
+QUICK_EXPORT = (
+    "--stages", "prune,quantize", "--parity.max_auc_loss", "1", "--measure.n_runs", "3",
+    "--measure.n_resamples", "20", "--quantize.n_calibrate", "16", "--quantize.n_judge", "16",
+)  # fmt: skip
 
 
 def refused(call: Call, store: Store, *arguments: str) -> None:
@@ -126,7 +131,7 @@ def test_looks_at_fold_10_are_counted_and_subgroups_are_right(call: Call, fleet:
 def test_dry_run_prints_the_plan_and_does_nothing(call: Call, fleet: Store):
     before = len(fleet.runs())
     called = call(sync.main, fleet, "--dry_run", "true")
-    for word in ("promote", "evaluate", "card", "not available yet"):
+    for word in ("promote", "evaluate", "card", "export"):
         assert word in called.out
     assert len(fleet.runs()) == before
 
@@ -140,6 +145,7 @@ def test_two_syncs_one_killed_and_everything_is_there_once(fleet: Store):
         "6",
         *OPEN_GATE,
         *FEW,
+        *QUICK_EXPORT,
     ]
     first = fleet.start(command)
     first.wait_until(lambda: bool(made_by_sync(fleet)))
@@ -147,12 +153,14 @@ def test_two_syncs_one_killed_and_everything_is_there_once(fleet: Store):
     time.sleep(1)
     os.killpg(first.process.pid, signal.SIGKILL)  # sync and the step that it runs
     first.finish()
-    assert second.finish() == 0, second.output()
+    assert second.finish(1200) == 0, second.output()
     assert running(fleet) == []
     done = made_by_sync(fleet)
     finished = [work for work, status in done if status == "FINISHED"]
     # The story's evaluation of se_resnet1d was by hand, as was the ensemble.
-    assert finished == ["evaluate-1", "evaluate-1", "promote-1"]
+    assert finished == ["evaluate-1", "evaluate-1", "export-1", "export-1", "promote-1"]
+    sources = [made.tags["source"] for made in versions(fleet, "heart-reader-edge")]
+    assert sorted(sources) == [f"{SE}/1", f"{XRES}/1"]
     assert [status for _, status in done if status != "FINISHED"] in (["KILLED"], [])
     assert aliases(fleet, ENSEMBLE) == {"candidate": 1, "champion": 1}
     for name in (SE, XRES, ENSEMBLE):

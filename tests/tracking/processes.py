@@ -116,9 +116,9 @@ class Started:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def finish(self) -> int:
+    def finish(self, seconds: float = SECONDS) -> int:
         """Waits for the end, and gives the exit code."""
-        return self.process.wait(SECONDS)
+        return self.process.wait(seconds)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Waits for something that happens while the process runs."""

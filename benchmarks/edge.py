@@ -1,0 +1,117 @@
+"""Size and latency of exported files against the original in eager PyTorch: one thread, batch 1.
+
+python benchmarks/edge.py [--no-tflite] [BACKBONE ...]   # fresh weights: neither depends on them
+python benchmarks/edge.py FOLDER ...                     # files of device folders, without PyTorch
+
+The second form runs on the board itself: it needs numpy, pandas and the interpreters alone. Its
+ratios are those to the first file of each folder.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from heart_reader.data.ptbxl import LEADS, N_TIMES
+from heart_reader.edge.measure import Predictor, file_bytes, latencies, peak_memory
+from heart_reader.edge.runtime import load_runtime
+from heart_reader.edge.sample import Sample
+
+BACKBONES = ("inception1d", "xresnet1d101", "se_resnet1d")
+N_FEATURES = 205
+RATIO, ROUND_TO = 0.5, 8
+N_RUNS = 100
+
+
+def main(words: Sequence[str]) -> None:
+    """Measures folders, or makes the files first."""
+    tflite = "--no-tflite" not in words
+    names = [word for word in words if not word.startswith("--")]
+    if names and all(Path(name).is_dir() for name in names):
+        for name in names:
+            files = sorted(Path(name).glob("*.onnx")) + sorted(Path(name).glob("*.tflite"))
+            show(name, {file.name: (file, load_runtime(file)) for file in files})
+        return
+    for backbone in names or BACKBONES:
+        with TemporaryDirectory() as folder:
+            show(backbone, made(backbone, Path(folder), tflite))
+
+
+def noise(n_records: int, n_features: int) -> Sample:
+    """Signals as weak as an ECG, features unknown."""
+    signal = np.random.default_rng(0).normal(0, 0.2, (n_records, len(LEADS), N_TIMES))
+    nothing = np.zeros((n_records, n_features), np.float32)
+    return Sample(signal.astype(np.float32), nothing, nothing)
+
+
+def show(title: str, models: Mapping[str, tuple[Path, Predictor]]) -> None:
+    """A row a model; all take turns."""
+    predictors = {name: predictor for name, (_, predictor) in models.items()}
+    first = next(iter(models))
+    seconds = latencies(predictors, noise(8, predictors[first].n_features), N_RUNS)
+    print(
+        f"\n{title}\n{'':24}{'kB':>8}{'smaller':>9}{'median ms':>11}{'p95 ms':>9}{'faster':>8}  MB"
+    )
+    for name, (path, _) in models.items():
+        size, median = file_bytes(path), np.median(seconds[name])
+        print(
+            f"{name:24}{size / 1e3:8.0f}{file_bytes(models[first][0]) / size:9.1f}"
+            f"{median * 1e3:11.2f}{np.quantile(seconds[name], 0.95) * 1e3:9.2f}"
+            f"{np.median(seconds[first]) / median:8.1f}{peak_memory(path):6.1f}"
+        )
+
+
+def made(backbone: str, folder: Path, tflite: bool) -> dict[str, tuple[Path, Predictor]]:
+    """The original and what an export makes of it, fused form."""
+    from heart_reader.bundle import save_bundle
+    from heart_reader.edge.device_model import device_model
+    from heart_reader.edge.eager import EagerModel
+    from heart_reader.edge.onnx_export import export_onnx
+    from heart_reader.edge.prune import pruned
+    from heart_reader.edge.quantization import quantize_onnx
+    from heart_reader.edge.tflite import export_tflite
+
+    original = fresh(backbone)
+    thin = pruned(original, RATIO, ROUND_TO)
+    found: dict[str, tuple[Path, Predictor]] = {}
+    for name, bundle in (("original", original), ("pruned", thin)):
+        save_bundle(bundle, folder / name)
+        found[name] = folder / name, EagerModel(bundle)
+    path, small = folder / "model.onnx", folder / "int8.onnx"
+    export_onnx(device_model(thin, "fused"), path)
+    quantize_onnx(path, small, noise(8, N_FEATURES), noise(4, N_FEATURES))
+    files = {"ONNX fp32": path, "ONNX INT8": small}
+    if tflite:
+        made_by = export_tflite(path, folder, noise(8, N_FEATURES))
+        files |= {f"TFLite {key}": file for key, file in made_by.items()}
+    return found | {name: (file, load_runtime(file)) for name, file in files.items()}
+
+
+def fresh(backbone: str):  # type: ignore[no-untyped-def]
+    """An untrained bundle of the published shape; residual branches don't start at zero."""
+    import torch
+    from torch import nn
+
+    from heart_reader.bundle import Bundle
+    from heart_reader.config import load_config
+    from heart_reader.data.features import FeatureEncoder
+    from heart_reader.data.normaliser import Normaliser
+    from heart_reader.models import build_model
+
+    torch.manual_seed(0)
+    config = load_config("default", {"backbone": backbone}).model
+    names = tuple(f"feature_{k}" for k in range(N_FEATURES))
+    zeros, ones = np.zeros(N_FEATURES, np.float32), np.ones(N_FEATURES, np.float32)
+    encoder = FeatureEncoder("compute", names, -ones, ones, zeros, ones, (1,))
+    model = build_model(config, encoder.n_encoded).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.2, 0.5)
+    normaliser = Normaliser((0.0,) * len(LEADS), (0.2,) * len(LEADS), (1,))
+    return Bundle(config, model, normaliser, encoder, np.full(5, 0.5), {})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

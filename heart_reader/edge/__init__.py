@@ -1,0 +1,1 @@
+"""From a bundle to files that a phone or a monitor runs, each step measured."""

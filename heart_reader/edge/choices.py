@@ -1,0 +1,80 @@
+"""What an export finds out by itself: form, student, and how much may be pruned."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heart_reader.bundle import Bundle
+from heart_reader.bundles import AnyBundle
+from heart_reader.data.dataset import Records
+from heart_reader.edge.contract import Form
+from heart_reader.edge.eager import count_parameters
+from heart_reader.edge.sample import Sample
+from heart_reader.errors import ModelError
+
+N_STEPS = 16  # of the search: ratios are multiples of 1/16
+
+
+def form_of(source: AnyBundle, wanted: str) -> Form:
+    """The form that "auto" stands for.
+
+    Raises:
+        ModelError: "fused" for a model that reads no features.
+    """
+    if wanted == "signal" or (wanted == "auto" and source.encoder is None):
+        return "signal"
+    if source.encoder is None:
+        raise ModelError(
+            "form fused needs a model that reads features; this one needs form=signal"
+        )
+    return "fused"
+
+
+def student_of(source: AnyBundle, wanted: str) -> Bundle:
+    """The network that goes onto the device: the source itself, or a member of an ensemble.
+
+    Raises:
+        ModelError: no member of that name.
+    """
+    if isinstance(source, Bundle):
+        return source
+    if wanted == "smallest":
+        return min(source.members, key=count_parameters)
+    named = dict(zip(source.names, source.members, strict=True))
+    if wanted not in named:
+        raise ModelError(f"the ensemble has no member {wanted!r}: student={', '.join(named)}")
+    return named[wanted]
+
+
+def largest_ratio(
+    loss_at: Callable[[float], float], allowed: float, say: Callable[[str], None]
+) -> float:
+    """The largest share of channels whose removal costs no more than that, by bisection.
+
+    Raises:
+        ModelError: not even the smallest share.
+    """
+    low, high = 0, N_STEPS  # the first holds, the second doesn't
+    while high - low > 1:
+        middle = (low + high) // 2
+        lost = loss_at(middle / N_STEPS)
+        say(f"ratio {middle / N_STEPS:.4g} loses {lost:.4f}")
+        low, high = (middle, high) if lost <= allowed else (low, middle)
+    if low == 0:
+        raise ModelError(
+            f"stage 'pruned': even a ratio of 1/{N_STEPS} loses more than prune.max_auc_drop "
+            f"({allowed:g}) of fold-9 macro AUC"
+        )
+    return low / N_STEPS
+
+
+def sample_of(records: Records, rows: NDArray[np.intp], form: Form) -> Sample:
+    """Some records as a device model reads them."""
+    signal = records.millivolts(rows).astype(np.float32)  # (n, n_leads, n_times)
+    if form == "signal" or records.features is None:
+        nothing = np.zeros((len(rows), 0), np.float32)
+        return Sample(signal, nothing, nothing)
+    values = records.features.values[rows]  # (n, n_features)
+    known = np.isfinite(values)
+    return Sample(signal, np.where(known, values, 0).astype(np.float32), known.astype(np.float32))

@@ -1,0 +1,142 @@
+"""What a user may choose about an export; the defaults live in ``edge/defaults.yaml``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from heart_reader.config import read_yaml
+from heart_reader.errors import did_you_mean
+
+DEFAULTS = Path(__file__).parent / "defaults.yaml"
+# What a user may leave out; original and the fp32 ONNX file are always made.
+STAGES = ("prune", "finetune", "quantize", "tflite")
+
+
+@dataclass(frozen=True)
+class PruneConfig:
+    """How many channels go."""
+
+    ratio: float
+    max_auc_drop: float | None
+    """Searches the largest ratio that loses no more macro AUC of fold 9; null: no search."""
+    round_to: int
+    search_epochs: int
+    """Of training before a ratio is judged; no more than the fine-tuning has."""
+    n_records: int
+    """Of folds 1 to 8, on which the thinner model's batch norms measure anew."""
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        found = _at_least(self, {"round_to": 1, "search_epochs": 0, "n_records": 2})
+        if not 0 <= self.ratio < 1:
+            found.append(f"ratio must lie from 0 to below 1, but is {self.ratio}")
+        if self.max_auc_drop is not None and not 0 <= self.max_auc_drop <= 1:
+            found.append(f"max_auc_drop must lie from 0 to 1, but is {self.max_auc_drop}")
+        return found
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """How the thinner model is trained again."""
+
+    epochs: int
+    """0 skips it."""
+    learning_rate_share: float
+    """Of the learning rate of the configuration's training section."""
+    distill: float | None
+    """Weight of the source's probabilities in the targets; 0: the labels alone; null: 0 for a
+    single model and 0.5 for an ensemble, whose other members the student has never seen."""
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        found = _at_least(self, {"epochs": 0})
+        if self.learning_rate_share <= 0:
+            found.append(f"learning_rate_share must be above 0, but is {self.learning_rate_share}")
+        if self.distill is not None and not 0 <= self.distill <= 1:
+            found.append(f"distill must lie from 0 to 1, but is {self.distill}")
+        return found
+
+
+@dataclass(frozen=True)
+class QuantizeConfig:
+    """Which records of folds 1 to 8 the quantizers see."""
+
+    n_calibrate: int
+    """On which the ranges of activations are measured."""
+    n_judge: int
+    """Others, on which the way to calibrate is chosen."""
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        return _at_least(self, {"n_calibrate": 1, "n_judge": 1})
+
+
+@dataclass(frozen=True)
+class ParityConfig:
+    """What a file may differ by before the export fails."""
+
+    n_records: int
+    """Of fold 9, on which probabilities are compared."""
+    fp32: float
+    """Largest difference of a probability from PyTorch."""
+    fp16: float
+    max_auc_loss: float
+    """Of fold-9 macro AUC against the original, in whatever goes onto a device."""
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        return _at_least(self, {"n_records": 1, "fp32": 0, "fp16": 0, "max_auc_loss": 0})
+
+
+@dataclass(frozen=True)
+class MeasureConfig:
+    """How latency is measured."""
+
+    n_runs: int
+    """Predictions of one record each, of every stage in turn."""
+    n_resamples: int
+    """Of fold 9, for the interval of a difference in macro AUC."""
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        return _at_least(self, {"n_runs": 1, "n_resamples": 1})
+
+
+@dataclass(frozen=True)
+class EdgeConfig:
+    """Everything that decides an export, apart from model, data and training recipe."""
+
+    form: Literal["auto", "fused", "signal"]
+    """auto: fused where the model reads features."""
+    stages: tuple[str, ...]
+    """Of STAGES; "original" and the fp32 ONNX file are always there."""
+    student: str
+    """The member of an ensemble that becomes the device's model; "smallest": by parameters."""
+    prune: PruneConfig
+    finetune: FinetuneConfig
+    quantize: QuantizeConfig
+    parity: ParityConfig
+    measure: MeasureConfig
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        found = []
+        for name in self.stages:
+            if name not in STAGES:
+                hint = did_you_mean(name, STAGES) or f" (there are {', '.join(STAGES)})"
+                found.append(f"stages: unknown stage {name!r}{hint}")
+        return found
+
+
+def edge_defaults() -> dict[str, Any]:
+    """The section's defaults as a tree, for a loader to change and to parse."""
+    return read_yaml(DEFAULTS)
+
+
+def _at_least(section: object, least: Mapping[str, float]) -> list[str]:
+    return [
+        f"{name} must be at least {bound}, but is {getattr(section, name)}"
+        for name, bound in least.items()
+        if getattr(section, name) < bound
+    ]

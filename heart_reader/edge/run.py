@@ -1,0 +1,24 @@
+"""Reads ECGs with an exported model file, ONNX or TFLite, and prints what it finds.
+
+python -m heart_reader.edge.run FILE RECORD ...
+"""
+
+import argparse
+from pathlib import Path
+
+from heart_reader.cli import run_entry
+from heart_reader.edge.device_reader import open_device
+from heart_reader.reading import add_record_options, read_with
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m heart_reader.edge.run", description=__doc__)
+    parser.add_argument("file", metavar="FILE", help="model file in a device folder")
+    add_record_options(parser)
+    options = parser.parse_args()
+    read_with(open_device(Path(options.file)), options.file, options)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_entry(main))

@@ -1,0 +1,269 @@
+"""The stages of an export: each makes a model, measures it, and must keep what it promises."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from heart_reader.bundle import Bundle, save_bundle
+from heart_reader.bundles import AnyBundle
+from heart_reader.config import Config
+from heart_reader.data.dataset import Records
+from heart_reader.data.ptbxl import VALIDATION_FOLD
+from heart_reader.edge.choices import form_of, largest_ratio, sample_of, student_of
+from heart_reader.edge.config import EdgeConfig
+from heart_reader.edge.device_folder import DeviceFile, write_device_folder
+from heart_reader.edge.device_model import device_model
+from heart_reader.edge.eager import EagerModel, count_macs, count_parameters
+from heart_reader.edge.finetune import finetuned, remeasured, some_rows
+from heart_reader.edge.measure import Predictor, predict_all
+from heart_reader.edge.onnx_export import export_onnx
+from heart_reader.edge.prune import pruned
+from heart_reader.edge.quantization import quantize_onnx
+from heart_reader.edge.runtime import load_runtime
+from heart_reader.edge.sample import Array, Sample
+from heart_reader.edge.tflite import export_tflite
+from heart_reader.ensemble_bundle import save_ensemble
+from heart_reader.errors import HeartReaderError, ModelError
+from heart_reader.evaluation.metrics import macro_auc
+from heart_reader.evaluation.thresholds import youden
+
+ORIGINAL, PRUNED, FINETUNED = "original", "pruned", "fine-tuned"
+ONNX, ONNX_INT8 = "ONNX fp32", "ONNX INT8"
+TFLITE = {
+    "fp32": "TFLite fp32",
+    "fp16": "TFLite fp16",
+    "dynamic": "TFLite dynamic range",
+    "int8": "TFLite INT8",
+}
+DEVICE, FILES, PYTORCH = "device", "files", "pytorch"  # folders
+SUFFIXES = (".onnx", ".tflite")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A model on its way to the device, and what it said about fold 9.
+
+    Attributes:
+        name: as the report shows it.
+        path: a file, or the folder of a bundle.
+        predictor: that runs it.
+        n_parameters, macs: of its network.
+        y_score: (n_records, n_classes) on fold 9.
+        notes: what was chosen on the way.
+    """
+
+    name: str
+    path: Path
+    predictor: Predictor
+    n_parameters: int
+    macs: int
+    y_score: Array
+    notes: str
+
+    @property
+    def on_device(self) -> bool:
+        """Whether it is a file for a device."""
+        return self.path.suffix in SUFFIXES
+
+
+@contextmanager
+def naming(stage: str) -> Iterator[None]:
+    """Errors say at which stage they came."""
+    try:
+        yield
+    except HeartReaderError as error:
+        if str(error).startswith("stage "):
+            raise
+        raise type(error)(f"stage {stage!r}: {error}") from error
+
+
+@dataclass
+class Exporter:
+    """Makes the stages, one after the other; each stands on what the last one left.
+
+    Attributes:
+        source: what is exported; an ensemble becomes one student.
+        records: development records with the features that the source reads.
+        config: of the science: the fine-tuning's recipe.
+        chosen: of the export.
+        folder: where bundles and files are written.
+        say: is told of each stage.
+    """
+
+    source: AnyBundle
+    records: Records
+    config: Config
+    chosen: EdgeConfig
+    folder: Path
+    say: Callable[[str], None]
+    stages: list[Stage] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.form = form_of(self.source, self.chosen.form)
+        self.rows = self.records.rows((VALIDATION_FOLD,))
+        self.sample = sample_of(self.records, self.rows, self.form)
+        self.y_true = self.records.y_true[self.rows]
+        self.student = student_of(self.source, self.chosen.student)
+
+    def run(self) -> Sequence[Stage]:
+        """All stages that were chosen.
+
+        Raises:
+            ModelError: a stage that fails, or keeps less than it must; it is named.
+        """
+        with naming(ORIGINAL):
+            self._bundle_stage(ORIGINAL, self.source, "")
+        wanted = self.chosen.stages
+        train = "finetune" in wanted and self.chosen.finetune.epochs > 0
+        if not train and not isinstance(self.source, Bundle):
+            raise ModelError(
+                "an ensemble is exported as one student that learns from it: stage 'finetune' and "
+                "finetune.epochs of at least 1 are needed"
+            )
+        if "prune" in wanted:
+            with naming(PRUNED):
+                self._prune(train)
+        if train:
+            with naming(FINETUNED):
+                self._finetune()
+        if len(self.stages) > 1:
+            self._require_auc(self.stages[-1])
+        with naming(ONNX):
+            onnx = self._onnx()
+        if "quantize" in wanted:
+            with naming(ONNX_INT8):
+                self._quantize(onnx)
+        if "tflite" in wanted:
+            with naming("TFLite"):
+                self._tflite(onnx)
+        return self.stages
+
+    def write_device_folder(self, source: Mapping[str, str]) -> Path:
+        """The files with their labels, input contract and example; thresholds of each its own."""
+        files = [
+            DeviceFile(stage.path, youden(self.y_true, stage.y_score))
+            for stage in self.stages
+            if stage.on_device
+        ]
+        encoder = self.student.encoder if self.form == "fused" else None
+        write_device_folder(self.folder / DEVICE, files, encoder, source)
+        return self.folder / DEVICE
+
+    # ------------------------------------------------------------ in PyTorch
+
+    def _prune(self, train: bool) -> None:
+        ratio, chosen = self.chosen.prune.ratio, self.chosen.prune
+        if chosen.max_auc_drop is not None:
+            epochs = min(chosen.search_epochs, self.chosen.finetune.epochs) if train else 0
+            ratio = largest_ratio(
+                lambda r: self._loss_at(r, epochs), chosen.max_auc_drop, self.say
+            )
+        self.student = self._thinner(ratio)
+        self._bundle_stage(PRUNED, self.student, f"{ratio:.4g} of the channels gone")
+
+    def _thinner(self, ratio: float) -> Bundle:
+        chosen, generator = self.chosen.prune, np.random.default_rng(self.config.seed)
+        thin = pruned(self.student, ratio, chosen.round_to)
+        return remeasured(thin, self.records, chosen.n_records, generator)
+
+    def _loss_at(self, ratio: float, epochs: int) -> float:
+        thin = self._thinner(ratio)
+        if epochs:
+            thin = self._trained(thin, epochs)
+        y_score = predict_all(EagerModel(thin), self.sample)
+        return self._auc(self.stages[0].y_score) - self._auc(y_score)
+
+    def _finetune(self) -> None:
+        epochs = self.chosen.finetune.epochs
+        self.student = self._trained(self.student, epochs)
+        self._bundle_stage(FINETUNED, self.student, f"{epochs} epochs")
+
+    def _trained(self, bundle: Bundle, epochs: int) -> Bundle:
+        chosen = replace(self.chosen.finetune, epochs=epochs)
+        distill = chosen.distill
+        if distill is None:
+            distill = 0.0 if isinstance(self.source, Bundle) else 0.5
+        hooks = [lambda epoch, m: self.say(f"epoch {epoch + 1}: {m['val/macro_auc']:.4f}")]
+        return finetuned(bundle, self.source, self.records, self.config, chosen, distill, hooks)[0]
+
+    def _bundle_stage(self, name: str, bundle: AnyBundle, notes: str) -> None:
+        path = self.folder / PYTORCH / name
+        if isinstance(bundle, Bundle):
+            save_bundle(bundle, path)
+        else:
+            save_ensemble(bundle, path)
+        self._add(name, path, EagerModel(bundle), bundle, notes)
+
+    # ------------------------------------------------------------ files
+
+    def _onnx(self) -> Path:
+        path = self._file("heart_reader.onnx")
+        export_onnx(device_model(self.student, self.form), path)
+        stage = self._add(ONNX, path, load_runtime(path), self.student, "opset 13")
+        self._require_parity(stage, self.chosen.parity.fp32)
+        return path
+
+    def _quantize(self, onnx: Path) -> None:
+        path, (calibrate, judge) = self._file("heart_reader.int8.onnx"), self._calibration()
+        done = quantize_onnx(onnx, path, calibrate, judge)
+        notes = f"calibrated by {done.method}, {done.n_convolutions} convolutions in 8 bits"
+        self._require_auc(self._add(ONNX_INT8, path, load_runtime(path), self.student, notes))
+
+    def _tflite(self, onnx: Path) -> None:
+        paths = export_tflite(onnx, onnx.parent, self._calibration()[0])
+        for name, path in paths.items():
+            stage = self._add(TFLITE[name], path, load_runtime(path), self.student, "")
+            if name in ("fp32", "fp16"):
+                self._require_parity(stage, getattr(self.chosen.parity, name))
+            self._require_auc(stage)
+
+    def _calibration(self) -> tuple[Sample, Sample]:
+        """Records of folds 1 to 8 that ranges are measured on, and others to judge by."""
+        chosen, generator = self.chosen.quantize, np.random.default_rng(self.config.seed)
+        rows = some_rows(self.records, chosen.n_calibrate + chosen.n_judge, generator)
+        rows = generator.permutation(rows)
+        n = min(chosen.n_calibrate, len(rows) // 2)  # small sets: one half each
+        calibrate, judge = (sample_of(self.records, r, self.form) for r in (rows[:n], rows[n:]))
+        return calibrate, judge
+
+    def _file(self, name: str) -> Path:
+        path = self.folder / FILES / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    # ------------------------------------------------------------ judging
+
+    def _add(
+        self, name: str, path: Path, predictor: Predictor, bundle: AnyBundle, notes: str
+    ) -> Stage:
+        y_score = predict_all(predictor, self.sample)
+        macs = count_macs(bundle, self.form == "fused")
+        stage = Stage(name, path, predictor, count_parameters(bundle), macs, y_score, notes)
+        self.stages.append(stage)
+        self.say(f"{name}: macro AUC {self._auc(y_score):.4f} on fold 9; {notes}")
+        return stage
+
+    def _auc(self, y_score: Array) -> float:
+        return float(macro_auc(self.y_true, y_score))
+
+    def _require_auc(self, stage: Stage) -> None:
+        lost = self._auc(self.stages[0].y_score) - self._auc(stage.y_score)
+        allowed = self.chosen.parity.max_auc_loss
+        if not lost <= allowed:
+            raise ModelError(
+                f"stage {stage.name!r} loses {lost:.4f} of the original's macro AUC on fold 9, "
+                f"and may lose {allowed:g} (parity.max_auc_loss): nothing is registered"
+            )
+
+    def _require_parity(self, stage: Stage, allowed: float) -> None:
+        n = self.chosen.parity.n_records
+        exact = [each for each in self.stages if not each.on_device][-1]
+        worst = float(np.abs(stage.y_score[:n] - exact.y_score[:n]).max())
+        if not worst <= allowed:
+            raise ModelError(
+                f"stage {stage.name!r} differs by {worst:.2g} from PyTorch on {n} records of "
+                f"fold 9, and may differ by {allowed:g}: nothing is registered"
+            )

@@ -1,0 +1,59 @@
+"""A model of fewer channels than its configuration says, as structured pruning leaves it."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from heart_reader.data.features import FeatureEncoder
+from heart_reader.models.fusion import ModelConfig, build_model
+
+
+def shrink(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Gives every layer the shape of its weights, so that these can be loaded.
+
+    Layers whose weights aren't there, or differ in anything but channels, are left for
+    ``load_state_dict`` to complain of.
+
+    Args:
+        model: as the configuration builds it.
+        weights: a state dict of the same layers, with as many channels or fewer.
+    """
+    for name, parameter in list(model.named_parameters()) + list(model.named_buffers()):
+        found = weights.get(name)
+        if found is None or found.shape == parameter.shape or found.ndim != parameter.ndim:
+            continue
+        if found.shape[2:] == parameter.shape[2:]:
+            parameter.data = torch.empty(found.shape, dtype=parameter.dtype)
+    for module in model.modules():
+        _tell_sizes(module)
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], pruned: bool) -> None:
+    """Puts weights into a model that its configuration built, thinner ones where it was pruned.
+
+    Raises:
+        RuntimeError: weights that don't fit.
+    """
+    if pruned:
+        shrink(model, weights)
+    model.load_state_dict(dict(weights))
+
+
+def is_thinner(model: nn.Module, config: ModelConfig, encoder: FeatureEncoder | None) -> bool:
+    """Whether a model's layers have other shapes than its configuration says."""
+    n_features = 0 if encoder is None else encoder.n_encoded
+    with torch.device("meta"):
+        full = build_model(config, n_features)
+    shapes = {name: value.shape for name, value in full.state_dict().items()}
+    return shapes != {name: value.shape for name, value in model.state_dict().items()}
+
+
+def _tell_sizes(module: nn.Module) -> None:
+    """The sizes that a layer keeps beside its weights."""
+    if isinstance(module, nn.Conv2d):
+        module.out_channels, module.in_channels = module.weight.shape[:2]
+    elif isinstance(module, nn.Linear):
+        module.out_features, module.in_features = module.weight.shape
+    elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+        module.num_features = len(module.weight)

@@ -1,0 +1,199 @@
+"""Entry point ``export``: a registered model as files for a device, smaller and faster.
+
+python -m registry.export --model heart-reader-inception1d@champion
+python -m registry.export --model heart-reader-se_resnet1d/3 --form signal --finetune_epochs 0
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from heart_reader.bundles import AnyBundle
+from heart_reader.cache import cache_folder
+from heart_reader.cli import dotted_options, run_entry
+from heart_reader.config import CONFIG_DEFAULTS, Config, as_trained, load_config
+from heart_reader.data.dataset import FeaturesConfig, Records, load_development
+from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.describe import fold_profile, markdown_table
+from heart_reader.edge import report
+from heart_reader.edge.config import DEFAULTS as EDGE_DEFAULTS
+from heart_reader.edge.config import EdgeConfig
+from heart_reader.edge.report import Row
+from heart_reader.edge.stages import DEVICE, FILES, ORIGINAL, PYTORCH, Exporter
+from heart_reader.errors import ConfigError, DataError
+from heart_reader.evaluation.figures import save
+from heart_reader.strict import flatten, to_dict
+from heart_reader.tracking import ModelVersion, Run, load_registered, register_files
+from heart_reader.tracking import runs as tracking
+from registry.client import EDGE, LONGEST_DESCRIPTION, pinned, resolve, short_name
+from registry.plan import SOURCE
+from registry.settings import load_settings
+
+OWN = "auto"  # the configuration of the source's own run, where it has one
+
+
+def main() -> None:
+    """Reads the options, exports, registers, and prints the table."""
+    settings, options = load_settings(dotted_options(sys.argv[1:]))
+    if "model" not in options:
+        raise ConfigError("export needs --model NAME@ALIAS or NAME/VERSION")
+    address, overlay = options.pop("model"), options.pop("config", OWN)
+    # A wrong option is refused before any run.
+    load_config("default" if overlay == OWN else overlay, as_trained({}, options))
+    tracking.set_up_tracking()
+    version = resolve(address)
+    with tracking.open_run(f"export {pinned(version)}") as run:
+        made, rows = export(version, overlay, options, settings.edge, run)
+    print_table(f"{EDGE} v{made.version}, made from {pinned(version)}", rows)
+
+
+def export(
+    version: ModelVersion,
+    overlay: str,
+    options: Mapping[str, str],
+    chosen: EdgeConfig,
+    run: Run,
+) -> tuple[ModelVersion, Sequence[Row]]:
+    """All stages, logged under the run; the version that is registered, if all keep their word.
+
+    Raises:
+        ModelError: a stage that fails or loses too much.
+        DataError: data that aren't there, or aren't those that the model was trained on.
+    """
+    run.set_tags({SOURCE: pinned(version)})
+    source = load_registered(version)
+    config = _config(version, overlay, as_trained(source.provenance, options))
+    run.log_params(
+        flatten(
+            {
+                "edge": to_dict(chosen),
+                "data": to_dict(config.data),
+                "training": to_dict(config.training),
+            }
+        )
+    )
+    records = _records(source, config, run)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        exporter = Exporter(source, records, config, chosen, folder, _say)
+        stages = exporter.run()
+        rows = report.measured(
+            stages, exporter.y_true, exporter.sample, chosen.measure, config.seed
+        )
+        exporter.write_device_folder({"name": version.name, "version": version.version})
+        _log(run, rows, version, chosen, folder)
+    text = describe(version, exporter, rows)
+    run.describe(f"## {pinned(version)} on a device\n\n{text}")
+    made = register_files(
+        DEVICE, "edge", text[:LONGEST_DESCRIPTION], tags(version, exporter, rows)
+    )
+    run.set_tags({"model": made.uri, "form": exporter.form})
+    return made, rows
+
+
+def _config(version: ModelVersion, overlay: str, overrides: Mapping[str, Any]) -> Config:
+    """What fine-tuning follows: by default the recipe that the model was trained by."""
+    if overlay != OWN or not version.run_id:
+        return load_config("default" if overlay == OWN else overlay, overrides)
+    with TemporaryDirectory() as name:
+        own = Run(version.run_id).download("config.yaml", Path(name))
+        return load_config("default" if own is None else str(own), overrides)
+
+
+def _records(source: AnyBundle, config: Config, run: Run) -> Records:
+    """Folds 1 to 9 with the features that the source reads.
+
+    Raises:
+        DataError: other data than those that it was trained on.
+    """
+    features = FeaturesConfig("none" if source.encoder is None else source.encoder.source)
+    records = load_development(config.data, features, cache_folder())
+    digest, trained = records.digest[:16], str(source.provenance.get("data_digest", ""))[:16]
+    if trained != digest:
+        raise DataError(
+            f"the model was trained on data of digest {trained or 'unknown'}, but "
+            f"{config.data.root} has {digest}: name its data with data=PATH"
+        )
+    run.set_tags({"data_digest": digest})
+    for context, folds in (("calibration", TRAIN_FOLDS), ("validation", (VALIDATION_FOLD,))):
+        profile = fold_profile(records, folds)
+        run.log_dataset(f"ptbxl-{context}", records.digest, config.data.root, context, profile)
+    return records
+
+
+# ---------------------------------------------------------------- what is logged
+
+
+def _log(
+    run: Run, rows: Sequence[Row], version: ModelVersion, chosen: EdgeConfig, folder: Path
+) -> None:
+    title = f"{pinned(version)} on its way to a device"
+    save(report.stage_figure(rows, chosen.parity.max_auc_loss, title), folder / "stages.png")
+    (folder / "stages.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))
+    # The registry has the original, the device folder the files.
+    for known in (folder / PYTORCH / ORIGINAL, folder / FILES):
+        shutil.rmtree(known)
+    run.log_folder(folder)
+    run.log_metrics(report.metrics(rows), 0)
+
+
+def tags(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> dict[str, str]:
+    """What the registry filters by, and how a version is told from the others."""
+    files = [stage.path.name for stage in exporter.stages if stage.on_device]
+    table = {
+        row.name: {
+            "bytes": row.n_bytes,
+            "ms": round(row.median_ms, 3),
+            "macro_auc": round(row.macro_auc, 4),
+        }
+        for row in rows
+    }
+    return {
+        SOURCE: pinned(version),
+        "source_run": version.run_id,
+        "backbone": short_name(version.name),
+        "form": exporter.form,
+        "formats": ",".join(files),
+        "stages": json.dumps(table),
+        "data_digest": exporter.records.digest[:16],
+        "val_macro_auc": f"{rows[-1].macro_auc:.4f}",
+    }
+
+
+def describe(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> str:
+    """The Markdown of the run and of the version."""
+    table = markdown_table(report.COLUMNS, [report.cells(row, rows[0]) for row in rows])
+    notes = "\n".join(f"- {row.name}: {row.notes}" for row in rows if row.notes)
+    return f"""From `{pinned(version)}`, form {exporter.form}. Fold 9, {len(exporter.y_true):,} \
+records; time and memory on one thread of the machine that exported.
+
+{table}
+
+{notes}
+"""
+
+
+def print_table(title: str, rows: Sequence[Row]) -> None:
+    """The stages, as they stand in the run."""
+    table = Table(*report.COLUMNS, title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in rows:
+        table.add_row(*report.cells(row, rows[0]))
+    Console(width=190).print(table)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_entry(main, EDGE_DEFAULTS, CONFIG_DEFAULTS))

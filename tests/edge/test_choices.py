@@ -1,0 +1,56 @@
+"""What an export finds out by itself, and when it refuses to go on."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from heart_reader.edge.choices import form_of, largest_ratio, sample_of, student_of
+from heart_reader.errors import ModelError
+from tests.edge.bundles import fresh_bundle
+from tests.edge.test_measure import ensemble
+
+
+@pytest.mark.parametrize("bound", [0.03, 0.4, 0.9])
+def test_the_search_finds_the_largest_ratio_that_holds(bound):
+    tried, said = [], []
+
+    def loss_at(ratio):
+        tried.append(ratio)
+        return 0.02 if ratio > bound else 0.004
+
+    if bound < 1 / 16:
+        with pytest.raises(ModelError, match=r"stage 'pruned': even a ratio of 1/16 loses more"):
+            largest_ratio(loss_at, 0.005, said.append)
+    else:
+        assert largest_ratio(loss_at, 0.005, said.append) == np.floor(16 * bound) / 16
+    assert len(tried) == len(said) == 4
+
+
+def test_the_form_follows_from_the_model():
+    fused, signal = fresh_bundle("se_resnet1d"), fresh_bundle("se_resnet1d", 0)
+    assert form_of(fused, "auto") == "fused" and form_of(fused, "signal") == "signal"
+    assert form_of(signal, "auto") == "signal"
+    with pytest.raises(ModelError, match="form=fused needs a model that reads features"):
+        form_of(signal, "fused")
+
+
+def test_an_ensembles_student_is_a_member():
+    both = ensemble()
+    assert student_of(both, "smallest") is both.members[0]
+    assert student_of(both, "b") is both.members[1]
+    with pytest.raises(ModelError, match="no member 'c': student=a, b"):
+        student_of(both, "c")
+    assert student_of(both.members[1], "smallest") is both.members[1]
+
+
+def test_a_sample_has_no_nan_and_the_signal_form_no_features():
+    signals = np.arange(2 * 12 * 1000, dtype=np.float64).reshape(2, 12, 1000)
+    table = SimpleNamespace(values=np.array([[1, np.nan], [np.inf, 4]], np.float32))
+    records = SimpleNamespace(millivolts=lambda rows: signals[rows], features=table)
+    both = sample_of(records, np.array([1, 0]), "fused")
+    np.testing.assert_array_equal(both.features, [[0, 4], [1, 0]])
+    np.testing.assert_array_equal(both.mask, [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(both.signal, signals[[1, 0]])
+    alone = sample_of(records, np.array([0]), "signal")
+    assert alone.features.shape == alone.mask.shape == (1, 0)
