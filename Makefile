@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help env train pretrained ui webhook test lint format clean
+.PHONY: help env train pretrained ui webhook migrate test lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,10 @@ webhook.key: | env
 webhook: env  ## registers the webhook with the server and keeps the registry in sync
 	MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-http://127.0.0.1:5000} \
 	$(BIN)/python -m registry.webhook
+
+migrate: env  ## a local store into a server's empty one: SOURCE= TARGET= DATABASE=, see the README
+	$(BIN)/python -m registry.migrate --source $${SOURCE:-sqlite:///mlflow.db} \
+	  --target $${TARGET:?the server, http://...} --database $${DATABASE:?the address of its database}
 
 test: env  ## all tests
 	$(BIN)/python -m pytest

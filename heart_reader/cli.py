@@ -13,6 +13,7 @@ from heart_reader.errors import ConfigError, HeartReaderError
 from heart_reader.usage import usage
 
 SECONDS_FOR_CLEAN_UP = 10.0
+TRUTH = {"true": True, "false": False}
 
 
 class HelpAsked(Exception):  # noqa: N818 - nothing is wrong
@@ -97,3 +98,14 @@ def dotted_options(words: Sequence[str]) -> dict[str, str]:
             value = queue.pop(0)
         options[key] = value
     return options
+
+
+def truth(name: str, word: str) -> bool:
+    """``true`` or ``false``, as an option has it.
+
+    Raises:
+        ConfigError: another word.
+    """
+    if word.lower() not in TRUTH:
+        raise ConfigError(f"option {name!r} must be true or false, but is {word!r}")
+    return TRUTH[word.lower()]

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from heart_reader.cache import cache_folder
-from heart_reader.cli import dotted_options, run_entry
+from heart_reader.cli import dotted_options, run_entry, truth
 from heart_reader.config import CONFIG_DEFAULTS, load_config
 from heart_reader.data import ptbxl
 from heart_reader.data.dataset import DataConfig, data_root
@@ -26,7 +26,6 @@ from heart_reader.data.stale_packs import remove_stale_packs
 from heart_reader.errors import ConfigError, DataError
 
 _SHOWN = 10  # warnings and defects printed one by one
-_TRUTHS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,8 @@ class Findings:
 def main() -> None:
     """Reads the options, does the work, prints the table."""
     options = dotted_options(sys.argv[1:])
-    fetch = _truth("download", options.pop("download", "false"))
-    clean = _truth("clean", options.pop("clean", "false"))
+    fetch = truth("download", options.pop("download", "false"))
+    clean = truth("clean", options.pop("clean", "false"))
     url = options.pop("url", PHYSIONET)
     overlay = "demo" if options.get("data", "demo") == "demo" else "default"
     config = load_config(options.pop("config", overlay), options).data
@@ -121,12 +120,6 @@ def _print_some(console: Console, kind: str, records: dict[int, str]) -> None:
         console.print(escape(f"{kind}: record {ecg_id}, {why}"), soft_wrap=True)
     if len(records) > _SHOWN:
         console.print(f"{kind}: {len(records) - _SHOWN} more")
-
-
-def _truth(name: str, value: str) -> bool:
-    if value.lower() not in _TRUTHS:
-        raise ConfigError(f"option {name!r} must be true or false, but is {value!r}")
-    return _TRUTHS[value.lower()]
 
 
 if __name__ == "__main__":

@@ -195,6 +195,7 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> describe.Out
     run.log_once({"n_parameters": n_parameters, "seconds": seconds}, 0)
     run.set_tags({"model": version.uri})
     run.describe(describe.run_text(outcome, config, prepared.records, result))
+    run.flush()  # the last checkpoint may be on its way
     shutil.rmtree(work_folder(run), ignore_errors=True)
     return outcome
 
@@ -208,7 +209,9 @@ def fit(run: Run, trainer: Trainer) -> FitResult:
     if last.exists():
         trainer.restore(load_checkpoint(last))
     metrics = MetricLogger(run.log_metrics, run.last_step("epoch_seconds"))
-    checkpoints = CheckpointWriter(trainer, folder, lambda path: run.log_file(path, "checkpoints"))
+    checkpoints = CheckpointWriter(
+        trainer, folder, lambda path: run.upload_soon(path, "checkpoints")
+    )
     try:
         result = trainer.fit([metrics, checkpoints])
     finally:

@@ -15,7 +15,7 @@ from heart_reader.errors import ModelError
 from heart_reader.models import BACKBONES
 from heart_reader.tracking import ModelVersion, log_bundle, registered_name, resolve_version
 from heart_reader.tracking.models import ABSENT, CANDIDATE
-from heart_reader.tracking.runs import store_errors
+from heart_reader.tracking.store import patient
 
 CHAMPION, PREVIOUS = "champion", "previous"
 ENSEMBLE, EDGE = registered_name("ensemble"), registered_name("edge")
@@ -64,7 +64,7 @@ class Registry:
 
     # ------------------------------------------------------------ looking
 
-    @store_errors()
+    @patient
     def model(self, name: str) -> RegisteredModel | None:
         """A registered model with its aliases and tags."""
         try:
@@ -89,7 +89,7 @@ class Registry:
         """
         return resolve_version(f"models:/{name}/{version}")
 
-    @store_errors()
+    @patient
     def entity(self, version: ModelVersion) -> Entity:
         """Everything that the registry knows of a version."""
         return self.client.get_model_version(version.name, version.version)
@@ -98,7 +98,7 @@ class Registry:
         """The tags of a version."""
         return dict(self.entity(version).tags)
 
-    @store_errors()
+    @patient
     def versions(self, name: str) -> list[Entity]:
         """All versions of a model, the newest first."""
         found = self.client.search_model_versions(f"name = '{name}'")
@@ -106,20 +106,20 @@ class Registry:
 
     # ------------------------------------------------------------ writing
 
-    @store_errors()
+    @patient
     def set_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         """Tags of a version, replaced where they exist."""
         for key, value in tags.items():
             self.client.set_model_version_tag(version.name, version.version, key, value)
 
-    @store_errors()
+    @patient
     def describe(self, version: ModelVersion, markdown: str) -> None:
         """The text on a version's page."""
         self.client.update_model_version(
             version.name, version.version, markdown[:LONGEST_DESCRIPTION]
         )
 
-    @store_errors()
+    @patient
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Moves an alias to a version; where it stood before, it is gone."""
         self.client.set_registered_model_alias(version.name, alias, version.version)

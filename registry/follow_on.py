@@ -11,6 +11,7 @@ from heart_reader.cli import dotted_options, run_entry
 from heart_reader.errors import ConfigError
 from heart_reader.tracking import Run, new_run
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.store import patient
 from registry import claims
 from registry.client import Registry
 from registry.plan import Step, due, modules
@@ -84,7 +85,8 @@ def options_of(entry: str, options: dict[str, str]) -> dict[str, str]:
 def _close(run: Run, code: object) -> None:
     # An entry point that failed before it took the run up leaves it open.
     if run.status() == "RUNNING":
-        run.client.set_terminated(run.run_id, "FINISHED" if code in (0, None) else "FAILED")
+        status = "FINISHED" if code in (0, None) else "FAILED"
+        patient(run.client.set_terminated)(run.run_id, status)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from heart_reader.bundles import AnyBundle
-from heart_reader.cli import dotted_options, run_entry
+from heart_reader.cli import dotted_options, run_entry, truth
 from heart_reader.config import Config, as_trained, load_config
 from heart_reader.describe import markdown_table
 from heart_reader.errors import ConfigError, DataError, ModelError, TrackingError
@@ -44,14 +44,13 @@ from registry.reproduce import (
 from registry.settings import DEFAULTS, GateConfig, load_settings
 
 REFUSED = 2  # exit code
-TRUTH = {"true": True, "false": False}
 
 
 def main() -> None:
     """Reads the options, judges or rolls back, and exits 2 where the gate stays shut."""
     settings, options = load_settings(dotted_options(sys.argv[1:]))
     address, force = options.pop("model", "none"), options.pop("force", "none")
-    rollback = _truth("rollback", options.pop("rollback", "false"))
+    rollback = truth("rollback", options.pop("rollback", "false"))
     overlay = options.pop("config", "default")
     load_config(overlay, as_trained({}, options))  # a wrong option is refused before any run
     if address == "none":
@@ -65,12 +64,6 @@ def main() -> None:
     version = resolve(address if named else f"{address}@candidate")
     if not promote(registry, version, force, overlay, options, settings.gate):
         raise SystemExit(REFUSED)
-
-
-def _truth(name: str, word: str) -> bool:
-    if word not in TRUTH:
-        raise ConfigError(f"{name} must be true or false, but is {word!r}")
-    return TRUTH[word]
 
 
 # ---------------------------------------------------------------- the gate

@@ -14,9 +14,9 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.cli import dotted_options, run_entry
+from heart_reader.cli import dotted_options, run_entry, truth
 from heart_reader.config import as_trained, load_config
-from heart_reader.errors import ConfigError, HeartReaderError, TrackingError
+from heart_reader.errors import HeartReaderError, TrackingError
 from heart_reader.tracking import runs as tracking
 from registry import claims
 from registry.client import BACKBONE_NAMES, EDGE, ENSEMBLE, Registry, resolve
@@ -27,7 +27,6 @@ from registry.predictions import data_present, data_root_of
 from registry.promote import REFUSED
 from registry.settings import DEFAULTS, SyncConfig, load_settings
 
-TRUTH = {"true": True, "false": False}
 PAUSE = 1.0  # seconds between two looks while somebody else works
 NO_ENTRY = "not available yet"
 NEED_DATA = {"evaluate", "export"}  # the others make do with predictions that were logged
@@ -36,7 +35,7 @@ NEED_DATA = {"evaluate", "export"}  # the others make do with predictions that w
 def main() -> None:
     """Reads the options; one round, a watch, or the plan alone."""
     options = dotted_options(sys.argv[1:])
-    flags = {name: _truth(name, options.pop(name, "false")) for name in ("watch", "dry_run")}
+    flags = {name: truth(name, options.pop(name, "false")) for name in ("watch", "dry_run")}
     syncer = make_syncer(options)
     if flags["dry_run"]:
         syncer.print_plan()
@@ -53,12 +52,6 @@ def make_syncer(options: dict[str, str]) -> "Syncer":
     load_config(science.get("config", "default"), as_trained({}, overlay))
     tracking.set_up_tracking()
     return Syncer(Registry(), settings.sync, options)
-
-
-def _truth(name: str, word: str) -> bool:
-    if word not in TRUTH:
-        raise ConfigError(f"{name} must be true or false, but is {word!r}")
-    return TRUTH[word]
 
 
 class Syncer:

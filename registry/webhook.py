@@ -36,7 +36,7 @@ from starlette.routing import Route
 from heart_reader.cache import cache_folder
 from heart_reader.cli import dotted_options, run_entry
 from heart_reader.errors import ConfigError
-from heart_reader.tracking.runs import store_errors
+from heart_reader.tracking.store import store_errors
 from registry.settings import DEFAULTS, WebhookConfig, load_settings
 from registry.sync import Syncer, make_syncer
 

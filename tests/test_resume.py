@@ -61,7 +61,8 @@ def test_a_run_stopped_twice_ends_with_the_weights_of_one_never_stopped(
     started = at_epoch(store.train("--resume", run_id), 3, "se_resnet1d")
     assert started.signal(signal.SIGKILL) == -signal.SIGKILL
     assert store.client.get_run(run_id).info.status == "RUNNING"
-    assert epochs_logged(store, run_id) in ([0, 1], [0, 1, 2])
+    # The last epochs may lie in the spool alone; whoever goes on sends them.
+    assert epochs_logged(store, run_id) in ([0], [0, 1], [0, 1, 2])
 
     last = store.train("--resume", run_id)
     assert last.finish() == 0, last.output()

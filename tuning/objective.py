@@ -21,6 +21,7 @@ from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS
 from heart_reader.errors import DataError
 from heart_reader.fitting import FOLD_9, Prepared, Split, make_trainer, prepare
+from heart_reader.tracking.store import PATIENCE
 from heart_reader.training.callbacks import CheckpointWriter
 from heart_reader.training.checkpoint import load_checkpoint
 from heart_reader.training.trainer import Metrics, Trainer
@@ -166,7 +167,7 @@ class TrialFit:
 
     def _upload(self, place: str, path: Path) -> None:
         if path.stem == "last":  # it holds the best weights as well
-            self.run.log_file(path, place)
+            self.run.upload_soon(path, place)
 
     def _restore(self, trainer: Trainer, place: str) -> None:
         """Goes on from the last checkpoint, and tells again what the dead worker had told."""
@@ -215,29 +216,31 @@ class TrialFit:
     # ---------------------------------------------------------------- the end
 
     def end(self, outcome: Outcome) -> Outcome:
-        """Sends the last points, tells the study, and ends the run as the study has it.
+        """Logs the last points, tells the study, and ends the run as the study has it.
 
         Returns:
             The outcome, or ``TAKEN`` where the trial is another worker's by now.
         """
         if outcome.value is not None:
             self.points.add({"value": outcome.value}, 0)
-        self._send_points()
+        self._log_share()
         if outcome.told is not None and not self._tell_study(outcome):
             outcome = TAKEN
-        self.run.set_tags(outcome.tags)
-        self.run.set_status(outcome.status)
+        with PATIENCE.hurried(outcome.status == "KILLED"):
+            try:
+                self.run.set_tags(outcome.tags)
+            finally:
+                self.run.set_status(outcome.status)
         if outcome.told in FINISHED:
             self._drop_checkpoints()
         return outcome
 
-    def _send_points(self) -> None:
-        """What was collected, and how much of the time was spent beside training."""
+    def _log_share(self) -> None:
+        """How much of the time was spent beside training."""
         seconds = time.perf_counter() - self._began
         share = self.points.seconds / seconds
         own = {"seconds": seconds, "training_seconds": self._trained, "tracking_share": share}
         self.points.add(own, 0)
-        self.points.send()
 
     def _tell_study(self, outcome: Outcome) -> bool:
         """Whether the study took the outcome; it doesn't where another worker has the trial."""
@@ -257,6 +260,7 @@ class TrialFit:
         """Puts the trial back into the queue, checkpoint included, for any worker to go on."""
         if self._writer is not None:
             self._writer.upload_all()
+            self.points.send()  # whoever takes the trial up looks for the checkpoint at once
         storage, study = self.search.storage, self.search.study
         frozen = storage.get_trial(self.trial._trial_id)
         storage.set_trial_state_values(self.trial._trial_id, TrialState.FAIL)

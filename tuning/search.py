@@ -66,7 +66,7 @@ def search(
         folder = cache_folder() / "studies" / parent.run_id
         prepared = prepare_splits(tuning, records)
         shared = Search(study, storage, config, space, tuning, prepared, parent, folder, deadline)
-        with _open_parent(parent, study):
+        with parent.kept(), _open_parent(parent, study):
             _work(shared)
     best_trial(study)
     return study

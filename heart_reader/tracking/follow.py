@@ -8,26 +8,30 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from heart_reader.errors import TrackingError
-from heart_reader.tracking.runs import EXPERIMENT, Run, store_errors
+from heart_reader.tracking import session
+from heart_reader.tracking.runs import EXPERIMENT, Run
+from heart_reader.tracking.store import patient
 
 
-@store_errors()
 def new_run(name: str, tags: dict[str, str], parent_id: str | None) -> Run:
     """A run in the experiment that is set, for another module to take up by ``MLFLOW_RUN_ID``."""
-    client = MlflowClient()
-    name_given = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
-    experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
-    if experiment_id is None:
-        found = client.get_experiment_by_name(name_given)
-        if found is None:
-            raise TrackingError(f"there is no experiment {name_given!r} to make a run in")
-        experiment_id = found.experiment_id
     parent = {} if parent_id is None else {MLFLOW_PARENT_RUN_ID: parent_id}
-    made = client.create_run(experiment_id, tags=resolve_tags(tags | parent), run_name=name)
-    return Run(made.info.run_id)
+    return Run(session.create(_experiment_id(), name, resolve_tags(tags | parent)))
 
 
-@store_errors()
+@patient
+def _experiment_id() -> str:
+    given = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    if given is not None:
+        return given
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+    found = MlflowClient().get_experiment_by_name(name)
+    if found is None:
+        raise TrackingError(f"there is no experiment {name!r} to make a run in")
+    return str(found.experiment_id)
+
+
+@patient
 def count_runs(tags: Mapping[str, str]) -> int:
     """How many runs, of all experiments and however they ended, carry these tags."""
     client = MlflowClient()

@@ -19,9 +19,10 @@ import heart_reader
 from heart_reader.bundles import READERS, AnyBundle, open_bundle
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
 from heart_reader.errors import ModelError, TrackingError
-from heart_reader.tracking.runs import store_errors
+from heart_reader.tracking.store import patient
 
 CANDIDATE = "candidate"
+LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 # What `heart_reader.bundle` and the pyfunc import; the versions are those that trained the model.
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "PyYAML", "safetensors", "scipy", "torch")
@@ -64,20 +65,23 @@ def signature() -> ModelSignature:
     )
 
 
+@patient
 def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str]) -> ModelVersion:
     """Logs a bundle folder under the open run, registers it, and makes it the candidate.
 
     A run that was killed behind this step and goes on has its version already: it is given back.
+    So it is where the answer to an earlier try was lost.
     """
     package, name = Path(heart_reader.__file__).parent, registered_name(kind)
     earlier = _registered_by_open_run(kind)
     if earlier is not None:
         return earlier
-    with store_errors(), warnings.catch_warnings():
+    _drop_unfinished_models(kind)
+    with warnings.catch_warnings():
         # It asks for an input example and for its own kind of type hints; the signature is given.
         warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(
-            name="model",
+            name=LOGGED_NAME,
             python_model=str(package / "tracking" / "pyfunc.py"),
             artifacts={"bundle": str(folder)},
             code_paths=[str(package)],
@@ -88,6 +92,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
     return _register(info.model_uri, draft, description, tags)
 
 
+@patient
 def register_files(
     folder: str, kind: str, description: str, tags: Mapping[str, str]
 ) -> ModelVersion:
@@ -95,6 +100,9 @@ def register_files(
 
     ``mlflow artifacts download --artifact-uri models:/NAME/VERSION`` gets them.
     """
+    earlier = _registered_by_open_run(kind)
+    if earlier is not None:
+        return earlier
     run = _open_run(kind)
     draft = ModelVersion(registered_name(kind), "", "", run.info.run_id)
     return _register(f"{run.info.artifact_uri}/{folder}", draft, description, tags)
@@ -111,37 +119,50 @@ def _open_run(kind: str) -> mlflow.ActiveRun:
 def _registered_by_open_run(kind: str) -> ModelVersion | None:
     run, name = _open_run(kind), registered_name(kind)
     client = MlflowClient()
-    with store_errors():
-        found = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
-        if not found:
-            return None
-        client.set_registered_model_alias(name, CANDIDATE, found[0].version)
+    found = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
+    if not found:
+        return None
+    client.set_registered_model_alias(name, CANDIDATE, found[0].version)
     return _pinned(found[0])
+
+
+def _drop_unfinished_models(kind: str) -> None:
+    """Removes what earlier tries of this run logged: models that no version was made of."""
+    client = MlflowClient()
+    run = client.get_run(_open_run(kind).info.run_id)
+    versions = client.search_model_versions(f"run_id = '{run.info.run_id}'")
+    made = {_pinned(version).model_id for version in versions}
+    found = client.search_logged_models(
+        [run.info.experiment_id],
+        f"source_run_id = '{run.info.run_id}' AND name = '{LOGGED_NAME}'",
+    )
+    for model in found:
+        if model.model_id not in made:
+            client.delete_logged_model(model.model_id)
 
 
 def _register(
     model_uri: str, draft: ModelVersion, description: str, tags: Mapping[str, str]
 ) -> ModelVersion:
     client = MlflowClient()
-    with store_errors():
-        try:
-            client.create_registered_model(draft.name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        made = client.create_model_version(
-            draft.name,
-            model_uri,
-            run_id=draft.run_id,
-            tags=dict(tags),
-            description=description,
-            model_id=draft.model_id or None,
-        )
-        client.set_registered_model_alias(draft.name, CANDIDATE, made.version)
+    try:
+        client.create_registered_model(draft.name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    made = client.create_model_version(
+        draft.name,
+        model_uri,
+        run_id=draft.run_id,
+        tags=dict(tags),
+        description=description,
+        model_id=draft.model_id or None,
+    )
+    client.set_registered_model_alias(draft.name, CANDIDATE, made.version)
     return replace(draft, version=str(made.version))
 
 
-@store_errors()
+@patient
 def tag_version(version: ModelVersion, prefix: str, tags: Mapping[str, str]) -> None:
     """Tags of a version, as ``PREFIX/KEY``, replaced where they exist."""
     client = MlflowClient()
@@ -158,6 +179,7 @@ def _requirements() -> list[str]:
 # ---------------------------------------------------------------- finding and loading
 
 
+@patient
 def resolve_version(address: str) -> ModelVersion:
     """What ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION`` stands for now.
 
@@ -172,16 +194,15 @@ def resolve_version(address: str) -> ModelVersion:
         )
     name, alias, version = parts.groups()
     client = MlflowClient()
-    with store_errors():
-        try:
-            if alias:
-                found = client.get_model_version_by_alias(name, alias)
-            else:
-                found = client.get_model_version(name, version)
-        except MlflowException as error:
-            if error.error_code not in ABSENT:
-                raise
-            raise ModelError(f"the registry has no {address}: {error.message}") from error
+    try:
+        if alias:
+            found = client.get_model_version_by_alias(name, alias)
+        else:
+            found = client.get_model_version(name, version)
+    except MlflowException as error:
+        if error.error_code not in ABSENT:
+            raise
+        raise ModelError(f"the registry has no {address}: {error.message}") from error
     return _pinned(found)
 
 
@@ -191,6 +212,7 @@ def _pinned(found: mlflow.entities.model_registry.ModelVersion) -> ModelVersion:
     return ModelVersion(found.name, str(found.version), model_id, found.run_id or "")
 
 
+@patient
 def load_registered(version: ModelVersion) -> AnyBundle:
     """The bundle inside a registered model.
 
@@ -198,7 +220,7 @@ def load_registered(version: ModelVersion) -> AnyBundle:
         ModelError: the model holds no bundle.
         TrackingError: the store can't be reached.
     """
-    with tempfile.TemporaryDirectory() as folder, store_errors():
+    with tempfile.TemporaryDirectory() as folder:
         local = mlflow.artifacts.download_artifacts(version.uri, dst_path=folder)
         kept = Path(local) / "artifacts"
         found = [path for name in READERS for path in kept.glob(f"*/{name}")]

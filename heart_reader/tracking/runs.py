@@ -3,52 +3,47 @@
 import logging
 import math
 import os
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import mlflow
-import requests
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
-from sqlalchemy.exc import SQLAlchemyError
 
 from heart_reader.cli import InterruptedBySignal
 from heart_reader.errors import TrackingError
+from heart_reader.tracking import session
+from heart_reader.tracking.keeper import Keeper
+from heart_reader.tracking.spool import POINTS_PER_REQUEST
+from heart_reader.tracking.store import (
+    PATIENCE,
+    limit_retries,
+    patient,
+    require_reachable,
+    require_writable,
+    store_errors,
+)
+from heart_reader.tracking.system_metrics import sampled
 
 EXPERIMENT = "heart-reader"
 # What MLflow stores of a value: longer ones are refused by the store.
 LONGEST_PARAM, LONGEST_TAG = 6000, 8000
-PARAMS_PER_BATCH, METRICS_PER_BATCH = 100, 1000
-STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError)
-
-
-@contextmanager
-def store_errors() -> Iterator[None]:
-    """A tracking store that can't do what was asked becomes one clear line."""
-    try:
-        yield
-    except STORE_ERRORS as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise TrackingError(
-            f"tracking store {mlflow.get_tracking_uri()}: {first} (is MLFLOW_TRACKING_URI right, "
-            "and can you write there?)"
-        ) from error
+PARAMS_PER_BATCH = 100
 
 
 class Run:
     """One open MLflow run: every method is one request, or few, to the tracking store."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, keeper: Keeper | None = None) -> None:
         self.client = MlflowClient()
         self.run_id = run_id
+        self.keeper = keeper  # of a run that is open; without one each request is waited for
 
-    @store_errors()
+    @patient
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Params that the run doesn't have: `mlflow run` logged some as the user typed them."""
         known = self.client.get_run(self.run_id).data.params
@@ -57,11 +52,10 @@ class Run:
             batch = new[start : start + PARAMS_PER_BATCH]
             self.client.log_batch(self.run_id, params=batch)
 
-    @store_errors()
     def log_metrics(
         self, metrics: Mapping[str, float], step: int, model_id: str | None = None
     ) -> None:
-        """All metrics of a step in one request.
+        """All metrics of a step in one request; an open run's go to its spool first.
 
         Raises:
             TrackingError: a value is NaN or infinite, which MLflow would store without a word.
@@ -70,10 +64,25 @@ class Run:
         if wrong:
             raise TrackingError(f"metrics must be finite, but step {step} has {wrong}")
         now = int(time.time() * 1000)
-        entities = [Metric(k, v, now, step, model_id=model_id) for k, v in metrics.items()]
-        for start in range(0, len(entities), METRICS_PER_BATCH):
-            batch = entities[start : start + METRICS_PER_BATCH]
-            self.client.log_batch(self.run_id, metrics=batch)
+        points = [Metric(k, float(v), now, step, model_id=model_id) for k, v in metrics.items()]
+        if self.keeper is not None:
+            self.keeper.log(points)
+        else:
+            for start in range(0, len(points), POINTS_PER_REQUEST):
+                self._send_points(points[start : start + POINTS_PER_REQUEST])
+
+    @patient
+    def _send_points(self, points: Sequence[Metric]) -> None:
+        self.client.log_batch(self.run_id, metrics=points)
+
+    def flush(self) -> None:
+        """Waits until the store has all that was logged.
+
+        Raises:
+            TrackingError: it was away for too long, or refused something.
+        """
+        if self.keeper is not None:
+            self.keeper.flush()
 
     def log_once(
         self, metrics: Mapping[str, float], step: int, model_id: str | None = None
@@ -83,64 +92,81 @@ class Run:
         new = {k: v for k, v in metrics.items() if k not in known or self.last_step(k) < step}
         self.log_metrics(new, step, model_id)
 
-    @store_errors()
     def last_step(self, metric: str) -> int:
         """The largest step that a metric was logged at, or -1."""
-        history = self.client.get_metric_history(self.run_id, metric)
-        return max((point.step for point in history), default=-1)
+        self.flush()
+        return max((point.step for point in self._history(metric)), default=-1)
 
-    @store_errors()
+    @patient
+    def _history(self, metric: str) -> Sequence[Metric]:
+        return self.client.get_metric_history(self.run_id, metric)
+
     def metrics(self) -> dict[str, float]:
         """The latest value of each metric."""
+        self.flush()
+        return self._metrics()
+
+    @patient
+    def _metrics(self) -> dict[str, float]:
         return dict(self.client.get_run(self.run_id).data.metrics)
 
-    @store_errors()
+    @patient
     def params(self) -> dict[str, str]:
         """All params of the run."""
         return dict(self.client.get_run(self.run_id).data.params)
 
-    @store_errors()
+    @patient
     def status(self) -> str:
         """RUNNING, FINISHED, KILLED or FAILED."""
         return str(self.client.get_run(self.run_id).info.status)
 
-    @store_errors()
+    @patient
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tags, replaced where they exist; long values are cut."""
         entities = [RunTag(key, value[:LONGEST_TAG]) for key, value in tags.items()]
         self.client.log_batch(self.run_id, tags=entities)
 
-    @store_errors()
+    @patient
     def tags(self) -> dict[str, str]:
         """All tags of the run."""
         return dict(self.client.get_run(self.run_id).data.tags)
 
-    @store_errors()
+    @patient
     def drop_tag(self, key: str) -> None:
         """Takes a tag away, where the run has it."""
-        if key in self.tags():
+        if key in self.client.get_run(self.run_id).data.tags:
             self.client.delete_tag(self.run_id, key)
 
     def describe(self, markdown: str) -> None:
         """The text on top of the run's page."""
         self.set_tags({MLFLOW_RUN_NOTE: markdown})
 
-    @store_errors()
+    @patient
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """One file as an artifact."""
         self.client.log_artifact(self.run_id, str(path), folder)
 
-    @store_errors()
+    def upload_soon(self, path: Path, folder: str) -> None:
+        """One file as an artifact, without waiting for it where the run is open.
+
+        It must be replaced as a whole only; `flush` waits for it.
+        """
+        if self.keeper is not None:
+            self.keeper.upload(path, folder)
+        else:
+            self.log_file(path, folder)
+
+    @patient
     def log_folder(self, path: Path, folder: str | None = None) -> None:
         """All files below a folder as artifacts."""
         self.client.log_artifacts(self.run_id, str(path), folder)
 
-    @store_errors()
+    @patient
     def log_text(self, text: str, file: str) -> None:
         """A text as an artifact."""
         self.client.log_text(self.run_id, text, file)
 
-    @store_errors()
+    @patient
     def download(self, file: str, folder: Path) -> Path | None:
         """An artifact as a local file, or ``None`` where the run doesn't have it."""
         parent = str(Path(file).parent)
@@ -150,7 +176,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         return Path(self.client.download_artifacts(self.run_id, file, str(folder)))
 
-    @store_errors()
+    @patient
     def log_dataset(self, name: str, digest: str, source: str, context: str, profile: str) -> None:
         """A data set that the run read; MLflow keeps 36 characters of a digest."""
         dataset = Dataset(name, digest[:36], "local", source, profile=profile)
@@ -167,6 +193,7 @@ def set_up_tracking() -> None:
     Raises:
         TrackingError: the store can't be reached or written to.
     """
+    limit_retries()
     # MLflow's own INFO lines would stand between the progress bars and the table.
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -177,26 +204,7 @@ def set_up_tracking() -> None:
         require_reachable(mlflow.get_tracking_uri())
         if not given:
             mlflow.set_experiment(EXPERIMENT)
-
-
-def require_writable(uri: str) -> None:
-    """Asks SQLite itself: MLflow would try again for 100 s before it says that it can't write."""
-    path = uri.removeprefix("sqlite:///").partition("?")[0]
-    if path == uri or path in {"", ":memory:"}:
-        return
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    # Another run may hold the lock for a moment.
-    with closing(sqlite3.connect(path, timeout=60)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-
-
-def require_reachable(uri: str) -> None:
-    """Asks a server once: MLflow's client would try again for minutes before it says no.
-
-    Later requests do so: a server that restarts doesn't end a training.
-    """
-    if uri.startswith(("http://", "https://")):
-        requests.get(f"{uri.rstrip('/')}/health", timeout=30)
+    session.keep_launcher()
 
 
 @contextmanager
@@ -214,29 +222,24 @@ def open_run(
     Raises:
         TrackingError: the store can't be reached or written to.
     """
-    with store_errors():
-        active = mlflow.start_run(
-            run_id, run_name=name, nested=nested, log_system_metrics=system_metrics
-        )
-    run, status = Run(active.info.run_id), "FINISHED"
+    started, keeper = session.begin(name, run_id, nested)
+    run, status, error = Run(started, keeper), "FINISHED", None
     try:
         if name is not None:
             run.set_tags({"mlflow.runName": name})  # a run adopted from `mlflow run` has its own
         if run_id is not None:
             run.drop_tag("error")  # of the attempt that it goes on from
-        yield run
+        with sampled(run.run_id, run.log_metrics, system_metrics):
+            yield run
     except InterruptedBySignal:
         status = "KILLED"
         raise
-    except BaseException as error:
-        status = "FAILED"
-        # Where the store is what failed, the error that goes on says so.
-        with suppress(TrackingError):
-            run.set_tags({"error": f"{type(error).__name__}: {error}"})
+    except BaseException as problem:
+        status, error = "FAILED", f"{type(problem).__name__}: {problem}"[:LONGEST_TAG]
         raise
     finally:
-        with store_errors():
-            mlflow.end_run(status)
+        with PATIENCE.hurried(status == "KILLED"):
+            session.end(run.run_id, keeper, status, error)
 
 
 def find_run(run_id: str) -> Run:
@@ -245,8 +248,7 @@ def find_run(run_id: str) -> Run:
     Raises:
         TrackingError: the store doesn't have it.
     """
-    with store_errors():
-        MlflowClient().get_run(run_id)
+    patient(MlflowClient().get_run)(run_id)
     return Run(run_id)
 
 
@@ -263,7 +265,7 @@ def continue_experiment(run: Run) -> None:
         mlflow.set_experiment(experiment_id=run.client.get_run(run.run_id).info.experiment_id)
 
 
-@store_errors()
+@patient
 def child_runs(run: Run) -> Sequence[mlflow.entities.Run]:
     """The runs directly below a run."""
     parent = run.client.get_run(run.run_id)

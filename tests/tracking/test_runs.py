@@ -8,7 +8,8 @@ from mlflow import MlflowClient
 from heart_reader.cli import InterruptedBySignal
 from heart_reader.errors import TrackingError
 from heart_reader.tracking import runs
-from heart_reader.tracking.runs import Run, open_run, require_writable, set_up_tracking
+from heart_reader.tracking.runs import Run, open_run, set_up_tracking
+from heart_reader.tracking.store import require_writable
 from tests.tracking.processes import FOREIGN
 
 
@@ -22,6 +23,7 @@ def client(database: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     for name in FOREIGN:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    monkeypatch.setenv("HEART_READER_CACHE", str(database.parent / "cache"))
     monkeypatch.chdir(database.parent)
     mlflow.tracking.fluent._active_experiment_id = None
     set_up_tracking()
