@@ -31,7 +31,7 @@ def test_the_form_follows_from_the_model():
     fused, signal = fresh_bundle("se_resnet1d"), fresh_bundle("se_resnet1d", 0)
     assert form_of(fused, "auto") == "fused" and form_of(fused, "signal") == "signal"
     assert form_of(signal, "auto") == "signal"
-    with pytest.raises(ModelError, match="form=fused needs a model that reads features"):
+    with pytest.raises(ModelError, match="form fused needs a model that reads features"):
         form_of(signal, "fused")
 
 
