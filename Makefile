@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help env train ui webhook test test-outage lint format clean
+.PHONY: help env train ui webhook secrets platform user backup restore test test-outage lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,27 @@ webhook.key: | env
 webhook: env  ## registers the webhook with the server and keeps the registry in sync
 	MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-http://127.0.0.1:5000} \
 	$(BIN)/python -m registry.webhook
+
+STATE ?= .platform
+
+secrets: env  ## random secrets for the platform, once
+	$(BIN)/python -m deploy.make_secrets --state $(STATE)
+
+platform: env  ## PostgreSQL, S3, MLflow server and sync for a team, without containers
+	$(BIN)/python -m deploy.up --state $(STATE)
+
+NAME ?=
+ROLE ?= member
+user: env  ## a user of the platform: NAME=ada ROLE=member, reader or none
+	$(BIN)/python -m deploy.users --state $(STATE) --name "$(NAME)" --role $(ROLE)
+
+TO ?= $(STATE)/backups/$(shell date -u +%Y%m%d-%H%M%S)
+backup: env  ## databases and objects of the platform, running or not: TO=FOLDER
+	TO=$(abspath $(TO)) $(BIN)/python -m deploy.tool --state $(STATE) --name backup
+
+FROM ?= $(lastword $(sort $(wildcard $(STATE)/backups/*)))
+restore: env  ## a backup into an empty platform that isn't running: FROM=FOLDER
+	FROM=$(abspath $(FROM)) $(BIN)/python -m deploy.tool --state $(STATE) --name restore
 
 test: env  ## all tests
 	$(BIN)/python -m pytest
