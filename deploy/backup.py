@@ -33,7 +33,7 @@ def main() -> None:
         raise ConfigError(f"{target} is there already: name another folder")
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial.mkdir(0o700, parents=True)  # it holds password hashes
     manifest: dict[str, Any] = {"made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     manifest["databases"] = {name: dump(name, partial) for name in OWNERS}
     manifest["objects"] = Objects.from_environment().save(partial / OBJECTS)

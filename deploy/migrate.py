@@ -9,17 +9,14 @@ from pathlib import Path
 
 from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.db import utils as schema
-from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
 
 from deploy.databases import SUPERUSER, connect, make_databases
 from deploy.objects import Objects
+from deploy.roles import KINDS, ROLES, WORKSPACE
 from heart_reader.cli import run_entry
 
 TUNING = Path(__file__).parent / "tuning.sql"
 ADDRESS = "postgresql+psycopg2:///"
-# What a role may do with each experiment and model. Runs and versions follow from these.
-ROLES = {"member": "EDIT", "reader": "READ"}
-KINDS = ("experiment", "registered_model")
 
 
 def main() -> None:
@@ -52,10 +49,10 @@ def make_accounts(address: str, passwords: Mapping[str, str]) -> None:
     """
     store = SqlAlchemyStore()
     store.init_db(address)
-    known = {role.name for role in store.list_roles(DEFAULT_WORKSPACE_NAME)}
+    known = {role.name for role in store.list_roles(WORKSPACE)}
     for name, permission in ROLES.items():
         if name not in known:
-            role = store.create_role(name, DEFAULT_WORKSPACE_NAME, f"{permission} everywhere")
+            role = store.create_role(name, WORKSPACE, f"{permission} everywhere")
             for kind in KINDS:
                 store.add_role_permission(role.id, kind, "*", permission)
     for user, password in passwords.items():

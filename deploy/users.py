@@ -3,89 +3,104 @@
 python -m deploy.users --state .platform --name ada --role member
 python -m deploy.users --state .platform --name ada --role none       # takes every role away
 
-Single experiments and models are shared in MLflow's own UI, or by its AuthServiceClient.
+Single experiments and models are shared in MLflow's own UI.
 """
 
 import os
 import secrets
 import sys
 from pathlib import Path
+from typing import Any
 
-from mlflow.exceptions import MlflowException
-from mlflow.server.auth.client import AuthServiceClient
-from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
+import requests
 
 from deploy.compose import host_variables, read_variables
+from deploy.roles import ROLES, WORKSPACE
 from deploy.state import state_folder
+from deploy.supervisor import PlatformError
 from heart_reader.cli import dotted_options, run_entry
 from heart_reader.errors import ConfigError, did_you_mean
-from heart_reader.tracking.runs import store_errors
 
 NONE = "none"
+EXISTS = "RESOURCE_ALREADY_EXISTS"
+SECONDS = 120.0  # that a busy server may take to answer
 
 
 def main() -> None:
     """Makes the user, or gives one that is there another role."""
     options = dotted_options(sys.argv[1:])
     name, role = options.pop("name", ""), options.pop("role", "member")
+    state = state_folder(options)
     if not name:
         raise ConfigError("a user needs a name: make user NAME=ada ROLE=member")
-    state = state_folder(options)
-    variables = host_variables(read_variables(state))
-    uri = f"http://127.0.0.1:{variables.get('MLFLOW_PORT', '5000')}"
-    client = log_in(uri, "admin", variables["ADMIN_PASSWORD"])
-    with store_errors():
-        password = make_user(client, name)
-        set_role(client, name, role)
-    if password:
-        print(f"{name} is a {role}; their login: . {write_login(state, uri, name, password)}")
-    else:
-        print(f"{name} is a {role} now, with the password of before")
-
-
-def log_in(uri: str, name: str, password: str) -> AuthServiceClient:
-    """A client that speaks for a user; MLflow knows no other way than these variables."""
-    os.environ["MLFLOW_TRACKING_USERNAME"] = name
-    os.environ["MLFLOW_TRACKING_PASSWORD"] = password
-    return AuthServiceClient(uri)
-
-
-def make_user(client: AuthServiceClient, name: str) -> str:
-    """The password of a new user, or "" for one that is there."""
-    password = secrets.token_urlsafe(18)
-    try:
-        client.create_user(name, password)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-        return ""
-    return password
-
-
-def set_role(client: AuthServiceClient, name: str, role: str) -> None:
-    """One role, in place of those that the user had.
-
-    Raises:
-        ConfigError: there is no such role.
-    """
-    roles = {each.name: each.id for each in client.list_roles(DEFAULT_WORKSPACE_NAME)}
-    if role != NONE and role not in roles:
+    if role not in {*ROLES, NONE}:
+        legal = sorted({*ROLES, NONE})
         raise ConfigError(
-            f"unknown role {role!r}{did_you_mean(role, [*roles, NONE])}: "
-            f"there are {', '.join(sorted([*roles, NONE]))}"
+            f"unknown role {role!r}{did_you_mean(role, legal)}: there are {', '.join(legal)}"
         )
-    for had in client.list_user_roles(name):
-        if had.name in roles:
-            client.unassign_role(name, had.id)
-    if role != NONE:
-        client.assign_role(name, roles[role])
+    variables = host_variables(read_variables(state))
+    port = variables.get("MLFLOW_PORT", "5000")
+    admin = Admin(f"http://127.0.0.1:{port}", variables["ADMIN_PASSWORD"])
+    password = admin.make_user(name)
+    admin.set_role(name, role)
+    if password:
+        print(f"{name}, {role}. To log in: . {write_login(state, admin.uri, name, password)}")
+    else:
+        print(f"{name}, {role} now, with the password of before")
+
+
+class Admin:
+    """The server's users as its admin sees them.
+
+    MLflow's own client would import the whole server, for seconds.
+    """
+
+    def __init__(self, uri: str, password: str) -> None:
+        self.uri = uri
+        self._login = ("admin", password)
+
+    def make_user(self, name: str) -> str:
+        """The password of a new user, or "" for one that is there."""
+        password = secrets.token_urlsafe(18)
+        made = self._post("2.0/mlflow/users/create", username=name, password=password)
+        return "" if made is None else password
+
+    def set_role(self, name: str, role: str) -> None:
+        """One role of ours, in place of those that the user had."""
+        found = self._get("3.0/mlflow/roles/list", workspace=WORKSPACE)["roles"]
+        ids = {each["name"]: each["id"] for each in found}
+        for had in self._get("3.0/mlflow/users/roles/list", username=name)["roles"]:
+            if had["name"] in ROLES:
+                body = {"username": name, "role_id": had["id"]}
+                self._ask("DELETE", "3.0/mlflow/roles/unassign", json=body)
+        if role != NONE:
+            self._post("3.0/mlflow/roles/assign", username=name, role_id=ids[role])
+
+    def _get(self, path: str, **params: str) -> Any:
+        return self._ask("GET", path, params=params)
+
+    def _post(self, path: str, **body: Any) -> Any:
+        return self._ask("POST", path, json=body)
+
+    def _ask(self, method: str, path: str, **words: Any) -> Any:
+        """The answer, or ``None`` where what is to be made exists."""
+        try:
+            answer = requests.request(
+                method, f"{self.uri}/api/{path}", auth=self._login, timeout=SECONDS, **words
+            )
+        except requests.RequestException as error:
+            raise PlatformError(f"{self.uri} doesn't answer: {error}") from error
+        if answer.status_code >= 400:
+            if EXISTS in answer.text:
+                return None
+            raise PlatformError(f"{method} {answer.url}: {answer.status_code} {answer.text}")
+        return answer.json() if answer.content else {}
 
 
 def write_login(state: Path, uri: str, name: str, password: str) -> Path:
     """A file of exports for a shell, which only its owner can read."""
-    folder = state / "users"
-    folder.mkdir(exist_ok=True)
-    path = folder / name
+    path = state / "users" / name
+    path.parent.mkdir(exist_ok=True)
     values = {
         "MLFLOW_TRACKING_URI": uri,
         "MLFLOW_TRACKING_USERNAME": name,
