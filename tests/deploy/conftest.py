@@ -38,7 +38,7 @@ def platform(folder: Path, cache: Path, demo_root: Path) -> Iterator[Platform]:
     processes = family(started.process.pid)
     started.process.terminate()
     assert started.process.wait(120) == 128 + 15
-    gone, alive = psutil.wait_procs(processes, timeout=10)
+    _, alive = psutil.wait_procs(processes, timeout=10)
     assert alive == []
 
 
