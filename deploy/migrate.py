@@ -49,7 +49,7 @@ def make_accounts(address: str, passwords: Mapping[str, str]) -> None:
     """
     store = SqlAlchemyStore()
     store.init_db(address)
-    known = {role.name for role in store.list_roles(WORKSPACE)}
+    known = {role.name for role in store.list_roles([WORKSPACE])}
     for name, permission in ROLES.items():
         if name not in known:
             role = store.create_role(name, WORKSPACE, f"{permission} everywhere")
