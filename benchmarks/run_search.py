@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,11 +87,15 @@ class Server:
         answer.raise_for_status()
         return len(answer.json().get("runs", []))
 
-    def cpu(self) -> float:
-        """Seconds that the server and PostgreSQL have computed until now."""
-        families = [[each, *each.children(recursive=True)] for each in self.processes]
-        times = [process.cpu_times() for family in families for process in family]
-        return float(sum(t.user + t.system for t in times))
+    def cpu(self) -> dict[int, float]:
+        """Seconds that each process of the server and of PostgreSQL has computed until now."""
+        found = {}
+        for parent in self.processes:
+            for process in (parent, *parent.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):  # PostgreSQL's helpers come and go
+                    times = process.cpu_times()
+                    found[process.pid] = float(times.user + times.system)
+        return found
 
 
 def main() -> None:
@@ -168,7 +173,9 @@ def measure(server: Server, experiment: str) -> dict[str, np.ndarray[Any, Any]]:
         for _ in range(REPEATS):
             computed, started = server.cpu(), time.monotonic()
             server.search(experiment, body)
-            rows.append((time.monotonic() - started, server.cpu() - computed))
+            seconds = time.monotonic() - started
+            used = (value - computed.get(pid, 0) for pid, value in server.cpu().items())
+            rows.append((seconds, sum(used)))
         found[name] = np.array(rows)
     return found
 
