@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help env train ui webhook secrets platform user backup restore test test-outage lint format clean
+.PHONY: help env train ui webhook secrets platform user backup restore test lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,8 @@ webhook: env  ## registers the webhook with the server and keeps the registry in
 	MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-http://127.0.0.1:5000} \
 	$(BIN)/python -m registry.webhook
 
+# ---------------------------------------------------------------- the platform for a team
+
 STATE ?= .platform
 
 secrets: env  ## random secrets for the platform, once
@@ -58,9 +60,6 @@ restore: env  ## a backup into an empty platform that isn't running: FROM=FOLDER
 
 test: env  ## all tests
 	$(BIN)/python -m pytest
-
-test-outage: env  ## two workers of a study whose PostgreSQL is killed on the way; not yet reliable
-	$(BIN)/python -m pytest -m outage tests/tuning
 
 lint: env  ## style and types
 	$(BIN)/ruff check .

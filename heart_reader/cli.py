@@ -6,11 +6,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from heart_reader.errors import ConfigError, HeartReaderError
+from heart_reader.usage import usage
 
 SECONDS_FOR_CLEAN_UP = 10.0
+
+
+class HelpAsked(Exception):  # noqa: N818 - nothing is wrong
+    """``--help`` is among the options."""
 
 
 class InterruptedBySignal(BaseException):
@@ -21,11 +27,19 @@ class InterruptedBySignal(BaseException):
         self.signum = signum
 
 
-def run_entry(main: Callable[[], None]) -> int:
-    """Runs an entry point and gives the exit code: 0, 1 for an error, 128 + n for a signal."""
+def run_entry(main: Callable[[], None], *defaults: Path) -> int:
+    """Runs an entry point and gives the exit code: 0, 1 for an error, 128 + n for a signal.
+
+    Args:
+        main: reads its options with `dotted_options`.
+        defaults: YAML files whose keys are options too, for ``--help``.
+    """
     try:
         with signals_raise():
             main()
+    except HelpAsked:
+        home = main.__globals__
+        print(usage(home["__doc__"], home["__spec__"].name, defaults))
     except HeartReaderError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
@@ -63,12 +77,15 @@ def dotted_options(words: Sequence[str]) -> dict[str, str]:
     """``["--training.epochs", "4", "--seed=1"]`` as ``{"training.epochs": "4", "seed": "1"}``.
 
     Raises:
+        HelpAsked: one of the options is ``--help``.
         ConfigError: a word that is no option, or an option without a value.
     """
     options: dict[str, str] = {}
     queue = list(words)
     while queue:
         word = queue.pop(0)
+        if word == "--help":
+            raise HelpAsked
         if not word.startswith("--") or len(word) == 2:
             raise ConfigError(
                 f"unexpected argument {word!r}: options look like --training.epochs 4"

@@ -20,6 +20,7 @@ from heart_reader.strict import flatten, parse, to_dict
 from heart_reader.training.config import TrainingConfig
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
+CONFIG_DEFAULTS = CONFIG_FOLDER / "default.yaml"
 # What a user types most often, without its section.
 SHORT_NAMES = {"data": "data.root", "features": "features.source", "backbone": "model.backbone"}
 
@@ -48,7 +49,7 @@ def load_config(overlay: str, overrides: Mapping[str, object]) -> Config:
     Raises:
         ConfigError: an overlay that isn't there; every unknown key and illegal value, together.
     """
-    tree = read_yaml(CONFIG_FOLDER / "default.yaml")
+    tree = read_yaml(CONFIG_DEFAULTS)
     if overlay != "default":
         tree = merge(tree, read_yaml(named_yaml(CONFIG_FOLDER, overlay, "config")))
     for key, value in overrides.items():

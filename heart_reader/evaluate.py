@@ -12,7 +12,7 @@ import numpy as np
 from heart_reader import describe
 from heart_reader.cache import cache_folder
 from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import Config, as_trained, load_config
+from heart_reader.config import CONFIG_DEFAULTS, Config, as_trained, load_config
 from heart_reader.data.dataset import Records, load_development, load_test
 from heart_reader.data.ptbxl import TEST_FOLD, VALIDATION_FOLD
 from heart_reader.errors import ConfigError
@@ -134,4 +134,4 @@ def log_evaluation(
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, CONFIG_DEFAULTS))

@@ -1,24 +1,28 @@
 """From records and a configuration to a bundle: what every way to train shares."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from heart_reader.bundle import Bundle
+from heart_reader.cache import cache_folder
 from heart_reader.config import Config
 from heart_reader.data.dataset import Records, to_device
 from heart_reader.data.features import FeatureEncoder, fit_encoder
 from heart_reader.data.normaliser import Normaliser, fit_normaliser
 from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
-from heart_reader.errors import DataError
+from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import youden
 from heart_reader.models import build_model
 from heart_reader.scoring import score
 from heart_reader.training.precision import resolve_device
+from heart_reader.training.teacher import boosted_scores, cached_scores, parts_of, soften
 from heart_reader.training.trainer import FitResult, Trainer
 
 
@@ -77,12 +81,21 @@ def prepare(records: Records, split: Split = FOLD_9) -> Prepared:
 def make_trainer(prepared: Prepared, config: Config) -> Trainer:
     """A trainer at epoch 0; the same seed, data and configuration make the same one."""
     records, encoder = prepared.records, prepared.encoder
+    train_rows = records.rows(prepared.split.train)
     device = resolve_device(config.training.device)
     torch.manual_seed(config.seed)
     model = build_model(config.model, 0 if encoder is None else encoder.n_encoded).to(device)
+    train = to_device(records, train_rows, encoder, device)
+    if config.training.teacher != "none":
+        targets = soften(
+            records.y_true[train_rows],
+            teacher_scores(prepared, config),
+            config.training.teacher_weight,
+        )
+        train = replace(train, y_true=torch.as_tensor(targets, device=device))
     return Trainer(
         model,
-        to_device(records, records.rows(prepared.split.train), encoder, device),
+        train,
         to_device(records, records.rows(prepared.split.validation), encoder, device),
         records.pack.fs,
         prepared.normaliser,
@@ -96,12 +109,70 @@ def make_bundle(
     prepared: Prepared, config: Config, result: FitResult, provenance: Mapping[str, Any]
 ) -> tuple[Bundle, Scored]:
     """The best weights as a bundle, thresholds chosen on fold 9, and its fold-9 predictions."""
-    encoder = prepared.encoder
-    model = build_model(config.model, 0 if encoder is None else encoder.n_encoded)
-    model.load_state_dict(result.best_weights)
-    untuned = np.full(len(SUPERCLASSES), 0.5)
-    draft = Bundle(config.model, model.eval(), prepared.normaliser, encoder, untuned, provenance)
+    draft = untuned_bundle(prepared, config, result, provenance)
     scored = score(draft, prepared.records, (VALIDATION_FOLD,))
     thresholds = youden(scored.y_true, scored.y_score)
     bundle = replace(draft, thresholds=thresholds)
     return bundle, replace(scored, thresholds=thresholds)
+
+
+def untuned_bundle(
+    prepared: Prepared, config: Config, result: FitResult, provenance: Mapping[str, Any]
+) -> Bundle:
+    """The best weights as a bundle whose thresholds are all one half."""
+    encoder = prepared.encoder
+    model = build_model(config.model, 0 if encoder is None else encoder.n_encoded)
+    model.load_state_dict(result.best_weights)
+    thresholds = np.full(len(SUPERCLASSES), 0.5)
+    return Bundle(config.model, model.eval(), prepared.normaliser, encoder, thresholds, provenance)
+
+
+# ---------------------------------------------------------------- the teacher
+
+
+def teacher_scores(prepared: Prepared, config: Config) -> NDArray[np.float32]:
+    """What the teacher says of each training record, unseen: (n_train, n_classes).
+
+    A backbone as teacher means trees and networks: the mean of both.
+
+    Raises:
+        ConfigError: records without features.
+    """
+    records, teacher = prepared.records, config.training.teacher
+    if records.features is None:
+        raise ConfigError(
+            f"training.teacher {teacher!r} learns from features, but features is 'none'"
+        )
+    rows = records.rows(prepared.split.train)
+    fold = records.fold[rows]
+    scores = boosted_scores(
+        records.features.values[rows], records.y_true[rows], fold, cache_folder()
+    )
+    if teacher == "boosting":
+        return scores
+    student = replace(
+        config,
+        model=replace(config.model, backbone=teacher),
+        training=replace(config.training, teacher="boosting"),
+    )
+    recipe = f"{student.seed} {student.model} {student.training} {student.augmentation}"
+    key = (records.digest, recipe, str(prepared.split))
+    networks = cached_scores(key, cache_folder(), lambda: network_scores(prepared, student))
+    return (scores + networks) / 2
+
+
+def network_scores(prepared: Prepared, config: Config) -> NDArray[np.float32]:
+    """Probabilities (n_train, n_classes) from two networks, each fitted on half of the folds and
+    asked about the other half."""
+    records, split = prepared.records, prepared.split
+    rows = records.rows(split.train)
+    fold = records.fold[rows]
+    scores = np.empty((len(rows), len(SUPERCLASSES)), np.float32)
+    for part in parts_of(fold, 2):
+        rest = tuple(f for f in split.train if f not in part)
+        print(f"teacher: {config.model.backbone} on folds {rest}", file=sys.stderr)
+        inner = prepare(records, Split(rest, split.validation))
+        result = make_trainer(inner, config).fit([])
+        bundle = untuned_bundle(inner, config, result, {})
+        scores[np.isin(fold, part)] = score(bundle, records, part).y_score
+    return scores

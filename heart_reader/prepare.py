@@ -2,6 +2,7 @@
 
 python -m heart_reader.prepare --data /path/to/ptb-xl --download true
 python -m heart_reader.prepare --data demo
+python -m heart_reader.prepare --data /path/to/ptb-xl --clean true
 """
 
 import sys
@@ -16,11 +17,12 @@ from rich.table import Table
 
 from heart_reader.cache import cache_folder
 from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import load_config
+from heart_reader.config import CONFIG_DEFAULTS, load_config
 from heart_reader.data import ptbxl
 from heart_reader.data.dataset import DataConfig, data_root
 from heart_reader.data.download import PHYSIONET, download
 from heart_reader.data.signals import describe_defects, load_pack, verify
+from heart_reader.data.stale_packs import remove_stale_packs
 from heart_reader.errors import ConfigError, DataError
 
 _SHOWN = 10  # warnings and defects printed one by one
@@ -43,6 +45,7 @@ def main() -> None:
     """Reads the options, does the work, prints the table."""
     options = dotted_options(sys.argv[1:])
     fetch = _truth("download", options.pop("download", "false"))
+    clean = _truth("clean", options.pop("clean", "false"))
     url = options.pop("url", PHYSIONET)
     overlay = "demo" if options.get("data", "demo") == "demo" else "default"
     config = load_config(options.pop("config", overlay), options).data
@@ -53,6 +56,9 @@ def main() -> None:
         print(f"{n_files} files are there and have the published hashes")
     cache = cache_folder()
     print_findings(check_tree(data_root(config, cache), config, cache), Console())
+    if clean:
+        removed = remove_stale_packs(cache)
+        print("\n".join(f"removed {line}" for line in removed) or "no old pack in the cache")
 
 
 def check_tree(root: Path, config: DataConfig, cache: Path) -> Findings:
@@ -124,4 +130,4 @@ def _truth(name: str, value: str) -> bool:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, CONFIG_DEFAULTS))

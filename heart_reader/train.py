@@ -16,7 +16,7 @@ from heart_reader import describe
 from heart_reader.bundle import save_bundle
 from heart_reader.cache import cache_folder
 from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import Config, load_config, read_config
+from heart_reader.config import CONFIG_DEFAULTS, Config, load_config, read_config
 from heart_reader.data.dataset import Records, load_development
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import ConfigError, DataError, TrackingError
@@ -277,4 +277,4 @@ def write_report(
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, CONFIG_DEFAULTS))

@@ -38,7 +38,7 @@ from registry.client import (
 )
 from registry.model_card import write_card
 from registry.predictions import LOGGED, Fold9, fold9, load_records, logged_scores, predict_fold9
-from registry.settings import EnsembleConfig, Settings, load_settings
+from registry.settings import DEFAULTS, EnsembleConfig, Settings, load_settings
 
 
 @dataclass(frozen=True)
@@ -222,4 +222,4 @@ def log_and_register(
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, DEFAULTS))

@@ -8,8 +8,9 @@ import subprocess
 import sys
 
 from heart_reader.cli import dotted_options, run_entry
+from heart_reader.config import CONFIG_DEFAULTS
 from registry import sync
-from registry.settings import load_settings
+from registry.settings import DEFAULTS, load_settings
 
 
 def main() -> None:
@@ -47,4 +48,4 @@ def as_words(options: dict[str, str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, CONFIG_DEFAULTS, DEFAULTS))

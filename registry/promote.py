@@ -27,7 +27,7 @@ from registry.gate import Check
 from registry.model_card import write_card
 from registry.predictions import LOGGED, fold9, load_records, logged_scores, scores_to_judge
 from registry.reproduce import predict_in_clean_process, reads_table
-from registry.settings import GateConfig, load_settings
+from registry.settings import DEFAULTS, GateConfig, load_settings
 
 REFUSED = 2  # exit code
 TRUTH = {"true": True, "false": False}
@@ -218,4 +218,4 @@ def print_checks(
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, DEFAULTS))

@@ -24,7 +24,7 @@ from registry.follow_on import BUSY
 from registry.model_card import write_card
 from registry.plan import Step, due, modules
 from registry.promote import REFUSED
-from registry.settings import SyncConfig, load_settings
+from registry.settings import DEFAULTS, SyncConfig, load_settings
 
 TRUTH = {"true": True, "false": False}
 PAUSE = 1.0  # seconds between two looks while somebody else works
@@ -187,4 +187,4 @@ class Syncer:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, DEFAULTS))

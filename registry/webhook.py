@@ -37,7 +37,7 @@ from heart_reader.cache import cache_folder
 from heart_reader.cli import dotted_options, run_entry
 from heart_reader.errors import ConfigError
 from heart_reader.tracking.runs import store_errors
-from registry.settings import WebhookConfig, load_settings
+from registry.settings import DEFAULTS, WebhookConfig, load_settings
 from registry.sync import Syncer, make_syncer
 
 NAME = "heart-reader-sync"
@@ -208,4 +208,4 @@ def serve(config: WebhookConfig, verifier: Verifier, syncer: Syncer) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, DEFAULTS))

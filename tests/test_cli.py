@@ -1,15 +1,24 @@
 """Entry points as processes: options, one line an error, exit codes as a shell expects them."""
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 
-from heart_reader.cli import dotted_options, run_entry, signals_raise
+from heart_reader.cli import HelpAsked, dotted_options, run_entry, signals_raise
+from heart_reader.config import CONFIG_DEFAULTS
 from heart_reader.errors import ConfigError, DataError
+from heart_reader.strict import flatten
+from heart_reader.usage import declared
+from registry.settings import DEFAULTS
+from tests.conftest import REPOSITORY
+from tuning.config import TUNING_DEFAULTS
 
 
 @pytest.mark.parametrize(
@@ -41,6 +50,48 @@ def test_options_that_are_none(words, message):
     with pytest.raises(ConfigError) as raised:
         dotted_options(words)
     assert str(raised.value) == message
+
+
+# ---------------------------------------------------------------- help
+
+ENTRIES = yaml.safe_load((REPOSITORY / "MLproject").read_text())["entry_points"]
+MODULES = {name: entry["command"].split()[2] for name, entry in ENTRIES.items()}
+
+
+def test_help_is_an_option_but_may_be_a_value():
+    with pytest.raises(HelpAsked):
+        dotted_options(["--seed", "1", "--help"])
+    assert dotted_options(["--note", "--help"]) == {"note": "--help"}
+
+
+@pytest.mark.parametrize("path", [CONFIG_DEFAULTS, TUNING_DEFAULTS, DEFAULTS], ids=str)
+def test_help_knows_every_key_of_the_defaults(path: Path):
+    expected = flatten(yaml.safe_load(path.read_text()))
+    options = list(declared(path))
+    assert {option.name: yaml.safe_load(option.default) for option in options} == expected
+    assert all("#" not in option.default for option in options)
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
+@pytest.mark.parametrize("name", [*ENTRIES, None])
+def test_help_of_every_entry_point_says_what_it_takes(name, capsys, monkeypatch):
+    module = MODULES.get(name, "heart_reader.train")
+    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(module, run_name="__main__")
+    assert ended.value.code == 0
+    called = capsys.readouterr()
+    assert called.err == ""
+    assert called.out.startswith("Entry point ")
+    lines = {line.split()[0]: line for line in called.out.splitlines() if line.startswith("  --")}
+    for key, parameter in ENTRIES.get(name, {}).get("parameters", {}).items():
+        assert parameter.get("default", "(needed)") in lines[f"--{key}"]
+    if module in ("heart_reader.train", "tuning.train", "registry.main"):
+        assert lines["--augmentation.noise_sd"].split() == [
+            "--augmentation.noise_sd",
+            "0.02",
+            "mV",
+        ]
 
 
 def test_each_line_of_an_error_is_printed_and_the_code_is_1(capsys):

@@ -9,6 +9,7 @@ from heart_reader.config import merge, read_yaml
 from heart_reader.strict import parse
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
+TUNING_DEFAULTS = CONFIG_FOLDER / "default.yaml"
 CV_SPLITS = (2, 4, 8)  # that divide folds 1 to 8 evenly
 
 
@@ -82,7 +83,7 @@ def load_tuning(overlay: str, options: Mapping[str, str]) -> TuningConfig:
     Raises:
         ConfigError: every unknown key and illegal value, together.
     """
-    tree = read_yaml(CONFIG_FOLDER / "default.yaml")
+    tree = read_yaml(TUNING_DEFAULTS)
     if overlay == "demo":
         tree = merge(tree, read_yaml(CONFIG_FOLDER / "demo.yaml"))
     given = {k: v for k, v in options.items() if v != "auto" or k in {"study", "cluster"}}

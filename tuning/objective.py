@@ -5,39 +5,33 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import torch
 from optuna.exceptions import ExperimentalWarning, TrialPruned, UpdateFinishedTrialError
 from optuna.storages import RetryHeartbeatStaleTrialCallback
+from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
-from heart_reader.cli import InterruptedBySignal
 from heart_reader.config import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS
-from heart_reader.errors import DataError, DivergenceError
+from heart_reader.errors import DataError
 from heart_reader.fitting import FOLD_9, Prepared, Split, make_trainer, prepare
 from heart_reader.training.callbacks import CheckpointWriter
 from heart_reader.training.checkpoint import load_checkpoint
 from heart_reader.training.trainer import Metrics, Trainer
 from tuning.config import TuningConfig
-from tuning.patient_storage import PatientStorage
+from tuning.outcome import COMPLETE, TAKEN, HandedBackError, Outcome, TakenError, outcome_of
+from tuning.patient_storage import BudgetSpentError, PatientStorage
 from tuning.search_space import SearchSpace, suggest
+from tuning.study import FINISHED
 from tuning.tracking import PointBuffer, StudyRun
 
 RUN = "mlflow_run"  # the trial's attribute that names its run
-
-
-class HandedBackError(BaseException):
-    """The worker stops before its trial is done; not an ``Exception``: the trial hasn't failed."""
-
-
-class TakenError(BaseException):
-    """Another worker took the trial over, since this one gave no sign of life for too long."""
 
 
 def splits(tuning: TuningConfig, records: Records) -> list[Split]:
@@ -82,61 +76,49 @@ def prepare_splits(tuning: TuningConfig, records: Records) -> list[Prepared]:
 
 
 class Objective:
-    """Called by Optuna with a trial; gives the macro AUC, the mean over splits."""
+    """Called with a trial, fits and ends it; its value is the macro AUC, the mean over splits."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
 
-    def __call__(self, trial: Trial) -> float:
-        """Trains the trial's configuration in an MLflow run of its own.
+    def __call__(self, trial: Trial) -> FrozenTrial:
+        """Trains the trial's configuration in an MLflow run of its own; gives what came of it.
 
         Raises:
-            TrialPruned: it lags behind, or its loss diverged.
             TakenError: another worker has it now.
+            HandedBackError: the time is up, and the trial waits for another worker.
         """
-        started = time.perf_counter()
-        config = suggest(trial, self.search.config, self.search.space)
-        previous = trial.user_attrs.get(RUN)  # of the worker that died, where this is a retry
-        run = self._open_run(trial, config)
-        fit = TrialFit(self.search, trial, run, previous)
-        fit.points.seconds += time.perf_counter() - started
-        status, tags = "FAILED", {"state": "failed"}
-        try:
-            value = fit.run_splits(config)
-            status, tags = "FINISHED", {"state": "complete"}
-            fit.points.add({"value": value}, 0)
-            fit.drop_checkpoints()
-        except TrialPruned:
-            status, tags = "FINISHED", {"state": "pruned", "pruned": "true"}
-            fit.drop_checkpoints()
-            raise
-        except (DivergenceError, torch.OutOfMemoryError) as error:
-            # The fault of the values that were drawn: the sampler is to keep away from them.
-            status, tags = "FINISHED", {"state": "pruned", "pruned": "true", "error": str(error)}
-            raise TrialPruned(str(error)) from error
-        except UpdateFinishedTrialError as error:
-            status, tags = "KILLED", {"state": "taken over by another worker"}
-            raise TakenError from error
-        except (HandedBackError, InterruptedBySignal):
-            status, tags = "KILLED", {"state": "handed back"}
-            fit.hand_back()
-            raise
-        finally:
-            fit.close(status, tags, time.perf_counter() - started)
-        return value
+        with get_heartbeat_thread(trial._trial_id, self.search.study._storage):
+            fit = TrialFit(self.search, trial, self._open_run(trial))
+            try:
+                outcome = replace(COMPLETE, value=fit.run_trial())
+            except BaseException as error:
+                outcome = fit.end(outcome_of(error))
+                # Somebody else's trial is no reason not to heed a signal.
+                if outcome is TAKEN and isinstance(error, Exception):
+                    raise TakenError from error
+                if outcome.told != TrialState.PRUNED:
+                    raise
+            else:
+                if fit.end(outcome) is TAKEN:
+                    raise TakenError
+        return self.search.storage.get_trial(trial._trial_id)
 
-    def _open_run(self, trial: Trial, config: Config) -> StudyRun:
-        original = RetryHeartbeatStaleTrialCallback.retried_trial_number(
-            trial._cached_frozen_trial
-        )
+    def _open_run(self, trial: Trial) -> StudyRun:
         tags = {"trial": str(trial.number), "state": "running"}
-        tags |= {"backbone": config.model.backbone, "study": self.search.study.study_name}
-        if original is not None:
+        tags["backbone"] = self.search.config.model.backbone
+        tags["study"] = self.search.study.study_name
+        original = original_number(trial)
+        if original != trial.number:
             tags["retry_of"] = str(original)
-        run = self.search.parent.child(f"trial {trial.number}", tags)
-        run.start_trial(trial.params)
-        trial.set_user_attr(RUN, run.run_id)
-        return run
+        return self.search.parent.child(f"trial {trial.number}", tags)
+
+
+def original_number(trial: Trial) -> int:
+    """The number of the trial that this one retries, or its own."""
+    frozen = trial._cached_frozen_trial
+    original = RetryHeartbeatStaleTrialCallback.retried_trial_number(frozen)
+    return trial.number if original is None else original
 
 
 class TrialFit:
@@ -146,19 +128,26 @@ class TrialFit:
         search: what the trials share.
         trial: Optuna's.
         run: its MLflow run.
-        previous: the run of the worker that died with this trial, or ``None``.
     """
 
-    def __init__(self, search: Search, trial: Trial, run: StudyRun, previous: str | None) -> None:
-        self.search, self.trial, self.run, self.previous = search, trial, run, previous
-        original = RetryHeartbeatStaleTrialCallback.retried_trial_number(
-            trial._cached_frozen_trial
-        )
-        self.folder = search.folder / str(trial.number if original is None else original)
+    def __init__(self, search: Search, trial: Trial, run: StudyRun) -> None:
+        self.search, self.trial, self.run = search, trial, run
+        # The run of the worker that died with this trial, where it is a retry.
+        self.previous: str | None = trial.user_attrs.get(RUN)
+        self.folder = search.folder / str(original_number(trial))
         self.points = PointBuffer(run)
+        self._began = time.perf_counter()
         self._bests: list[float] = []  # of the splits that are done
         self._trained = 0.0  # seconds in epochs
         self._writer: CheckpointWriter | None = None
+
+    def run_trial(self) -> float:
+        """Draws the values, and fits with them."""
+        config = suggest(self.trial, self.search.config, self.search.space)
+        self.run.start_trial(self.trial.params)
+        self.trial.set_user_attr(RUN, self.run.run_id)
+        self.points.seconds += time.perf_counter() - self._began
+        return self.run_splits(config)
 
     def run_splits(self, config: Config) -> float:
         """The mean over splits of the best macro AUC."""
@@ -169,7 +158,9 @@ class TrialFit:
                 trainer, self.folder / place, partial(self._upload, place)
             )
             self._restore(trainer, place)
-            result = trainer.fit([self._log, self._writer, partial(self._report, trainer)])
+            tell, go_on = partial(self._tell, trainer), partial(self._go_on, trainer)
+            # Told first: a worker that lost the trial learns it before it writes a checkpoint.
+            result = trainer.fit([self._log, tell, self._writer, go_on])
             self._bests.append(result.history[result.best_epoch]["val/macro_auc"])
         return sum(self._bests) / len(self._bests)
 
@@ -189,7 +180,7 @@ class TrialFit:
         self.run.set_tags({"resumed_at_epoch": str(self._step(trainer.epoch))})
         for epoch, metrics in enumerate(trainer.history):
             self._log(epoch, metrics)
-            self._tell(trainer.history[: epoch + 1])
+            self._tell(trainer, epoch, metrics)
 
     # ---------------------------------------------------------------- every epoch
 
@@ -201,20 +192,19 @@ class TrialFit:
         self._trained += metrics["epoch_seconds"]
         self.points(self._step(epoch), metrics)
 
-    def _tell(self, history: Sequence[Metrics]) -> None:
+    def _tell(self, trainer: Trainer, epoch: int, metrics: Metrics) -> None:
         """Tells Optuna the mean over splits of the best so far."""
-        best = max(metrics["val/macro_auc"] for metrics in history)
+        best = max(metrics["val/macro_auc"] for metrics in trainer.history[: epoch + 1])
         values = [*self._bests, best]
-        self.trial.report(sum(values) / len(values), self._step(len(history) - 1))
+        self.trial.report(sum(values) / len(values), self._step(epoch))
 
-    def _report(self, trainer: Trainer, epoch: int, metrics: Metrics) -> None:
-        """Tells Optuna the epoch, and stops where it isn't worth going on.
+    def _go_on(self, trainer: Trainer, epoch: int, metrics: Metrics) -> None:
+        """Stops where it isn't worth going on.
 
         Raises:
             TrialPruned: the pruner says so.
             HandedBackError: the worker's time is up.
         """
-        self._tell(trainer.history)
         if trainer.finished and len(self._bests) + 1 == len(self.search.prepared):
             return
         if self.trial.should_prune():
@@ -224,29 +214,59 @@ class TrialFit:
 
     # ---------------------------------------------------------------- the end
 
-    def hand_back(self) -> None:
+    def end(self, outcome: Outcome) -> Outcome:
+        """Sends the last points, tells the study, and ends the run as the study has it.
+
+        Returns:
+            The outcome, or ``TAKEN`` where the trial is another worker's by now.
+        """
+        if outcome.value is not None:
+            self.points.add({"value": outcome.value}, 0)
+        self._send_points()
+        if outcome.told is not None and not self._tell_study(outcome):
+            outcome = TAKEN
+        self.run.set_tags(outcome.tags)
+        self.run.set_status(outcome.status)
+        if outcome.told in FINISHED:
+            self._drop_checkpoints()
+        return outcome
+
+    def _send_points(self) -> None:
+        """What was collected, and how much of the time was spent beside training."""
+        seconds = time.perf_counter() - self._began
+        share = self.points.seconds / seconds
+        own = {"seconds": seconds, "training_seconds": self._trained, "tracking_share": share}
+        self.points.add(own, 0)
+        self.points.send()
+
+    def _tell_study(self, outcome: Outcome) -> bool:
+        """Whether the study took the outcome; it doesn't where another worker has the trial."""
+        study, storage = self.search.study, self.search.storage
+        try:
+            if storage.get_trial(self.trial._trial_id).state != TrialState.RUNNING:
+                return False
+            if outcome.told == TrialState.WAITING:
+                self._hand_back()
+                return True
+            told = study.tell(self.trial, outcome.value, outcome.told, skip_if_finished=True)
+        except UpdateFinishedTrialError:  # it was taken between the two requests
+            return False
+        return told.state == outcome.told
+
+    def _hand_back(self) -> None:
         """Puts the trial back into the queue, checkpoint included, for any worker to go on."""
         if self._writer is not None:
             self._writer.upload_all()
         storage, study = self.search.storage, self.search.study
         frozen = storage.get_trial(self.trial._trial_id)
         storage.set_trial_state_values(self.trial._trial_id, TrialState.FAIL)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), suppress(BudgetSpentError):  # another trial has its place
             warnings.simplefilter("ignore", ExperimentalWarning)
             RetryHeartbeatStaleTrialCallback()(study, frozen)
 
-    def drop_checkpoints(self) -> None:
+    def _drop_checkpoints(self) -> None:
         """Removes what nobody needs any more."""
         shutil.rmtree(self.folder, ignore_errors=True)
         for run_id in (self.run.run_id, self.previous):
             if run_id is not None:
                 StudyRun(run_id).remove_folder("checkpoints")
-
-    def close(self, status: str, tags: dict[str, str], seconds: float) -> None:
-        """Ends the MLflow run; notes how much of the time was spent beside training."""
-        share = self.points.seconds / seconds
-        own = {"seconds": seconds, "training_seconds": self._trained, "tracking_share": share}
-        self.points.add(own, 0)
-        self.points.send()
-        self.run.set_tags(tags)
-        self.run.set_status(status)

@@ -2,7 +2,7 @@
 
 Optuna's own RDB storage is the one that notices dead workers by their heartbeats. What is added:
 a call that fails because the server is gone is tried again; the number of trials is a limit over
-all workers; a trial that died before its first heartbeat is noticed too.
+all workers; a trial that died before its first heartbeat is noticed too, and retried once.
 """
 
 import functools
@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, TypeVar
 
 from optuna.exceptions import (
     ExperimentalWarning,
@@ -22,15 +22,32 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    PendingRollbackError,
+    SQLAlchemyError,
+)
 from sqlalchemy.orm import Session
 
 from heart_reader.errors import HeartReaderError
 from tuning.config import TuningConfig
 
-P = ParamSpec("P")
 R = TypeVar("R")
+RETRIES = "retry_history"  # Optuna's attribute of a retry: the numbers of the trials before it
 LONGEST_PAUSE = 2.0  # seconds between two tries
+# What Optuna calls of a storage, apart from `set_trial_state_values`, which waits in its own way.
+CALLS = (
+    *("create_new_study", "delete_study", "get_all_studies", "get_study_directions"),
+    *("get_study_id_from_name", "get_study_name_from_id"),
+    *("get_study_user_attrs", "set_study_user_attr"),
+    *("get_study_system_attrs", "set_study_system_attr"),
+    *("_create_new_trial", "_get_trials", "get_trial", "_get_best_trial_id"),
+    *("get_trial_id_from_study_id_trial_number", "_set_trial_param"),
+    *("set_trial_intermediate_value", "set_trial_user_attr", "set_trial_system_attr"),
+    *("record_heartbeat", "_get_stale_trial_ids"),
+)
 
 
 class StudyError(HeartReaderError):
@@ -41,18 +58,22 @@ class BudgetSpentError(Exception):
     """All trials of the budget are finished, running or waiting: none is left to begin."""
 
 
-def _patient(
-    method: Callable[Concatenate["PatientStorage", P], R],
-) -> Callable[Concatenate["PatientStorage", P], R]:
-    """The same method, tried again for as long as the server is away."""
+def patient(cls: type["PatientStorage"]) -> type["PatientStorage"]:
+    """Makes every call of Optuna try again for as long as the server is away."""
+    for name in CALLS:
+        setattr(cls, name, _patient(getattr(cls, name)))
+    return cls
 
+
+def _patient(method: Callable[..., R]) -> Callable[..., R]:
     @functools.wraps(method)
-    def call(self: "PatientStorage", *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(self: "PatientStorage", *args: Any, **kwargs: Any) -> R:
         return self.wait_for(lambda: method(self, *args, **kwargs))
 
-    return cast(Callable[Concatenate["PatientStorage", P], R], call)
+    return call
 
 
+@patient
 class PatientStorage(RDBStorage):
     """Optuna's RDB storage for workers that outlive their database server.
 
@@ -63,8 +84,10 @@ class PatientStorage(RDBStorage):
     def __init__(self, config: TuningConfig) -> None:
         self.outage_seconds = config.outage
         self.budget: int | None = None  # trials that aren't failed, over all workers
-        self.away_until = -float("inf")  # when the server last came back, monotonic
         sqlite = config.storage.startswith("sqlite")
+        # When the server last came back, monotonic. It may have done so just before we came.
+        self.away_until = -float("inf") if sqlite else time.monotonic()
+        self._given_up = False
         arguments = {"timeout": 60} if sqlite else {}
         if config.storage.startswith("postgresql"):
             arguments = {"connect_timeout": 10}
@@ -85,7 +108,7 @@ class PatientStorage(RDBStorage):
         """The result of a call, tried again with growing pauses while the server is away.
 
         Raises:
-            StudyError: it stayed away for longer than ``outage``.
+            StudyError: it stayed away for longer than ``outage``; later calls then wait no more.
         """
         started, pause = time.monotonic(), 0.1
         while True:
@@ -95,41 +118,16 @@ class PatientStorage(RDBStorage):
                 if self.engine.name == "sqlite" or not is_outage(error):
                     raise
                 self.away_until = time.monotonic()
-                if self.away_until - started > self.outage_seconds:
+                if self._given_up or self.away_until - started > self.outage_seconds:
+                    self._given_up = True
                     raise StudyError(unreachable(str(self.engine.url), error)) from error
                 if pause == 0.1:
                     print("storage is away, waiting for it", file=sys.stderr)
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
+                self._given_up = False
                 return result
-
-    # Every call of Optuna to a storage goes through one of these.
-    create_new_study = _patient(RDBStorage.create_new_study)
-    delete_study = _patient(RDBStorage.delete_study)
-    set_study_user_attr = _patient(RDBStorage.set_study_user_attr)
-    set_study_system_attr = _patient(RDBStorage.set_study_system_attr)
-    get_study_id_from_name = _patient(RDBStorage.get_study_id_from_name)
-    get_study_name_from_id = _patient(RDBStorage.get_study_name_from_id)
-    get_study_directions = _patient(RDBStorage.get_study_directions)
-    get_study_user_attrs = _patient(RDBStorage.get_study_user_attrs)
-    get_study_system_attrs = _patient(RDBStorage.get_study_system_attrs)
-    get_all_studies = _patient(RDBStorage.get_all_studies)
-    get_trial_id_from_study_id_trial_number = _patient(
-        RDBStorage.get_trial_id_from_study_id_trial_number
-    )
-    get_trial = _patient(RDBStorage.get_trial)
-    set_trial_intermediate_value = _patient(RDBStorage.set_trial_intermediate_value)
-    set_trial_user_attr = _patient(RDBStorage.set_trial_user_attr)
-    set_trial_system_attr = _patient(RDBStorage.set_trial_system_attr)
-    record_heartbeat = _patient(RDBStorage.record_heartbeat)
-    _get_best_trial_id = _patient(RDBStorage._get_best_trial_id)
-    _create_new_trial = _patient(RDBStorage._create_new_trial)
-    _get_trials = _patient(RDBStorage._get_trials)
-
-    def _set_trial_param(self, *args: Any, **kwargs: Any) -> None:
-        method = super()._set_trial_param
-        self.wait_for(lambda: method(*args, **kwargs))
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
@@ -159,6 +157,10 @@ class PatientStorage(RDBStorage):
         Raises:
             BudgetSpentError: there are as many trials as the study may have.
         """
+        if template_trial is not None:
+            queued = _queued_before(study_id, template_trial, session)
+            if queued is not None:
+                return queued
         if self.budget is not None:
             counted = (
                 session.query(models.TrialModel)
@@ -175,10 +177,10 @@ class PatientStorage(RDBStorage):
 
         After an outage every heartbeat is old: the workers get one grace to come back.
         """
-        self.wait_for(lambda: self._give_first_heartbeats(study_id))
+        self._give_first_heartbeats(study_id)
         if self.grace_period and time.monotonic() - self.away_until < self.grace_period:
             return []
-        return self.wait_for(lambda: RDBStorage._get_stale_trial_ids(self, study_id))
+        return super()._get_stale_trial_ids(study_id)
 
     def _give_first_heartbeats(self, study_id: int) -> None:
         """Optuna overlooks a trial that died before its first heartbeat; this one then ages."""
@@ -220,6 +222,27 @@ class PatientStorage(RDBStorage):
         return self.wait_for(insert)
 
 
+def _queued_before(
+    study_id: int, retry: FrozenTrial, session: Session
+) -> models.TrialModel | None:
+    """The retry of a lost trial that is there already.
+
+    Two workers may both believe that they declared a trial dead, where one of them didn't hear
+    the answer; and the answer to putting the retry into the queue may be lost too.
+    """
+    if RETRIES not in retry.system_attrs:
+        return None
+    attribute = models.TrialSystemAttributeModel
+    return (
+        session.query(models.TrialModel)
+        .join(attribute, attribute.trial_id == models.TrialModel.trial_id)
+        .filter(models.TrialModel.study_id == study_id)
+        .filter(attribute.key == RETRIES)
+        .filter(attribute.value_json == json.dumps(retry.system_attrs[RETRIES]))
+        .first()
+    )
+
+
 def _write_ahead(connection: Any, record: Any) -> None:
     """A commit of one drawn value takes 0.5 ms instead of 25 ms; a kill still loses nothing."""
     connection.execute("PRAGMA journal_mode = WAL")
@@ -228,14 +251,28 @@ def _write_ahead(connection: Any, record: Any) -> None:
 
 def is_outage(error: Exception) -> bool:
     """Whether the server is gone, rather than the request wrong."""
-    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    cause = _cause(error)
     if isinstance(cause, DBAPIError) and cause.connection_invalidated:
         return True
     return isinstance(cause, OperationalError)
 
 
+def _cause(error: Exception) -> BaseException:
+    """What the driver said first.
+
+    Optuna takes an error while it reads trials for one of too many variables, and asks again over
+    the dead connection; SQLAlchemy then only says that the transaction is invalid.
+    """
+    cause: BaseException = error
+    if isinstance(cause, StorageInternalError) and cause.__cause__ is not None:
+        cause = cause.__cause__
+    if isinstance(cause, PendingRollbackError) and cause.__context__ is not None:
+        cause = cause.__context__
+    return cause
+
+
 def unreachable(url: str, error: Exception) -> str:
     """One line about a server that doesn't answer."""
-    cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    cause = _cause(error)
     lines = str(getattr(cause, "orig", None) or cause).strip().splitlines()
     return f"storage {url} can't be reached: {lines[0] if lines else repr(cause)}"

@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning, TrialPruned, UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from heart_reader.cache import cache_folder
 from heart_reader.config import Config, changed
 from heart_reader.data.dataset import Records
 from tuning import plots
 from tuning.config import TuningConfig
-from tuning.objective import HandedBackError, Objective, Search, TakenError, prepare_splits
+from tuning.objective import Objective, Search, prepare_splits
+from tuning.outcome import HandedBackError, TakenError
 from tuning.patient_storage import BudgetSpentError, PatientStorage
 from tuning.search_space import load_space
 from tuning.study import (
@@ -108,28 +109,46 @@ def _open_parent(parent: StudyRun, study: Study) -> Iterator[None]:
 
 def _work(shared: Search) -> None:
     """Runs trials until the search is over, and waits for those of other workers."""
-    study, storage, tuning = shared.study, shared.storage, shared.tuning
+    study, tuning = shared.study, shared.tuning
     objective = Objective(shared)
-    storage.budget = tuning.trials
+    shared.storage.budget = tuning.trials
     failed = progress_of(study).failed
     while (reason := _why_over(shared)) is None:
         shared.parent.set_status("RUNNING")  # a worker that left may have ended it
         try:
-            study.optimize(objective, n_trials=1, callbacks=[lambda s, t: _say(s, t, tuning)])
+            _say(study, objective(_next_trial(study)), tuning)
         except BudgetSpentError:
             # All are handed out: should a worker die, its trial is ours to retry.
             time.sleep(SECONDS_BETWEEN_LOOKS)
-        except TakenError:
-            print("this worker's trial was taken over by another", file=sys.stderr)
+        except TakenError as error:
+            print(f"this worker's trial was taken over by another{_aside(error)}", file=sys.stderr)
         except HandedBackError:
             continue  # the time is over, as the next look says
-        except (UpdateFinishedTrialError, ValueError) as error:
-            if "Cannot tell" not in str(error) and not isinstance(error, UpdateFinishedTrialError):
-                raise
         if (now := progress_of(study).failed) > failed:
             failed = now
             close_dead_runs(shared.parent, study)
     print(f"study {study.study_name}: {reason}", file=sys.stderr)
+
+
+def _next_trial(study: Study) -> Trial:
+    """One that a dead worker left, or a new one.
+
+    Raises:
+        BudgetSpentError: there is none to begin.
+    """
+    optuna.storages.fail_stale_trials(study)
+    with warnings.catch_warnings():
+        # The objective sends the heartbeats, as Study.optimize would, until the trial has ended.
+        warnings.filterwarnings("ignore", "Heartbeat of storage is supposed", UserWarning)
+        return study.ask()
+
+
+def _aside(error: TakenError) -> str:
+    """What went wrong in a trial that isn't ours any more, which may be the other's doing."""
+    cause = error.__cause__
+    if cause is None or isinstance(cause, TrialPruned | UpdateFinishedTrialError):
+        return ""
+    return f" ({type(cause).__name__}: {cause})"
 
 
 def _why_over(shared: Search) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunStatus
+from mlflow.entities import Metric, Param
 from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -23,6 +23,7 @@ from heart_reader.errors import TrackingError
 from heart_reader.tracking import Run, set_up_tracking
 from heart_reader.tracking.runs import store_errors
 from heart_reader.training.trainer import Metrics
+from tuning.outcome import outcome_in_study
 from tuning.patient_storage import PatientStorage, StudyError
 
 P = ParamSpec("P")
@@ -160,30 +161,27 @@ def adopt_launcher(parent: StudyRun) -> None:
 @patiently
 @store_errors()
 def close_dead_runs(parent: StudyRun, study: Study) -> int:
-    """Ends as KILLED the runs of trials that were lost; gives how many.
+    """Ends the runs that dead workers left RUNNING, as the study has their trials; says how many.
 
-    A worker that died leaves its run RUNNING. One that an outage cut off may have ended its run as
-    FINISHED, while the study had given its trial to another.
+    The trials of most were lost; a worker may also have died after it told the study a result.
     """
-    states = {str(trial.number): trial.state for trial in study.get_trials(False)}
     found = parent.client.search_runs(
         [parent.experiment_id()],
-        f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.run_id}' and attributes.status != 'KILLED'",
+        f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.run_id}' and attributes.status = 'RUNNING'",
     )
-    dead = [run.info.run_id for run in found if _is_lost(run, states)]
-    for run_id in dead:
-        Run(run_id).set_tags({"state": "killed"})
-        parent.client.set_terminated(run_id, RunStatus.to_string(RunStatus.KILLED))
+    # Asked for later than the runs, so that no trial is missing that began meanwhile.
+    states = {str(trial.number): trial.state for trial in study.get_trials(False)}
+    dead = [run for run in found if _is_dead(run, states)]
+    for run in dead:
+        outcome = outcome_in_study(states.get(run.data.tags["trial"]))
+        Run(run.info.run_id).set_tags(outcome.tags)
+        parent.client.set_terminated(run.info.run_id, outcome.status)
     return len(dead)
 
 
-def _is_lost(run: StoredRun, states: Mapping[str, TrialState]) -> bool:
-    if "trial" not in run.data.tags:
-        return False
-    state = states.get(run.data.tags["trial"])
-    if run.info.status == "RUNNING":
-        return state is not TrialState.RUNNING
-    return run.info.status == "FINISHED" and state is TrialState.FAIL
+def _is_dead(run: StoredRun, states: Mapping[str, TrialState]) -> bool:
+    number = run.data.tags.get("trial")
+    return number is not None and states.get(number) is not TrialState.RUNNING
 
 
 class PointBuffer:

@@ -13,10 +13,10 @@ from optuna.study import Study
 
 from heart_reader import describe, train
 from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import Config, changed
+from heart_reader.config import CONFIG_DEFAULTS, Config, changed
 from heart_reader.errors import ConfigError
 from tuning import plots
-from tuning.config import split_options
+from tuning.config import TUNING_DEFAULTS, split_options
 from tuning.storage import opened_storage
 from tuning.study import best_trial, load_best
 from tuning.tracking import set_up_shared_tracking
@@ -73,4 +73,4 @@ def searched(configs: Sequence[Config], studies: Sequence[Study]) -> dict[str, A
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, TUNING_DEFAULTS, CONFIG_DEFAULTS))

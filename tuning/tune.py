@@ -13,11 +13,11 @@ from optuna.study import Study
 from heart_reader import train
 from heart_reader.cache import cache_folder
 from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import Config
+from heart_reader.config import CONFIG_DEFAULTS, Config
 from heart_reader.data.dataset import load_development
 from heart_reader.errors import ConfigError
 from tuning import plots
-from tuning.config import TuningConfig, load_tuning, split_options
+from tuning.config import TUNING_DEFAULTS, TuningConfig, load_tuning, split_options
 from tuning.search import search
 from tuning.storage import opened_storage
 from tuning.tracking import set_up_shared_tracking
@@ -79,4 +79,4 @@ def tune(order: Order) -> list[Study]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_entry(main))
+    raise SystemExit(run_entry(main, TUNING_DEFAULTS, CONFIG_DEFAULTS))

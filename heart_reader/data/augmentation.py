@@ -13,6 +13,7 @@ from torch import Tensor
 class AugmentationConfig:
     """Probability per record and strength of each transform; a probability of 0 leaves it out."""
 
+    crop_share: float  # of a record's length, a random window; 1 leaves records whole
     noise_p: float
     noise_sd: float  # mV, Gaussian
     scale_p: float
@@ -42,6 +43,8 @@ class AugmentationConfig:
         ]
         if self.mixup_max > 0.5:
             found.append(f"mixup_max must be at most 0.5, but is {self.mixup_max}")
+        if self.crop_share == 0:
+            found.append("crop_share must be above 0, but is 0")
         if self.warp_strength >= 1:
             found.append(f"warp_strength must be below 1, but is {self.warp_strength}")
         return found
@@ -57,8 +60,10 @@ def augment(x: Tensor, fs: int, config: AugmentationConfig, generator: torch.Gen
         generator: on the device of ``x``.
 
     Returns:
-        Signals in mV (b, l, t).
+        Signals in mV (b, l, t); shorter than ``x`` where ``crop_share`` is below 1.
     """
+    if config.crop_share < 1:
+        x = random_crop(x, max(1, round(config.crop_share * x.shape[-1])), generator)
     if config.warp_p:
         x = time_warp(x, config.warp_p, config.warp_strength, generator)
     if config.shift_p:
@@ -72,6 +77,14 @@ def augment(x: Tensor, fs: int, config: AugmentationConfig, generator: torch.Gen
     if config.lead_dropout_p:
         x = lead_dropout(x, config.lead_dropout_p, config.lead_dropout_share, generator)
     return x
+
+
+def random_crop(x: Tensor, n_times: int, generator: torch.Generator) -> Tensor:
+    """A window of ``n_times`` samples, for each record at a place of its own."""
+    n_places = x.shape[-1] - n_times + 1
+    start = torch.randint(n_places, (len(x), 1), generator=generator, device=x.device)
+    index = start + torch.arange(n_times, device=x.device)  # (b, n_times)
+    return _gather_times(x, index)
 
 
 def gaussian_noise(x: Tensor, p: float, sd: float, generator: torch.Generator) -> Tensor:

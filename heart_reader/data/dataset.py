@@ -77,6 +77,11 @@ class Records:
         """(n_records,)"""
         return self.metadata.index.to_numpy()
 
+    @property
+    def fold(self) -> NDArray[np.int64]:
+        """(n_records,)"""
+        return self.metadata["strat_fold"].to_numpy(np.int64)
+
     def rows(self, folds: Sequence[int]) -> NDArray[np.intp]:
         """Rows of the records in some folds."""
         return np.flatnonzero(self.metadata["strat_fold"].isin(folds))

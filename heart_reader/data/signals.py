@@ -191,6 +191,12 @@ def _key(root: Path, records: pd.DataFrame, stamps: Ints) -> str:
     return digest.hexdigest()[:32]
 
 
+def _origin(root: Path, records: pd.DataFrame) -> dict[str, str]:
+    """What a pack is of, whatever the state of the files: `stale_packs` compares it."""
+    names = "\n".join(records["filename_lr"]).encode()
+    return {"tree": str(root.resolve()), "records": hashlib.sha256(names).hexdigest()[:32]}
+
+
 def _open(folder: Path) -> SignalPack | None:
     """The pack in ``folder``; None where there is none, or where it is damaged."""
     try:
@@ -222,13 +228,14 @@ def _write(root: Path, records: pd.DataFrame, folder: Path, progress: bool) -> N
     _remove_stale(folder.parent)
     temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
     try:
-        _write_files(temporary, _blocks(root, records, progress, "packing"))
+        blocks = _blocks(root, records, progress, "packing")
+        _write_files(temporary, blocks, _origin(root, records))
         _publish(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write_files(folder: Path, blocks: Iterator[Block]) -> None:
+def _write_files(folder: Path, blocks: Iterator[Block], origin: dict[str, str]) -> None:
     arrays: dict[str, list[npt.NDArray[np.generic]]] = {"ecg_id": [], "gain": [], "baseline": []}
     defects: dict[int, str] = {}
     warnings: dict[int, str] = {}
@@ -246,7 +253,7 @@ def _write_files(folder: Path, blocks: Iterator[Block]) -> None:
     for name in ("ecg_id", "gain", "baseline"):
         content.update(np.ascontiguousarray(joined[name]).data)
     np.savez(folder / "records.npz", **joined)  # type: ignore[arg-type]
-    meta = {"digest": content.hexdigest(), "defects": defects, "warnings": warnings}
+    meta = {"digest": content.hexdigest(), **origin, "defects": defects, "warnings": warnings}
     (folder / "meta.json").write_text(json.dumps(meta, indent=1))
 
 

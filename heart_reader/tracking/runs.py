@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from heart_reader.cli import InterruptedBySignal
 from heart_reader.errors import TrackingError
+from heart_reader.tracking.experiment import label_experiment
 
 EXPERIMENT = "heart-reader"
 # What MLflow stores of a value: longer ones are refused by the store.
@@ -173,6 +174,7 @@ def set_up_tracking() -> None:
         require_reachable(mlflow.get_tracking_uri())
         if not given:
             mlflow.set_experiment(EXPERIMENT)
+        label_experiment(EXPERIMENT)
 
 
 def require_writable(uri: str) -> None:

@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from heart_reader.errors import did_you_mean
+from heart_reader.models import BACKBONES
 from heart_reader.training.precision import Precision
+
+TEACHERS = ("none", "boosting", *BACKBONES)
+_SHARES = ("focal_alpha", "label_smoothing", "teacher_weight", "feature_dropout", "pct_start")
 
 
 @dataclass(frozen=True)
@@ -19,8 +24,11 @@ class TrainingConfig:
     learning_rate: float  # the peak of the one-cycle schedule
     weight_decay: float
     pct_start: float  # share of the steps in which the learning rate rises
+    whole_epochs: int  # the last ones, in which records aren't cropped
     grad_clip: float  # largest norm of the gradient
     patience: int  # epochs without a better fold-9 macro AUC before stopping
+    teacher: str  # of soft targets beside the labels: none, boosting, or a backbone's name
+    teacher_weight: float  # of its scores in the targets
     feature_dropout: float  # probability that a record's features are missing in training
     precision: Precision
     device: Literal["auto", "cpu", "cuda"]
@@ -39,12 +47,15 @@ class TrainingConfig:
         ]
         found += [
             f"{name} must not be negative, but is {getattr(self, name)}"
-            for name in ("weight_decay", "focal_gamma")
+            for name in ("weight_decay", "focal_gamma", "whole_epochs")
             if getattr(self, name) < 0
         ]
         found += [
             f"{name} must lie from 0 to 1, but is {getattr(self, name)}"
-            for name in ("focal_alpha", "label_smoothing", "feature_dropout", "pct_start")
+            for name in _SHARES
             if not 0 <= getattr(self, name) <= 1
         ]
+        if self.teacher not in TEACHERS:
+            hint = did_you_mean(self.teacher, TEACHERS) or f" (there are {', '.join(TEACHERS)})"
+            found.append(f"unknown teacher {self.teacher!r}{hint}")
         return found

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -153,7 +153,7 @@ class Trainer:
     def train_step(self, rows: Tensor) -> Tensor:
         """One optimizer step on some training records; gives the loss, still on the device."""
         data = self.train
-        signal = augment(data.millivolts(rows), self.fs, self.augmentation, self.generator)
+        signal = augment(data.millivolts(rows), self.fs, self.recipe_now, self.generator)
         features, present = _take(data.features, rows), _take(data.present, rows)
         y_true = data.y_true[rows]
         if self.augmentation.mixup_p:
@@ -169,6 +169,16 @@ class Trainer:
         self.scaler.update()
         self.scheduler.step()
         return loss.detach()
+
+    @property
+    def recipe_now(self) -> AugmentationConfig:
+        """The augmentation of this epoch: the last ``whole_epochs`` see records uncropped.
+
+        Cropped epochs are cheaper; the whole ones fit batch norms and the pooled maximum to the
+        length that predictions see.
+        """
+        whole = self.epoch >= self.config.epochs - self.config.whole_epochs
+        return replace(self.augmentation, crop_share=1.0) if whole else self.augmentation
 
     def _loss(
         self, signal: Tensor, features: Tensor | None, present: Tensor | None, y_true: Tensor

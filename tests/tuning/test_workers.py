@@ -112,7 +112,9 @@ def assert_complete(store: Store, storage: str, n_trials: int) -> None:
         history = store.client.get_metric_history(run.info.run_id, "val/macro_auc")
         assert [point.step for point in history] == sorted(trial.intermediate_values)
         assert trial.state != TrialState.COMPLETE or run.data.metrics["value"] == trial.value
-    dead = [by_trial[t.number] for t in found if t.state == TrialState.FAIL and t.params]
+    # A worker may also die between a trial's beginning and that of its run.
+    failed = [trial.number for trial in found if trial.state == TrialState.FAIL]
+    dead = [by_trial[number] for number in failed if number in by_trial]
     assert {run.info.status for run in dead} <= {"KILLED"}
 
 
@@ -138,24 +140,38 @@ def test_a_killed_workers_trial_goes_on_from_its_checkpoint(store: Store, cache:
     assert len(list((folder / "plots").glob("*.png"))) == 6
 
 
-@pytest.mark.outage
-def test_two_workers_on_postgresql_one_killed_and_the_server_restarted(
+def test_a_stopped_worker_hands_its_trial_back(store: Store):
+    storage = f"sqlite:///{store.folder}/tuning.db"
+    options = {"trials": "1", "storage": storage, "epochs": "8", "pruner": "none"}
+    first = tune(store, options)
+    first.wait_until(lambda: any(len(t.intermediate_values) in (3, 4) for t in running(storage)))
+    assert first.signal(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert [trial.state for trial in trials(storage)] == [TrialState.FAIL, TrialState.WAITING]
+    (run,) = [run for run in store.runs() if "trial" in run.data.tags]
+    assert (run.info.status, run.data.tags["state"]) == ("KILLED", "handed back")
+    second = tune(store, options)
+    assert second.finish() == 0, second.output()
+    assert_complete(store, storage, 1)
+    (run,) = [run for run in store.runs() if run.data.tags.get("trial") == "1"]
+    assert int(run.data.tags["resumed_at_epoch"]) >= 3
+
+
+def test_two_workers_on_postgresql_the_server_restarted_and_one_killed(
     store: Store, postgres: Postgres
 ):
     storage = postgres.create("two_workers")
-    options = {"trials": "12", "storage": storage, "epochs": "5"}
-    options |= {"startup_trials": "3", "heartbeat": "1"}
+    # Long enough for the second worker to begin before the first has done all of them.
+    options = {"trials": "12", "storage": storage, "epochs": "8", "pruner": "none"}
     workers = [tune(store, options), tune(store, options)]
-    workers[0].wait_until(lambda: done(storage) >= 2)
-    assert workers[1].signal(signal.SIGKILL) == -signal.SIGKILL
-    workers.append(tune(store, options))
-    workers[0].wait_until(lambda: len(running(storage)) > 0)
+    workers[0].wait_until(lambda: len(running(storage)) == 2)
     postgres.kill()
     postgres.start()
-    for worker in (workers[0], workers[2]):
-        assert worker.finish() == 0, worker.output()
+    before = done(storage)
+    workers[0].wait_until(lambda: done(storage) >= before + 2 and len(running(storage)) == 2)
+    assert workers[1].signal(signal.SIGKILL) == -signal.SIGKILL
+    assert workers[0].finish() == 0, workers[0].output()
     assert_complete(store, storage, 12)
-    assert "waiting for it" in workers[0].output() + workers[2].output()
+    assert all("waiting for it" in worker.output() for worker in workers)
 
 
 def test_a_ray_cluster_loses_a_node_and_the_study_completes(

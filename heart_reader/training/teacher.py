@@ -1,0 +1,120 @@
+"""Soft targets from a teacher that hasn't seen the record: cross-fitted distillation.
+
+Boosted trees read a table of features better than a small MLP does. Trained on what the trees say
+of records that they haven't seen, beside the labels, the network learns the difference.
+
+Distillation: Hinton et al., 2015. https://arxiv.org/abs/1503.02531
+Cross-fitting keeps the teacher from repeating the labels that it was fitted on.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import sklearn
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
+
+from heart_reader.errors import DataError
+from heart_reader.progress import progress
+
+N_PARTS = 4  # of the folds; each part is scored by trees that were fitted on the others
+TREES = {
+    "learning_rate": 0.05,
+    "max_iter": 300,
+    "max_leaf_nodes": 15,
+    "min_samples_leaf": 40,
+    "l2_regularization": 1.0,
+    "random_state": 0,
+}
+
+
+def boosted_scores(
+    features: NDArray[np.float32],
+    y_true: NDArray[np.uint8],
+    fold: NDArray[np.integer],
+    cache: Path,
+) -> NDArray[np.float32]:
+    """Probabilities (n_records, n_classes) of trees that haven't seen the record.
+
+    The same on every call: one thread, a fixed seed. Kept in the cache, under a digest of all
+    that they follow from.
+
+    Args:
+        features: raw, NaN where missing, (n_records, n_features).
+        y_true: (n_records, n_classes), 0 or 1.
+        fold: of each record, (n_records,); a patient's records lie in one fold.
+        cache: the folder that outlives a run.
+
+    Raises:
+        DataError: records of one fold only.
+    """
+    key = (N_PARTS, TREES, sklearn.__version__, _sha(features), _sha(y_true), _sha(fold))
+    return cached_scores(key, cache, lambda: _boost(features, y_true, fold))
+
+
+def _boost(
+    features: NDArray[np.float32], y_true: NDArray[np.uint8], fold: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    scores = np.empty(y_true.shape, np.float32)
+    for part in progress(parts_of(fold, N_PARTS), "boosting on the features", "part"):
+        held_out = np.isin(fold, part)
+        with threadpool_limits(1):  # sums in several threads would differ from call to call
+            for k in range(y_true.shape[1]):
+                scores[held_out, k] = _score(features, y_true[:, k], held_out)
+    return scores
+
+
+def cached_scores(
+    key: tuple[object, ...], cache: Path, make: Callable[[], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """What ``make`` gives, made once for a key whose text says all that it follows from."""
+    digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+    path = cache / "teachers" / f"{digest}.npy"
+    if path.exists():
+        return np.asarray(np.load(path), np.float32)
+    scores = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.npy")
+    np.save(temporary, scores)
+    os.replace(temporary, path)
+    return scores
+
+
+def parts_of(fold: NDArray[np.integer], n_parts: int) -> list[tuple[int, ...]]:
+    """The folds in at most so many parts.
+
+    Raises:
+        DataError: records of one fold only.
+    """
+    folds = np.unique(fold)
+    if len(folds) < 2:
+        raise DataError(f"a teacher is fitted across folds, but all records are of fold {folds}")
+    return [tuple(part.tolist()) for part in np.array_split(folds, min(n_parts, len(folds)))]
+
+
+def _score(
+    features: NDArray[np.float32], labels: NDArray[np.uint8], held_out: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    known = labels[~held_out]
+    n_held_out = int(held_out.sum())
+    if known.min() == known.max():  # too few records: what was seen is all that can be said
+        return np.full(n_held_out, float(known.mean()))
+    # scikit-learn 1.9 can't bin a column of which the fitted records know nothing.
+    features = features[:, np.isfinite(features[~held_out]).any(axis=0)]
+    trees = HistGradientBoostingClassifier(**TREES).fit(features[~held_out], known)
+    return np.asarray(trees.predict_proba(features[held_out])[:, 1])  # (n_held_out,)
+
+
+def _sha(array: NDArray[np.generic]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def soften(
+    y_true: NDArray[np.uint8], scores: NDArray[np.float32], weight: float
+) -> NDArray[np.float32]:
+    """Targets (n_records, n_classes): the labels, with the teacher's scores at ``weight``."""
+    return ((1 - weight) * y_true + weight * scores).astype(np.float32)
