@@ -84,7 +84,7 @@ class Objects:
                     continue
                 member = tarfile.TarInfo(key)
                 member.size = stream.length
-                archive.addfile(member, stream)  # type: ignore[arg-type]
+                archive.addfile(member, stream)
                 found[key] = str(stream)
         return found
 

@@ -10,8 +10,8 @@ KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"
 NOTE = """\
 12-lead ECGs, five superclasses at once (PTB-XL): NORM, MI, STTC, CD, HYP.
 
-Sort by `val/macro_auc` (fold 9); filter by the tags `backbone`, `data_digest`, `follows`. A run's \
-text, plots and ECG sheets are on its own page; what is in use has the alias `champion`.
+Sort by `val/macro_auc` (fold 9); filter by the tags `backbone`, `data_digest`, `follows`. Text, \
+plots and ECG sheets are on a run's own page; what is in use has the alias `champion`.
 """
 
 
