@@ -75,7 +75,9 @@ class Process:
             )
         pids = self.state / "pids"
         pids.mkdir(exist_ok=True)
-        (pids / self.service.name).write_text(str(self._process.pid))
+        partial = pids / f".{self.service.name}"  # nobody reads half a number
+        partial.write_text(str(self._process.pid))
+        partial.rename(pids / self.service.name)
 
     def _command(self) -> list[str]:
         # Should the supervisor be killed, its processes are told to stop.
