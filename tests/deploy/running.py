@@ -25,9 +25,12 @@ LOADED = 5 * SECONDS  # for all servers together, on a busy machine
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free, and 10,000 above which another is: SeaweedFS takes both."""
+    """Ports that are free, and 10,000 above which another is: SeaweedFS takes both.
+
+    They lie below those that the kernel gives to clients: nobody takes one before we listen.
+    """
     found: set[int] = set()
-    port = 20000 + os.getpid() % 20000
+    port = 12000 + os.getpid() % 9000
     while len(found) < count:
         port += 1
         if all(is_free(each) for each in (port, port + 10000)):

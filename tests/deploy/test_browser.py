@@ -1,4 +1,4 @@
-"""The UI in a real browser: a member logs in, sorts, compares, looks at a picture and the registry.
+"""The UI in a real browser: a member logs in, sorts, compares, opens a picture and the registry.
 
 Pictures of each step are kept in ``$HEART_READER_SCREENSHOTS``, else in pytest's own folder.
 """
