@@ -6,7 +6,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
+<<<<<<< HEAD
 .PHONY: help env train ui webhook secrets platform user backup restore test lint format clean
+=======
+.PHONY: help env train pretrained ui webhook test lint format clean
+>>>>>>> main
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +24,9 @@ env: .venv/.made  ## the environment of requirements.lock in .venv
 
 train: env  ## three backbones on demo data, tracked and registered
 	mlflow run . -e train --env-manager local --experiment-name heart-reader
+
+pretrained: env  ## the pretrained models and their ensemble as champions, without data
+	mlflow run . -e pretrained --env-manager local --experiment-name heart-reader
 
 # MLflow refuses webhooks to http and to this machine unless told, and keeps their secret encrypted.
 ui: export MLFLOW_WEBHOOK_ALLOWED_SCHEMES := http,https

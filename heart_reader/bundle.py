@@ -4,6 +4,7 @@ bundle.json          classes, leads, model config, normaliser, encoder, threshol
 weights.safetensors  the fusion model
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -30,6 +31,7 @@ from heart_reader.strict import parse, to_dict
 
 FORMAT = 1
 BATCH = 64  # records a forward pass
+PARTS = ("bundle.json", "ensemble.json", "weights.safetensors")
 
 Features = Literal["compute"] | NDArray[np.float32] | None
 
@@ -143,14 +145,23 @@ def _tensor(array: NDArray[Any] | None, chunk: slice) -> torch.Tensor | None:
 # ---------------------------------------------------------------- the folder
 
 
-def save_bundle(bundle: Bundle, folder: Path) -> None:
+def save_bundle(bundle: Bundle, folder: Path, dtype: torch.dtype = torch.float32) -> None:
     """Writes the folder whole: it is there complete or not at all.
+
+    Args:
+        bundle: to be written.
+        folder: where.
+        dtype: of the weights in the file; loaded they are fp32 again.
 
     Raises:
         ModelError: the folder exists already.
     """
     with whole_folder(folder) as temporary:
-        weights = {key: value.contiguous() for key, value in bundle.model.state_dict().items()}
+        state = bundle.model.state_dict()
+        weights = {
+            key: (value.to(dtype) if value.is_floating_point() else value).contiguous()
+            for key, value in state.items()
+        }
         save_file(weights, temporary / "weights.safetensors")
         text = json.dumps(_description(bundle), indent=1, allow_nan=False)
         (temporary / "bundle.json").write_text(text, encoding="utf-8")
@@ -172,6 +183,22 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         os.replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 of what a bundle's folder says and weighs; what lies beside it doesn't count.
+
+    Raises:
+        ModelError: no bundle is there.
+    """
+    files = [path for name in PARTS for path in folder.rglob(name)]
+    if not files:
+        raise ModelError(f"bundle {folder} can't be read: it has none of {', '.join(PARTS)}")
+    text = hashlib.sha256()
+    for path in sorted(files):
+        text.update(path.relative_to(folder).as_posix().encode())
+        text.update(hashlib.sha256(path.read_bytes()).digest())
+    return text.hexdigest()
 
 
 def load_bundle(folder: Path) -> Bundle:

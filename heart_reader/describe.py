@@ -1,13 +1,13 @@
 """What a training says about itself: tables, Markdown, tags, provenance."""
 
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -15,6 +15,7 @@ from heart_reader.config import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.evaluation.subgroups import Subgroup
+from heart_reader.provenance import config_hash
 from heart_reader.strict import to_dict
 from heart_reader.tracking import Run
 from heart_reader.training.trainer import FitResult
@@ -58,26 +59,6 @@ def finished_outcome(run: Run) -> Outcome:
 def as_yaml(config: Config) -> str:
     """The whole configuration, readable by ``--config``."""
     return yaml.safe_dump(to_dict(config), sort_keys=False)
-
-
-def config_hash(config: Config) -> str:
-    """16 hexadecimal digits that change with any value."""
-    text = json.dumps(to_dict(config), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def provenance(config: Config, records: Records, run_id: str, best_epoch: int) -> dict[str, Any]:
-    """What a bundle remembers of its making."""
-    return {
-        "run_id": run_id,
-        "config_hash": config_hash(config),
-        "data_digest": records.digest,
-        "data": to_dict(config.data),
-        "seed": config.seed,
-        "best_epoch": best_epoch,
-        "train_folds": list(TRAIN_FOLDS),
-        "threshold_fold": VALIDATION_FOLD,
-    }
 
 
 def run_name(config: Config, backbones: Sequence[str]) -> str:
@@ -260,6 +241,10 @@ def fold_counts(records: Records) -> str:
 
 def fold_profile(records: Records, folds: Sequence[int]) -> str:
     """Counts as JSON, for MLflow's data set."""
-    y_true = records.y_true[records.rows(folds)]
+    return label_profile(records.y_true[records.rows(folds)], folds)
+
+
+def label_profile(y_true: NDArray[np.uint8], folds: Sequence[int]) -> str:
+    """The same, of labels (n_records, n_classes)."""
     counts = dict(zip(SUPERCLASSES, y_true.sum(axis=0, dtype=int).tolist(), strict=True))
     return json.dumps({"folds": list(folds), "n_records": len(y_true), **counts})

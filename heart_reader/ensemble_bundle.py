@@ -2,6 +2,9 @@
 
 ensemble.json       weights, thresholds, provenance, the members' names in order
 members/NAME/       a bundle each
+
+Where the members lie beside it as bundles of their own (``../NAME/``), their digests stand in
+``ensemble.json`` instead, so that no weights are there twice and none are taken for others.
 """
 
 import json
@@ -13,7 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heart_reader.bundle import Bundle, Features, load_bundle, measure, save_bundle, whole_folder
+from heart_reader.bundle import (
+    Bundle,
+    Features,
+    folder_digest,
+    load_bundle,
+    measure,
+    save_bundle,
+    whole_folder,
+)
 from heart_reader.data.checks import require_signals
 from heart_reader.data.features import FeatureEncoder
 from heart_reader.data.ptbxl import SUPERCLASSES
@@ -125,7 +136,7 @@ def _weight_problems(
 
 
 def save_ensemble(bundle: EnsembleBundle, folder: Path) -> None:
-    """Writes the folder whole: it is there complete or not at all.
+    """Writes the folder whole, members inside: it is there complete or not at all.
 
     Raises:
         ModelError: the folder exists already.
@@ -133,16 +144,32 @@ def save_ensemble(bundle: EnsembleBundle, folder: Path) -> None:
     with whole_folder(folder) as temporary:
         for name, member in zip(bundle.names, bundle.members, strict=True):
             save_bundle(member, temporary / "members" / name)
-        tree = {
-            "format": FORMAT,
-            "classes": list(SUPERCLASSES),
-            "members": list(bundle.names),
-            "weights": bundle.weights.tolist(),
-            "thresholds": bundle.thresholds.tolist(),
-            "provenance": dict(bundle.provenance),
-        }
-        text = json.dumps(tree, indent=1, allow_nan=False)
-        (temporary / "ensemble.json").write_text(text, encoding="utf-8")
+        _write_description(bundle, {}, temporary)
+
+
+def save_beside_members(bundle: EnsembleBundle, folder: Path) -> None:
+    """Writes the folder whole, its members being the bundles that lie beside it already.
+
+    Raises:
+        ModelError: the folder exists already, or a member isn't there.
+    """
+    with whole_folder(folder) as temporary:
+        digests = {name: folder_digest(folder.parent / name) for name in bundle.names}
+        _write_description(bundle, digests, temporary)
+
+
+def _write_description(bundle: EnsembleBundle, digests: Mapping[str, str], folder: Path) -> None:
+    tree = {
+        "format": FORMAT,
+        "classes": list(SUPERCLASSES),
+        "members": list(bundle.names),
+        "beside": dict(digests),
+        "weights": bundle.weights.tolist(),
+        "thresholds": bundle.thresholds.tolist(),
+        "provenance": dict(bundle.provenance),
+    }
+    text = json.dumps(tree, indent=1, allow_nan=False)
+    (folder / "ensemble.json").write_text(text, encoding="utf-8")
 
 
 def load_ensemble(folder: Path) -> EnsembleBundle:
@@ -151,15 +178,47 @@ def load_ensemble(folder: Path) -> EnsembleBundle:
     Raises:
         ModelError: a file missing, damaged, of another format, or weights that don't fit.
     """
+    tree = _read_description(folder)
     try:
-        tree = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
-        if (tree["format"], tree["classes"]) != (FORMAT, list(SUPERCLASSES)):
-            raise ValueError(f"format {tree['format']} with classes {tree['classes']}")
         names = tuple(str(name) for name in tree["members"])
         weights = np.array(tree["weights"], np.float64)
         thresholds = np.array(tree["thresholds"], np.float64)
         provenance = dict(tree["provenance"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"ensemble.json of bundle {folder} is damaged: {error!r}") from error
+    members = tuple(load_bundle(each) for each in member_folders(folder))
+    return EnsembleBundle(members, names, weights, thresholds, provenance)
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    try:
+        tree = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
+        if (tree["format"], tree["classes"]) != (FORMAT, list(SUPERCLASSES)):
+            raise ValueError(f"format {tree['format']} with classes {tree['classes']}")
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"ensemble.json of bundle {folder} can't be read: {error!r}") from error
-    members = tuple(load_bundle(folder / "members" / Path(name).name) for name in names)
-    return EnsembleBundle(members, names, weights, thresholds, provenance)
+    return dict(tree)
+
+
+def member_folders(folder: Path) -> list[Path]:
+    """Where an ensemble's members lie, in order: inside, or beside with the digests they had.
+
+    Raises:
+        ModelError: ``ensemble.json`` can't be read, or what lies beside is another bundle.
+    """
+    tree = _read_description(folder)
+    return [_member_folder(folder, str(name), tree.get("beside", {})) for name in tree["members"]]
+
+
+def _member_folder(folder: Path, name: str, beside: Mapping[str, str]) -> Path:
+    safe = Path(name).name
+    if name not in beside:
+        return folder / "members" / safe
+    there = folder.resolve().parent / safe
+    found = folder_digest(there)
+    if found != beside[name]:
+        raise ModelError(
+            f"bundle {there} isn't the one that ensemble {folder} was made with: "
+            f"its digest is {found[:16]}, not {str(beside[name])[:16]}"
+        )
+    return there

@@ -158,7 +158,7 @@ def teacher_scores(prepared: Prepared, config: Config) -> NDArray[np.float32]:
     recipe = f"{student.seed} {student.model} {student.training} {student.augmentation}"
     key = (records.digest, recipe, str(prepared.split))
     networks = cached_scores(key, cache_folder(), lambda: network_scores(prepared, student))
-    return (scores + networks) / 2
+    return np.asarray((scores + networks) / 2, np.float32)
 
 
 def network_scores(prepared: Prepared, config: Config) -> NDArray[np.float32]:

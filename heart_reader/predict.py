@@ -21,8 +21,11 @@ from heart_reader.data import delineation
 from heart_reader.data.ptbxl import SAMPLING_RATE, SUPERCLASSES
 from heart_reader.data.recording import Recording, read_recording
 from heart_reader.evaluation.ecg_sheet import ecg_sheet
+from heart_reader.evaluation.explained_sheet import N_NAMED, explained_sheet
+from heart_reader.evaluation.explanation import Explanation, as_json, waves
 from heart_reader.evaluation.figures import save
 from heart_reader.evaluation.report import by_class
+from heart_reader.explaining import explain_all, features_to_explain
 
 # Titles of the measurements that the table shows; QTc is Fridericia's.
 MEASUREMENTS = {
@@ -41,12 +44,12 @@ def main() -> None:
     bundle, model = find_bundle(options.model)
     recordings = [read_recording(path, options.fs) for path in options.records]
     signals = np.stack([recording.signal for recording in recordings])
-    probabilities = bundle.predict(
-        signals,
-        features=None if options.features == "none" else options.features,
-        age=[r.age if options.age is None else options.age for r in recordings],
-        sex=[r.sex if options.sex is None else "mf".index(options.sex) for r in recordings],
-    )
+    features = None
+    if options.features == "compute":
+        age = [r.age if options.age is None else options.age for r in recordings]
+        sex = [r.sex if options.sex is None else "mf".index(options.sex) for r in recordings]
+        features = features_to_explain(bundle, signals, age, sex)
+    probabilities = bundle.predict(signals, features)
     measured = delineation.delineate(signals, SAMPLING_RATE)
     rows = zip(
         recordings,
@@ -56,6 +59,16 @@ def main() -> None:
         strict=True,
     )
     findings = [finding(bundle, *row) for row in rows]
+    if options.explain:
+        explained = explain_all(bundle, signals, features, probabilities)
+        for record, item in enumerate(findings):
+            spans = waves(measured, record)
+            item["explanations"] = {
+                each.class_name: as_json(each, spans, N_NAMED) for each in explained[record]
+            }
+        write_explanations(
+            Path(options.explain), recordings, probabilities, bundle, explained, measured
+        )
     if options.json:
         print(json.dumps({"model": model, "records": findings}, indent=1))
     else:
@@ -75,6 +88,11 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--sex", choices=("m", "f"), help="for every record")
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
     parser.add_argument("--plot", metavar="FOLDER", help="write an ECG sheet for each record")
+    parser.add_argument(
+        "--explain",
+        metavar="FOLDER",
+        help="write a sheet for each label found, with what moved its probability",
+    )
     return parser.parse_args()
 
 
@@ -147,25 +165,52 @@ def measurement_table(findings: list[dict[str, Any]]) -> Table:
 def write_plots(
     folder: Path, recordings: list[Recording], probabilities: Any, bundle: AnyBundle
 ) -> None:
-    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON.
-
-    Records of one name in several folders keep theirs apart by their whole path.
-    """
+    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON."""
     folder.mkdir(parents=True, exist_ok=True)
-    stems = [Path(recording.name).stem for recording in recordings]
-    if len(set(stems)) < len(stems):
-        stems = [recording.name.strip("./").replace("/", "_") for recording in recordings]
-    for stem, recording, row in zip(stems, recordings, probabilities, strict=True):
-        figure = ecg_sheet(
-            recording.signal,
-            SAMPLING_RATE,
-            Path(recording.name).name,
-            by_class(row),
-            by_class(bundle.thresholds),
-            subtitle="; ".join(recording.notes),
-        )
-        path = save(figure, folder / f"{stem}.png")
-        print(path, file=sys.stderr)
+    for stem, recording, row in zip(stems(recordings), recordings, probabilities, strict=True):
+        drawn = _drawn(recording, row, bundle)
+        figure = ecg_sheet(*drawn, subtitle="; ".join(recording.notes))
+        print(save(figure, folder / f"{stem}.png"), file=sys.stderr)
+
+
+def write_explanations(
+    folder: Path,
+    recordings: list[Recording],
+    probabilities: Any,
+    bundle: AnyBundle,
+    explained: list[list[Explanation]],
+    measured: delineation.Delineation,
+) -> None:
+    """``NAME_CLASS.png`` for each class that is explained; the paths go to stderr."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for record, (stem, recording) in enumerate(zip(stems(recordings), recordings, strict=True)):
+        for each in explained[record]:
+            drawn = _drawn(recording, probabilities[record], bundle)
+            notes = "; ".join(recording.notes)
+            figure = explained_sheet(*drawn, each, measured, record, subtitle=notes)
+            print(save(figure, folder / f"{stem}_{each.class_name}.png"), file=sys.stderr)
+
+
+def stems(recordings: list[Recording]) -> list[str]:
+    """A file name for each; records of one name in several folders keep theirs apart by their
+    whole path."""
+    names = [Path(recording.name).stem for recording in recordings]
+    if len(set(names)) < len(names):
+        names = [recording.name.strip("./").replace("/", "_") for recording in recordings]
+    return names
+
+
+Drawn = tuple[Any, float, str, dict[str, float], dict[str, float]]
+
+
+def _drawn(recording: Recording, row: Any, bundle: AnyBundle) -> Drawn:
+    return (
+        recording.signal,
+        SAMPLING_RATE,
+        Path(recording.name).name,
+        by_class(row),
+        by_class(bundle.thresholds),
+    )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ from heart_reader.evaluation import report
 from heart_reader.evaluation.figures import save
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.training_curves import training_curves
+from heart_reader.explaining import write_explained_sheets
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
+from heart_reader.provenance import config_hash, git_commit, provenance
 from heart_reader.strict import flatten, to_dict
 from heart_reader.tracking import Run, log_bundle
 from heart_reader.tracking import runs as tracking
@@ -165,13 +167,20 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> describe.Out
     run.set_tags({"backbone": backbone})
     print(f"\n{backbone}", file=sys.stderr)
     result = fit(run, make_trainer(prepared, config))
-    made_by = describe.provenance(config, prepared.records, run.run_id, result.best_epoch)
+    made_by = provenance(config, prepared.records, run.run_id, result.best_epoch)
     bundle, scored = make_bundle(prepared, config, result, made_by)
     values = report.metrics_with_intervals(scored, config.evaluation)
     bundle = replace(bundle, provenance={**made_by, "validation": values})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_report(folder / "report", scored, values, result, config, prepared.records)
+        write_explained_sheets(
+            bundle,
+            scored,
+            prepared.records,
+            config.evaluation.n_sheets,
+            folder / "report" / "explained",
+        )
         run.log_folder(folder / "report")
         save_bundle(bundle, folder / "bundle")
         tags = describe.version_tags(config, prepared.records, values)
@@ -232,8 +241,8 @@ def log_job(run: Run, job: Job) -> None:
         {
             **job.tags,
             "backbones": ",".join(job.backbones),
-            "config_hash": describe.config_hash(job.config),
-            "git_commit": tracking.git_commit(Path(__file__).parent),
+            "config_hash": config_hash(job.config),
+            "git_commit": git_commit(Path(__file__).parent),
         }
     )
 

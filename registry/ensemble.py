@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from heart_reader.bundle import Bundle
 from heart_reader.cli import dotted_options, run_entry
 from heart_reader.config import Config, as_trained, load_config
-from heart_reader.data.dataset import Records
 from heart_reader.ensemble_bundle import EnsembleBundle
 from heart_reader.errors import ModelError
 from heart_reader.evaluation import metrics, report
 from heart_reader.evaluation.mixing import CrossFitted, cross_fit, fit_weights, mix_scores
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import youden
+from heart_reader.evidence import gather, save_evidence
+from heart_reader.provenance import git_commit
 from heart_reader.strict import flatten, to_dict
 from heart_reader.tracking import ModelVersion, Run, load_registered
 from heart_reader.tracking import runs as tracking
@@ -37,7 +38,14 @@ from registry.client import (
     short_name,
 )
 from registry.model_card import write_card
-from registry.predictions import LOGGED, Fold9, fold9, load_records, logged_scores, predict_fold9
+from registry.predictions import (
+    LOGGED,
+    Fold9,
+    Ground,
+    find_ground,
+    logged_scores,
+    predict_fold9,
+)
 from registry.settings import DEFAULTS, EnsembleConfig, Settings, load_settings
 
 
@@ -83,21 +91,23 @@ def make_ensemble(
 ) -> ModelVersion:
     """One run that ends in a registered version with its members' pins in its tags."""
     with tracking.open_run(f"ensemble of {len(versions)}") as run:
-        run.set_tags(member_tags(versions) | {"method": settings.ensemble.method})
+        commit = git_commit(Path(__file__).parent)
+        made_by = {"method": settings.ensemble.method, "git_commit": commit}
+        run.set_tags(member_tags(versions) | made_by)
         bundles = [_single(version) for version in versions]
         _require_same_data(versions, bundles)
         config = load_config(overlay, as_trained(bundles[0].provenance, options))
         run.log_params(
             flatten({"ensemble": to_dict(settings.ensemble), "data": to_dict(config.data)})
         )
-        records = load_records([], config)  # labels, folds, digest
-        fold = fold9(records)
+        ground = find_ground(versions, [], config, options)
+        fold = ground.fold
         members = [
             _member(version, bundle, fold, config, run)
             for version, bundle in zip(versions, bundles, strict=True)
         ]
         fitted = fit(members, fold, config, settings.ensemble, run)
-        return log_and_register(run, members, fitted, records, config, settings)
+        return log_and_register(run, members, fitted, ground, config, settings)
 
 
 # ---------------------------------------------------------------- members
@@ -190,16 +200,17 @@ def log_and_register(
     run: Run,
     members: Sequence[Member],
     fitted: Fitted,
-    records: Records,
+    ground: Ground,
     config: Config,
     settings: Settings,
 ) -> ModelVersion:
     """Report, plots and predictions into the run; the bundle into the registry."""
+    fold = ground.fold
     versions = [member.version for member in members]
     named = {member.name: member.y_score for member in members}
     table = written.comparisons(fitted.judged, named, config.evaluation.n_resamples)
     values = dict(fitted.bundle.provenance["validation"])
-    written.log_data(run, records, config)
+    written.log_data(run, ground, config)
     text = written.describe(fitted.bundle, versions, values, table)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -207,11 +218,15 @@ def log_and_register(
             folder / "report", fitted.bundle, fitted.own, fitted.judged, fitted.crossed,
             values, named, config, settings.ensemble,
         )  # fmt: skip
+        save_evidence(
+            gather(fitted.bundle, fold.digest, fold.patients, fitted.own, fitted.judged.y_score),
+            folder / "report",
+        )
         run.log_folder(folder / "report")
         tags = member_tags(versions) | written.tags(fitted.bundle, values)
         version = register(fitted.bundle, "ensemble", folder / "bundle", text, tags)
     # From here on the predictions in this run are those of the version.
-    run.set_tags({"model": version.uri, "data_digest": records.digest[:16]})
+    run.set_tags({"model": version.uri, "data_digest": fold.digest[:16]})
     own = metrics.macro_auc(fitted.own.y_true, fitted.own.y_score)
     logged = {f"val/{key}": value for key, value in values.items()}
     run.log_metrics(logged | written.flat(table) | {"fitted/macro_auc": own}, 0, version.model_id)

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from heart_reader import describe as tables
 from heart_reader.config import Config
-from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import SUPERCLASSES, VALIDATION_FOLD
 from heart_reader.ensemble_bundle import EnsembleBundle
 from heart_reader.evaluation import bootstrap, metrics, report
@@ -23,7 +22,7 @@ from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.simplex_plot import simplex_figure
 from heart_reader.tracking import ModelVersion, Run
 from registry.client import pinned, short_name
-from registry.predictions import CROSS_FITTED, LOGGED
+from registry.predictions import CROSS_FITTED, LOGGED, Ground
 from registry.settings import EnsembleConfig
 
 DRAWN = (2, 3)  # members of a weight simplex that can be drawn
@@ -81,10 +80,11 @@ def tags(bundle: EnsembleBundle, values: Mapping[str, float]) -> dict[str, str]:
     }
 
 
-def log_data(run: Run, records: Records, config: Config) -> None:
+def log_data(run: Run, ground: Ground, config: Config) -> None:
     """The fold that the weights come from."""
-    profile = tables.fold_profile(records, (VALIDATION_FOLD,))
-    run.log_dataset("ptbxl-validation", records.digest, config.data.root, "validation", profile)
+    profile = tables.label_profile(ground.fold.y_true, (VALIDATION_FOLD,))
+    digest = ground.fold.digest
+    run.log_dataset("ptbxl-validation", digest, config.data.root, "validation", profile)
 
 
 # ---------------------------------------------------------------- files

@@ -91,13 +91,23 @@ def calibration(
 
 
 def reproduction(
-    logged: NDArray[np.float32] | None, again: NDArray[np.float32], tolerance: float
+    logged: NDArray[np.float32] | None,
+    again: NDArray[np.float32],
+    tolerance: float,
+    what: str,
 ) -> Check:
-    """The bundle says in a clean process what was logged of it."""
+    """The bundle says in a clean process what was logged of it.
+
+    Args:
+        logged: (n_records, n_classes), ``None`` where nothing fitting was logged.
+        again: the same by the clean process.
+        tolerance: of a probability.
+        what: the records are.
+    """
     name = "reproduces its logged predictions in a clean process"
     if logged is None:
         text = "its run has no fold-9 predictions of this version and these records"
         return Check(name, False, text, {})
     difference = float(np.abs(logged - again).max())
-    text = f"largest difference {difference:.1e} over {len(again)} records, may be {tolerance:.1e}"
+    text = f"largest difference {difference:.1e} over {len(again)} {what}, may be {tolerance:.1e}"
     return Check(name, difference <= tolerance, text, {"difference": difference})

@@ -145,7 +145,7 @@ def _lineage(version: ModelVersion, tags: Mapping[str, str]) -> str:
         name, _, number = member.partition("/")
         lines.append(f"- Member [{member}](#/models/{name}/versions/{number}), run `{run_id}`")
     if "weights" in tags:
-        lines.append(f"- Weights {tags['weights']}")
+        lines.append(f"- Weights: {weights_text(tags['weights'])}")
     if "gate" in tags:
         reason = tags.get("gate_reason", "")
         lines.append(f"- Gate: {tags['gate']}{f', {reason}' if reason else ''}")

@@ -68,7 +68,7 @@ def _ensemble_steps(registry: Registry, champions: Sequence[ModelVersion]) -> li
     members = member_tags(champions)["members"]
     newest = registry.find(ENSEMBLE, CANDIDATE)
     made_of = "" if newest is None else registry.tags(newest).get("members", "")
-    if newest is None or made_of != members:
+    if newest is None or set(made_of.split(",")) != set(members.split(",")):
         new = sorted(set(members.split(",")) - set(made_of.split(",")))
         gone = sorted(set(made_of.split(",")) - set(members.split(",")) - {""})
         what = f"champions {', '.join(map(short_name, new))}" if new else "champions without"

@@ -1,7 +1,7 @@
 """What registered versions said about fold 9: as logged, or said again where that doesn't fit."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,13 @@ from heart_reader.bundles import AnyBundle
 from heart_reader.cache import cache_folder
 from heart_reader.config import Config
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
-from heart_reader.data.ptbxl import SUPERCLASSES, VALIDATION_FOLD
-from heart_reader.errors import ModelError
+from heart_reader.data.ptbxl import METADATA_FILE, SUPERCLASSES, VALIDATION_FOLD
+from heart_reader.errors import DataError, ModelError
+from heart_reader.evidence import FILE as EVIDENCE
+from heart_reader.evidence import Evidence, load_evidence, patients_of
 from heart_reader.scoring import score
 from heart_reader.tracking import ModelVersion, Run
+from registry.client import pinned
 
 LOGGED = f"predictions_fold{VALIDATION_FOLD}.parquet"
 # Where weights were fitted on fold 9, the scores that a version may be judged by.
@@ -40,10 +43,85 @@ class Fold9:
     digest: str
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What versions are judged on.
+
+    Attributes:
+        fold: labels and patients of fold 9.
+        records: with the signals; ``None`` where the data aren't on this machine.
+    """
+
+    fold: Fold9
+    records: Records | None
+
+
+def data_present(root: str) -> bool:
+    """Whether the records of a configuration's ``data.root`` are on this machine."""
+    return root == "demo" or (Path(root) / METADATA_FILE).exists()
+
+
+def find_ground(
+    versions: Sequence[ModelVersion],
+    bundles: Sequence[AnyBundle],
+    config: Config,
+    options: Mapping[str, str],
+) -> Ground:
+    """Fold 9 from the data where they are, else as it came along with imported versions.
+
+    Args:
+        versions: to be judged.
+        bundles: whose features are needed.
+        config: names the data.
+        options: a user's; who names data means them.
+
+    Raises:
+        DataError: no data, and none of the versions brought fold 9 along, or not the same.
+    """
+    root = config.data.root
+    if data_present(root) or options.get("data", "auto") != "auto":
+        records = load_records(bundles, config)
+        return Ground(fold9(records), records)
+    found = {pinned(version): evidence_of(version) for version in versions}
+    brought = {name: each for name, each in found.items() if each is not None}
+    if not brought:
+        raise DataError(
+            f"there is no PTB-XL at {root!r}, and {', '.join(found)} brought no fold-9 "
+            "predictions along: give data=PATH"
+        )
+    digests = {each.digest for each in brought.values()}
+    if len(digests) > 1:
+        raise DataError(f"{', '.join(brought)} were judged on different data: give data=PATH")
+    return Ground(_travelled(next(iter(brought.values()))), None)
+
+
+def data_root_of(version: ModelVersion) -> str:
+    """The ``data.root`` that a version was made with, as its run's params say."""
+    if not version.run_id:
+        return "unknown"
+    params = Run(version.run_id).params()
+    return params.get("data.root", params.get("made.data.root", "unknown"))
+
+
+def evidence_of(version: ModelVersion) -> Evidence | None:
+    """What a version's run holds of it, or ``None`` where the version wasn't made to travel."""
+    if not version.run_id:
+        return None
+    with tempfile.TemporaryDirectory() as name:
+        path = Run(version.run_id).download(EVIDENCE, Path(name))
+        return None if path is None else load_evidence(path.parent)
+
+
+def _travelled(evidence: Evidence) -> Fold9:
+    rows = np.arange(len(evidence.ecg_id))
+    ecg_id, patients = (each.astype(np.int64) for each in (evidence.ecg_id, evidence.patient_id))
+    return Fold9(rows, ecg_id, patients, evidence.y_true, evidence.digest)
+
+
 def fold9(records: Records) -> Fold9:
     """Fold 9 of development records."""
     rows = records.rows((VALIDATION_FOLD,))
-    patients = records.metadata["patient_id"].to_numpy()[rows]
+    patients = patients_of(records, rows)
     return Fold9(rows, records.ecg_id[rows], patients, records.y_true[rows], records.digest)
 
 
@@ -93,5 +171,14 @@ def scores_to_judge(
 
 
 def predict_fold9(bundle: AnyBundle, config: Config) -> NDArray[np.float32]:
-    """Fold-9 probabilities said again, with the features that the bundle reads."""
+    """Fold-9 probabilities said again, with the features that the bundle reads.
+
+    Raises:
+        DataError: the data aren't on this machine.
+    """
+    if not data_present(config.data.root):
+        raise DataError(
+            "a version has no logged predictions of these fold-9 records, and to predict them "
+            f"PTB-XL is needed, which isn't at {config.data.root!r}: give data=PATH"
+        )
     return score(bundle, load_records([bundle], config), (VALIDATION_FOLD,)).y_score

@@ -9,15 +9,16 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from heart_reader.bundles import AnyBundle
 from heart_reader.cli import dotted_options, run_entry
 from heart_reader.config import Config, as_trained, load_config
-from heart_reader.data.dataset import Records
 from heart_reader.describe import markdown_table
-from heart_reader.errors import ConfigError, ModelError, TrackingError
+from heart_reader.errors import ConfigError, DataError, ModelError, TrackingError
 from heart_reader.strict import flatten, to_dict
 from heart_reader.tracking import ModelVersion, Run, load_registered
 from heart_reader.tracking import runs as tracking
@@ -25,8 +26,21 @@ from registry import gate
 from registry.client import CHAMPION, PREVIOUS, Registry, pinned, resolve
 from registry.gate import Check
 from registry.model_card import write_card
-from registry.predictions import LOGGED, fold9, load_records, logged_scores, scores_to_judge
-from registry.reproduce import predict_in_clean_process, reads_table
+from registry.predictions import (
+    LOGGED,
+    Ground,
+    evidence_of,
+    find_ground,
+    logged_scores,
+    scores_to_judge,
+)
+from registry.reproduce import (
+    Arrays,
+    arrays_of,
+    arrays_of_probes,
+    predict_in_clean_process,
+    reads_table,
+)
 from registry.settings import DEFAULTS, GateConfig, load_settings
 
 REFUSED = 2  # exit code
@@ -89,11 +103,13 @@ def promote(
         bundle = load_registered(version)
         science = load_config(overlay, as_trained(bundle.provenance, options))
         # Features are measured, if at all, where something has to be predicted again.
-        records = load_records([bundle] if reads_table(bundle) else [], science)
+        tables = [bundle] if reads_table(bundle) else []
+        both = [version] if champion is None else [version, champion]
+        ground = find_ground(both, tables, science, options)
         run.log_dataset(
-            "ptbxl-validation", records.digest, science.data.root, "gate", '{"folds": [9]}'
+            "ptbxl-validation", ground.fold.digest, science.data.root, "gate", '{"folds": [9]}'
         )
-        checks = judge(version, champion, bundle, records, science, config)
+        checks = judge(version, champion, bundle, ground, science, config)
         return conclude(registry, run, version, champion, checks, force)
 
 
@@ -101,12 +117,12 @@ def judge(
     version: ModelVersion,
     champion: ModelVersion | None,
     bundle: AnyBundle,
-    records: Records,
+    ground: Ground,
     science: Config,
     config: GateConfig,
 ) -> list[Check]:
     """Every rule of the gate, whether the one before held or not."""
-    fold = fold9(records)
+    fold = ground.fold
     mine = scores_to_judge(version, bundle, fold, science)
     if champion is None:
         checks = gate.floors(fold.y_true, mine, config)
@@ -114,14 +130,34 @@ def judge(
         theirs = scores_to_judge(champion, load_registered(champion), fold, science)
         checks = gate.against_champion(fold.y_true, mine, theirs, config)
     checks.append(gate.calibration(fold.y_true, mine, science.evaluation.n_bins, config))
-    logged = logged_scores(version, fold, LOGGED)
-    rows = fold.rows[: config.n_reproduced]
+    logged, arrays, what = to_reproduce(version, bundle, ground, config.n_reproduced)
     try:
-        again = predict_in_clean_process(version, bundle, records, rows)
+        again = predict_in_clean_process(version, arrays)
     except ModelError as error:
         return [*checks, Check(gate.LOADS, False, str(error), {})]
-    head = None if logged is None else logged[: len(rows)]
-    return [*checks, gate.reproduction(head, again, config.tolerance)]
+    return [*checks, gate.reproduction(logged, again, config.tolerance, what)]
+
+
+def to_reproduce(
+    version: ModelVersion, bundle: AnyBundle, ground: Ground, n_records: int
+) -> tuple[NDArray[np.float32] | None, Arrays, str]:
+    """What was logged of a version, the records that it was said of, and what these are.
+
+    They are the first of fold 9, or synthetic ones that came along where the data aren't here.
+
+    Raises:
+        DataError: neither is there.
+    """
+    if ground.records is not None:
+        rows = ground.fold.rows[:n_records]
+        logged = logged_scores(version, ground.fold, LOGGED)
+        arrays = arrays_of(bundle, ground.records, rows)
+        return None if logged is None else logged[: len(rows)], arrays, "fold-9 records"
+    evidence = evidence_of(version)
+    if evidence is None:
+        raise DataError(f"{pinned(version)} brought no ECGs along to be tried on: give data=PATH")
+    what = "synthetic ECGs that came along (fold 9 isn't on this machine)"
+    return evidence.probe_score, arrays_of_probes(evidence), what
 
 
 def conclude(

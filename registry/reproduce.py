@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -14,31 +16,45 @@ from heart_reader.bundles import AnyBundle
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import age_years
 from heart_reader.errors import ModelError
+from heart_reader.evidence import Evidence
 from heart_reader.tracking import ModelVersion
 
 SECONDS = 900  # that loading and predicting may take on a busy machine
 SCRIPT = Path(__file__).with_name("clean_load.py")
 
 
-def predict_in_clean_process(
-    version: ModelVersion, bundle: AnyBundle, records: Records, rows: NDArray[np.intp]
-) -> NDArray[np.float32]:
-    """Probabilities (n_rows, n_classes) by a process that finds no code but the model's own.
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def arrays_of(bundle: AnyBundle, records: Records, rows: NDArray[np.intp]) -> Arrays:
+    """Some records as the clean process reads them.
 
     It measures the features itself: the delineation of today may differ from the model's.
+    """
+    arrays = {
+        "signals": records.millivolts(rows),
+        "age": age_years(records.metadata)[rows],
+        "sex": records.metadata["sex"].to_numpy()[rows],
+    }
+    if reads_table(bundle) and records.features is not None:
+        arrays["features"] = records.features.values[rows]
+    return arrays
+
+
+def arrays_of_probes(evidence: Evidence) -> Arrays:
+    """Synthetic ECGs likewise; nobody knows their age and sex."""
+    unknown = np.full(len(evidence.probes), np.nan)
+    return {"signals": evidence.probe_signals(), "age": unknown, "sex": unknown}
+
+
+def predict_in_clean_process(version: ModelVersion, arrays: Arrays) -> NDArray[np.float32]:
+    """Probabilities (n_records, n_classes) by a process that finds no code but the model's own.
 
     Raises:
         ModelError: the model can't be loaded there, or can't predict; with its last line.
     """
     with tempfile.TemporaryDirectory() as name:
         given, target = Path(name) / "given.npz", Path(name) / "said.npy"
-        arrays = {
-            "signals": records.millivolts(rows),
-            "age": age_years(records.metadata)[rows],
-            "sex": records.metadata["sex"].to_numpy()[rows],
-        }
-        if reads_table(bundle) and records.features is not None:
-            arrays["features"] = records.features.values[rows]
         np.savez(given, allow_pickle=False, **arrays)
         # -P keeps the folder of the script and the current one off the path.
         command = [sys.executable, "-P", str(SCRIPT), version.uri, str(given), str(target)]

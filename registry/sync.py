@@ -23,12 +23,14 @@ from registry.client import BACKBONE_NAMES, EDGE, ENSEMBLE, Registry, resolve
 from registry.follow_on import BUSY
 from registry.model_card import write_card
 from registry.plan import Step, due, modules
+from registry.predictions import data_present, data_root_of
 from registry.promote import REFUSED
 from registry.settings import DEFAULTS, SyncConfig, load_settings
 
 TRUTH = {"true": True, "false": False}
 PAUSE = 1.0  # seconds between two looks while somebody else works
 NO_ENTRY = "not available yet"
+NEED_DATA = {"evaluate", "export"}  # the others make do with predictions that were logged
 
 
 def main() -> None:
@@ -74,6 +76,7 @@ class Syncer:
         self.wake = threading.Event()
         self.stop = threading.Event()
         self._failures: dict[str, tuple[int, float]] = {}  # how often, and when the last time
+        self._roots: dict[str, str] = {}  # of the data that steps read
 
     # ------------------------------------------------------------ looking
 
@@ -81,6 +84,7 @@ class Syncer:
         """Steps that can be run now, and steps that somebody else is at."""
         known = modules()
         steps = [step for step in due(self.registry) if step.entry in known]
+        steps = [step for step in steps if not self._missing_data(step)]
         busy = {
             (claim.model, claim.work)
             for model in {step.model for step in steps}
@@ -97,6 +101,8 @@ class Syncer:
         steps = due(self.registry)
         for step in steps:
             state = "due" if step in ready else "somebody is at it" if step in others else NO_ENTRY
+            if self._missing_data(step):
+                state = f"waits for data: {self._missing_data(step)!r} isn't here"
             table.add_row(step.entry, step.model, step.reason, state)
         Console().print(table if steps else "nothing to do")
 
@@ -179,10 +185,25 @@ class Syncer:
         doubled = self.config.interval * 2.0 ** (times - 1)
         return time.monotonic() < last + min(doubled, self.config.longest_wait)
 
+    def _missing_data(self, step: Step) -> str:
+        """Where a step's records would be if they were on this machine; "" where they are."""
+        if step.entry not in NEED_DATA or self.options.get("data", "auto") != "auto":
+            return ""
+        if step.key not in self._roots:
+            self._roots[step.key] = data_root_of(resolve(dict(step.options)["model"]))
+        root = self._roots[step.key]
+        return "" if data_present(root) else root
+
     def _say_unavailable(self) -> None:
-        known = modules()
-        missing = sorted({step.entry for step in due(self.registry)} - set(known))
-        for entry in missing:
+        known, steps = modules(), due(self.registry)
+        for step in steps:
+            if step.entry in known and (root := self._missing_data(step)):
+                print(
+                    f"{step.entry} for {step.model} waits for data: there is no PTB-XL at "
+                    f"{root!r}; sync again with data=PATH",
+                    flush=True,
+                )
+        for entry in sorted({step.entry for step in steps} - set(known)):
             print(f"{entry}: {NO_ENTRY} (MLproject has no such entry point)", flush=True)
 
 

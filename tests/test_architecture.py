@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("data", "models", "evaluation.metrics", "evaluation.checks"),
     ("training", "evaluation"),
     ("config", "bundle", "bundles", "ensemble_bundle"),
-    ("scoring", "fitting", "tracking", "edge", "cli"),
+    ("scoring", "fitting", "explaining", "evidence", "provenance", "tracking", "edge", "cli"),
     ("describe",),
     ("train", "evaluate", "predict", "prepare", "ensemble", "export", "promote"),
 )

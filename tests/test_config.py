@@ -10,6 +10,7 @@ from heart_reader import describe
 from heart_reader.config import CONFIG_FOLDER, Config, load_config, read_config
 from heart_reader.errors import ConfigError
 from heart_reader.models import BACKBONES
+from heart_reader.provenance import config_hash
 from heart_reader.strict import flatten, to_dict
 
 
@@ -71,8 +72,8 @@ def test_the_yaml_of_a_run_gives_its_config_back(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(describe.as_yaml(config))
     assert read_config(path) == load_config(str(path), {}) == config
-    assert describe.config_hash(read_config(path)) == describe.config_hash(config)
-    assert describe.config_hash(load_config("demo", {})) != describe.config_hash(config)
+    assert config_hash(read_config(path)) == config_hash(config)
+    assert config_hash(load_config("demo", {})) != config_hash(config)
 
 
 def test_all_problems_of_all_sections_come_together():

@@ -8,11 +8,11 @@ import sys
 from tests.conftest import REPOSITORY
 from tests.training.tiny import TINY
 
-BARE = '''
+WITHOUT = '''
 import json, sys
 from pathlib import Path
 
-BLOCKED = {"mlflow", "optuna", "wfdb", "tqdm", "rich", "pooch", "psutil"}
+BLOCKED = {"mlflow", "optuna", "wfdb", "tqdm", "rich", "pooch", "psutil", "captum"}
 
 class Without:
     """A finder that has never heard of them, as where they aren't installed."""
@@ -29,6 +29,11 @@ class Without:
         return getattr(self.finder, name)
 
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+'''
+
+BARE = (
+    WITHOUT
+    + """
 options, cache, folder = json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 
 import pkgutil
@@ -52,7 +57,8 @@ again = load_bundle(folder).predict(prepared.records.millivolts(scored.rows[:2])
 auc = report.metrics_with_intervals(scored, config.evaluation)["macro_auc"]
 assert not BLOCKED & {name.split(".")[0] for name in sys.modules}
 print(json.dumps({"macro_auc": auc, "n": len(again), "n_epochs": len(result.history)}))
-'''
+"""
+)
 
 
 def test_the_core_trains_and_saves_without_anything_but_the_core(demo_root, cache, tmp_path):

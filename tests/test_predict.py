@@ -12,7 +12,7 @@ import wfdb
 from matplotlib.image import imread
 
 from heart_reader.bundle import Bundle, save_bundle
-from heart_reader.data.ptbxl import SUPERCLASSES
+from heart_reader.data.ptbxl import LEADS, SUPERCLASSES
 from tests.conftest import REPOSITORY
 from tests.training.tiny import tiny_bundle, tiny_prepared
 
@@ -74,6 +74,25 @@ def test_the_table_shows_the_same_and_says_what_was_done(bundle, folder, records
     for value in bundle.predict(read(records[0])[None], None)[0]:
         assert f"{value:.3f}" in run.stdout
     assert "no header: columns taken as I to V6" in run.stdout
+
+
+def test_an_explanation_says_what_moved_each_label(bundle, folder, records, tmp_path):
+    run = predict("--model", folder, "--json", "--explain", tmp_path / "why", *records)
+    assert run.returncode == 0, run.stderr
+    sheets = []
+    for item in json.loads(run.stdout)["records"]:
+        limits, found = item["thresholds"], item["probabilities"]
+        nearest = max(found, key=lambda name: found[name] / limits[name])
+        assert set(item["explanations"]) == set(item["labels"] or [nearest])
+        for name, why in item["explanations"].items():
+            assert why["probability"] == pytest.approx(found[name], abs=1e-5)
+            assert {each["lead"] for each in why["stretches"]} <= set(LEADS)
+            sizes = [abs(each["log_odds"]) for each in why["stretches"]]
+            assert sizes == sorted(sizes, reverse=True) and len(sizes) == 6
+            assert {each["name"] for each in why["features"]} <= set(bundle.encoder.names)
+            sheets.append(str(tmp_path / "why" / f"{Path(item['record']).name}_{name}.png"))
+    assert run.stderr.splitlines()[-len(sheets) :] == sheets
+    assert imread(sheets[0]).std() > 0.01
 
 
 def test_a_missing_record_is_one_line_and_nothing_is_half_done(folder, records, tmp_path):

@@ -111,6 +111,8 @@ def test_plots_sheets_and_checkpoints_are_there_and_are_what_they_say(trained: T
     assert {f"plots/{name}.png" for name in (*plots, "training_curves")} <= files
     sheets = [name for name in files if name.startswith("sheets/")]
     assert sorted(name[7:12] for name in sheets) == ["best_", "worst"]
+    explained = {name[10:15] for name in files if name.startswith("explained/")}
+    assert explained == {name[14:19] for name in sheets if "best_" in name}
     for name in files:
         if name.endswith(".png"):
             assert (root / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"

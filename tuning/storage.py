@@ -4,6 +4,7 @@ import fcntl
 import os
 import random
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from tuning.config import TuningConfig
 from tuning.patient_storage import PatientStorage, StudyError, is_outage, unreachable
 
 TRIES = 5
+# SQLSTATE 57P03 in words: libpq gives no code for a connection that was refused.
+STARTING = ("starting up", "accepting connections", "in recovery mode", "shutting down")
 MANY = "-P storage=postgresql+psycopg2://USER:PASSWORD@HOST/DATABASE"
 
 
@@ -42,19 +45,35 @@ def opened_storage(config: TuningConfig) -> Iterator[PatientStorage]:
 
 
 def connect(config: TuningConfig) -> PatientStorage:
-    """The storage of a configuration, for reading; a server that isn't there is not waited for.
+    """The storage of a configuration, for reading.
+
+    A server that is starting is waited for, one that isn't there is not: its address may be wrong.
 
     Raises:
         StudyError: it can't be reached, or its address isn't legal.
     """
     try:
-        return _made_by_one(config)
+        return _made_when_up(config)
     except (SQLAlchemyError, StorageInternalError, ImportError, RuntimeError) as error:
         try:
             shown = sqlalchemy.make_url(config.storage).render_as_string()
         except SQLAlchemyError:
             shown = config.storage
         raise StudyError(unreachable(shown, error)) from error
+
+
+def _made_when_up(config: TuningConfig) -> PatientStorage:
+    """The storage; a server that says that it isn't ready has ``outage`` seconds to be."""
+    until = time.monotonic() + config.outage
+    while True:
+        try:
+            return _made_by_one(config)
+        except (SQLAlchemyError, StorageInternalError) as error:
+            text = f"{error} {error.__cause__}"
+            if time.monotonic() > until or not any(words in text for words in STARTING):
+                raise
+        print("storage is starting, waiting for it", file=sys.stderr)
+        time.sleep(1)
 
 
 def _made_by_one(config: TuningConfig) -> PatientStorage:

@@ -4,7 +4,6 @@ import logging
 import math
 import os
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -95,6 +94,11 @@ class Run:
     def metrics(self) -> dict[str, float]:
         """The latest value of each metric."""
         return dict(self.client.get_run(self.run_id).data.metrics)
+
+    @store_errors()
+    def params(self) -> dict[str, str]:
+        """All params of the run."""
+        return dict(self.client.get_run(self.run_id).data.params)
 
     @store_errors()
     def status(self) -> str:
@@ -269,10 +273,3 @@ def child_runs(run: Run) -> Sequence[mlflow.entities.Run]:
         [parent.info.experiment_id], f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run.run_id}'"
     )
     return found
-
-
-def git_commit(folder: Path) -> str:
-    """The commit of a working tree, ``-dirty`` behind it where files differ, or "unknown"."""
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"

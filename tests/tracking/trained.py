@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import mlflow
 import pytest
@@ -52,21 +52,32 @@ def scratch(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Store
     return store
 
 
+def enter(
+    patch: pytest.MonkeyPatch,
+    main: Callable[[], None],
+    store: Store,
+    arguments: Sequence[str],
+    uri: str,
+) -> int:
+    """Runs an entry point's ``main`` in this process, in a store; gives the exit code."""
+    for name in FOREIGN:
+        patch.delenv(name, raising=False)
+    patch.setenv("MLFLOW_TRACKING_URI", uri)
+    patch.setenv("HEART_READER_CACHE", str(store.cache))
+    patch.setattr(sys, "argv", ["entry", *arguments])
+    patch.chdir(store.folder)
+    # As in a fresh process: MLflow remembers the experiment that was set last.
+    mlflow.tracking.fluent._active_experiment_id = None
+    return run_entry(main)
+
+
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
     """Calls an entry point's ``main`` as its module would, in a store."""
 
     def run(main: Callable[[], None], store: Store, *arguments: str, uri: str = "") -> Called:
-        for name in FOREIGN:
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri or store.uri)
-        monkeypatch.setenv("HEART_READER_CACHE", str(store.cache))
-        monkeypatch.setattr(sys, "argv", ["entry", *arguments])
-        monkeypatch.chdir(store.folder)
-        # As in a fresh process: MLflow remembers the experiment that was set last.
-        mlflow.tracking.fluent._active_experiment_id = None
         capsys.readouterr()
-        code = run_entry(main)
+        code = enter(monkeypatch, main, store, arguments, uri or store.uri)
         written = capsys.readouterr()
         assert mlflow.active_run() is None
         return Called(code, written.out, written.err)

@@ -47,8 +47,9 @@ class Postgres:
             shutil.chown(self.folder, "postgres", "postgres")
         self.tool("initdb", "-D", str(self.folder), "-U", "postgres", "-A", "trust", "--no-sync")
 
-    def start(self) -> None:
+    def start(self, more_options: str = "") -> None:
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        options += more_options
         log = str(self.folder / "log")
         # The backends of a postmaster that was killed take a moment to notice.
         for last in (False, False, False, True):
@@ -74,6 +75,16 @@ class Postgres:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and _listens(self.port):
             time.sleep(0.1)
+
+    def start_unready(self) -> None:
+        """It runs, and refuses connections as a server in recovery does, until `become_ready`."""
+        signal_file = self.folder / "standby.signal"
+        signal_file.touch()
+        shutil.chown(signal_file, self.folder.owner(), self.folder.group())
+        self.start(" -c hot_standby=off")
+
+    def become_ready(self) -> None:
+        self.tool("pg_ctl", "-D", str(self.folder), "-w", "promote")
 
     def stop(self) -> None:
         self.tool("pg_ctl", "-D", str(self.folder), "-m", "immediate", "stop")

@@ -82,3 +82,21 @@ def test_a_storage_that_stays_away_is_one_line(postgres: Postgres):
         postgres.start()
     # The same storage goes on when the server is back.
     assert [study.study_name for study in storage.get_all_studies()] == ["s"]
+
+
+def test_a_server_that_is_starting_is_waited_for(postgres: Postgres, capfd):
+    url = postgres.create("starting")
+    postgres.kill()
+    postgres.start_unready()
+    try:
+        with pytest.raises(StudyError, match="not accepting connections"):
+            connect(config(url, outage="0.5"))
+        with ThreadPoolExecutor(1) as pool:
+            opened = pool.submit(connect, config(url, outage="60"))
+            time.sleep(1.5)
+            assert not opened.done()
+            postgres.become_ready()
+            assert opened.result().get_all_studies() == []
+    finally:
+        (postgres.folder / "standby.signal").unlink(missing_ok=True)
+    assert "storage is starting, waiting for it" in capfd.readouterr().err

@@ -1,0 +1,215 @@
+"""What moved a probability, in the units of a reader: waves of leads, and measured features."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from heart_reader.data.delineation import Delineation
+from heart_reader.data.delineation.beats import BEFORE
+from heart_reader.data.ptbxl import LEADS, SAMPLING_RATE
+
+Floats = NDArray[np.float64]
+Span = tuple[int, int]  # samples from, up to
+
+WINDOW = 20  # samples: 200 ms stand in for waves where no beat could be measured
+SMOOTHING = 2.0  # samples: gradients jump between neighbours, marks shouldn't
+# By the second part of a feature's name; the units are those of PTB-XL+.
+UNITS = {"Amp": "mV", "Amp80ms": "mV", "Area": "mV ms", "HR": "/min", "age": "years"}
+DEGREES = ("P_Axis", "QRS_Axis", "T_Axis")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What moved one class's log-odds in one record.
+
+    Attributes:
+        class_name: of ``SUPERCLASSES``.
+        probability: of the record.
+        usual: the probability of a flat ECG with usual features, from which it was moved.
+        signal: log-odds that each sample added, (n_leads, n_times).
+        features: log-odds that each feature added, (n_features,); empty where none was read.
+        names: of the features.
+        values: of the features, raw, NaN where missing.
+        delta: log-odds that the steps of the integral left out.
+    """
+
+    class_name: str
+    probability: float
+    usual: float
+    signal: Floats
+    features: Floats
+    names: tuple[str, ...]
+    values: NDArray[np.float32]
+    delta: float
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One wave of one lead in all beats: ``wave`` is "" for a window where none was measured.
+
+    ``log_odds`` is what its samples added together; ``spans`` are where they lie.
+    """
+
+    lead: str
+    wave: str
+    log_odds: float
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One measured feature: its raw value (NaN: missing), its unit, and what it added."""
+
+    name: str
+    value: float
+    unit: str
+    log_odds: float
+
+
+# ---------------------------------------------------------------- waves
+
+
+def waves(delineation: Delineation, record: int) -> dict[str, tuple[Span, ...]]:
+    """Where each wave of each beat lies, in samples at 100 Hz; windows where there are no beats.
+
+    Args:
+        delineation: of some records.
+        record: which of them.
+    """
+    f, n_times = delineation.fiducials, round(10 * SAMPLING_RATE)
+    t_on = np.maximum(f.qrs_off, 2 * f.t_peak - f.t_off)  # a T wave taken as symmetric
+    edges = {
+        "P": (f.p_on, f.p_off),
+        "QRS": (f.qrs_on, f.qrs_off),
+        "ST": (f.qrs_off, t_on),
+        "T": (t_on, f.t_off),
+    }
+    found: dict[str, tuple[Span, ...]] = {}
+    for wave, (on, off) in edges.items():
+        relative = [(float(edge[record]) - BEFORE) / delineation.fs for edge in (on, off)]
+        if all(map(math.isfinite, relative)):
+            spans = [_span(peak, relative, n_times) for peak in delineation.r_peaks[record]]
+            found[wave] = tuple(span for span in spans if span[1] > span[0])
+    if not any(found.values()):
+        return {"": tuple((t, t + WINDOW) for t in range(0, n_times, WINDOW))}
+    return found
+
+
+def _span(peak: float, relative: list[float], n_times: int) -> Span:
+    start, stop = (round((peak + each) * SAMPLING_RATE) for each in relative)
+    return max(start, 0), min(stop, n_times)
+
+
+def stretches(explanation: Explanation, spans: Mapping[str, tuple[Span, ...]]) -> list[Stretch]:
+    """What each wave of each lead added over all beats, the largest first; windows one by one."""
+    found = []
+    for wave, every in spans.items():
+        for group in [every] if wave else [(span,) for span in every]:
+            inside = np.zeros(explanation.signal.shape[1], bool)
+            for start, stop in group:
+                inside[start:stop] = True
+            added = explanation.signal[:, inside].sum(axis=1)
+            found += [
+                Stretch(lead, wave, float(value), group)
+                for lead, value in zip(LEADS, added, strict=True)
+            ]
+    return sorted(found, key=lambda each: -abs(each.log_odds))
+
+
+def marks(explanation: Explanation, delineation: Delineation, record: int) -> Floats:
+    """What to draw: log-odds a sample, the mean over like beats, smoothed, (n_leads, n_times).
+
+    One beat's gradients are noise to the eye; what beats that look alike have in common isn't.
+    """
+    smooth = gaussian_filter1d(explanation.signal, SMOOTHING, axis=1)
+    peaks, kept = delineation.r_peaks[record], delineation.kept[record]
+    if not kept.any():
+        return np.asarray(smooth)
+    times = np.arange(smooth.shape[1])
+    distance = times[:, None] - np.round(peaks * SAMPLING_RATE)[None]  # (n_times, beats)
+    nearest = np.abs(distance).argmin(axis=1)
+    alike = kept[nearest]
+    phase = distance[times, nearest].astype(int)[alike]
+    phase -= phase.min()
+    count = np.bincount(phase)
+    for row in smooth:
+        mean = np.bincount(phase, row[alike]) / np.maximum(count, 1)
+        row[alike] = mean[phase]
+    return np.asarray(smooth)
+
+
+# ---------------------------------------------------------------- features
+
+
+def moving_features(explanation: Explanation) -> list[Feature]:
+    """The features, those that moved the log-odds most first."""
+    order = np.argsort(-np.abs(explanation.features), kind="stable")
+    return [
+        Feature(
+            explanation.names[k],
+            float(explanation.values[k]),
+            unit_of(explanation.names[k]),
+            float(explanation.features[k]),
+        )
+        for k in order
+    ]
+
+
+def unit_of(name: str) -> str:
+    """The unit of a feature.
+
+    >>> unit_of("Q_Dur_aVF"), unit_of("QRS_AxisFront_Global"), unit_of("ST_Amp80ms_V2")
+    ('ms', '°', 'mV')
+    """
+    if name == "sex":
+        return ""
+    if name.startswith(DEGREES):
+        return "°"
+    return next((UNITS[part] for part in name.split("_") if part in UNITS), "ms")
+
+
+def value_text(feature: Feature) -> str:
+    """A feature's value as a reader writes it.
+
+    >>> value_text(Feature("Q_Dur_aVF", 90.0, "ms", 0.2))
+    '90 ms'
+    >>> value_text(Feature("sex", 1.0, "", 0.2)), value_text(Feature("P_Amp_I", math.nan, "mV", 0))
+    ('female', 'absent')
+    """
+    if not math.isfinite(feature.value):
+        return "absent"
+    if feature.name == "sex":
+        return "female" if feature.value else "male"
+    return f"{feature.value:.{2 if feature.unit == 'mV' else 0}f} {feature.unit}"
+
+
+def as_json(
+    explanation: Explanation, spans: Mapping[str, tuple[Span, ...]], n_named: int
+) -> dict[str, Any]:
+    """The stretches and features that moved it most, as JSON values; log-odds."""
+    return {
+        "probability": explanation.probability,
+        "probability_of_a_flat_ecg": explanation.usual,
+        "stretches": [
+            {
+                "lead": each.lead,
+                "wave": each.wave or f"{each.spans[0][0] / SAMPLING_RATE:g} s",
+                "log_odds": round(each.log_odds, 4),
+            }
+            for each in stretches(explanation, spans)[:n_named]
+        ],
+        "features": [
+            {
+                "name": each.name,
+                "value": round(each.value, 4) if math.isfinite(each.value) else None,
+                "unit": each.unit,
+                "log_odds": round(each.log_odds, 4),
+            }
+            for each in moving_features(explanation)[:n_named]
+        ],
+    }
