@@ -129,7 +129,7 @@ def test_bounds_at_both_legal_edges_and_just_outside(key, legal, illegal):
 def test_an_overlay_that_is_not_there_or_not_yaml(tmp_path):
     assert problems_of("defualt", {}) == [
         "unknown config 'defualt', did you mean 'default'? "
-        "(there are default, demo, or give the path of a .yaml file)"
+        "(there are default, demo, recipe, or give the path of a .yaml file)"
     ]
     path = tmp_path / "x.yaml"
     assert "can't be read: No such file" in problems_of(str(path), {})[0]
