@@ -6,11 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-<<<<<<< HEAD
-.PHONY: help env train ui webhook secrets platform user backup restore test lint format clean
-=======
-.PHONY: help env train pretrained ui webhook test lint format clean
->>>>>>> main
+.PHONY: help env train pretrained ui webhook secrets platform user backup restore test lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
