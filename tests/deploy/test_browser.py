@@ -81,7 +81,7 @@ def test_without_a_login_the_browser_shows_nothing(browser: Browser, platform: P
 def test_runs_are_sorted_by_macro_auc(page: Page, ada: User, pictures: Path):
     page.get_by_text("Sort:").click()
     page.keyboard.type("val/macro")
-    page.get_by_text("val/macro_auc", exact=True).first.click()
+    page.get_by_role("menuitemcheckbox", name="val/macro_auc", exact=True).click()
     expect(page.get_by_text("Sort: val/macro_auc")).to_be_visible()
     body = {"experiment_ids": ["1"], "order_by": ["metrics.`val/macro_auc` DESC"]}
     runs = ada.ask("POST", "api/2.0/mlflow/runs/search", body).json()["runs"]
