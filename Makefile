@@ -6,7 +6,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help env train pretrained ui webhook migrate test lint format clean
+.PHONY: help env train pretrained ui webhook secrets platform user backup restore migrate
+.PHONY: test lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +38,29 @@ webhook.key: | env
 webhook: env  ## registers the webhook with the server and keeps the registry in sync
 	MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-http://127.0.0.1:5000} \
 	$(BIN)/python -m registry.webhook
+
+# ---------------------------------------------------------------- the platform for a team
+
+STATE ?= .platform
+
+secrets: env  ## random secrets for the platform, once
+	$(BIN)/python -m deploy.make_secrets --state $(STATE)
+
+platform: env  ## PostgreSQL, S3, MLflow server and sync for a team, without containers
+	$(BIN)/python -m deploy.up --state $(STATE)
+
+NAME ?=
+ROLE ?= member
+user: env  ## a user of the platform: NAME=ada ROLE=member, reader or none
+	$(BIN)/python -m deploy.users --state $(STATE) --name "$(NAME)" --role $(ROLE)
+
+TO ?= $(STATE)/backups/$(shell date -u +%Y%m%d-%H%M%S)
+backup: env  ## databases and objects of the platform, running or not: TO=FOLDER
+	TO=$(abspath $(TO)) $(BIN)/python -m deploy.tool --state $(STATE) --name backup
+
+FROM ?= $(lastword $(sort $(wildcard $(STATE)/backups/*)))
+restore: env  ## a backup into an empty platform that isn't running: FROM=FOLDER
+	FROM=$(abspath $(FROM)) $(BIN)/python -m deploy.tool --state $(STATE) --name restore
 
 migrate: env  ## a local store into a server's empty one: SOURCE= TARGET= DATABASE=, see the README
 	$(BIN)/python -m registry.migrate --source $${SOURCE:-sqlite:///mlflow.db} \

@@ -25,6 +25,7 @@ from heart_reader.tracking import (
     Run,
     count_runs,
     load_registered,
+    registered_name,
     resolve_version,
     tag_version,
 )
@@ -60,7 +61,8 @@ def evaluate(
 
     The data are those that the version was trained on, unless the options name others.
     """
-    with tracking.open_run(f"evaluate {version.name}/{version.version}, fold {fold}") as run:
+    short = version.name.removeprefix(registered_name(""))  # the UI shows 20 letters of a name
+    with tracking.open_run(f"evaluate {short} v{version.version}, fold {fold}") as run:
         bundle = load_registered(version)
         config = load_config(overlay, as_trained(bundle.provenance, options))
         # Before the fold is opened, so that a look which fails later counts as well.

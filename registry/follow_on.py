@@ -13,7 +13,7 @@ from heart_reader.tracking import Run, new_run
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.store import patient
 from registry import claims
-from registry.client import Registry
+from registry.client import Registry, short_name
 from registry.plan import Step, due, modules
 from registry.settings import full_key, load_settings
 
@@ -58,7 +58,8 @@ def run_step(step: Step, claim: claims.Claim, parent: str, options: dict[str, st
     if module is None:
         raise ConfigError(f"MLproject has no entry point {step.entry!r} of a Python module")
     tags = {claims.RUN_TAG: claim.token, "follows": step.work, "reason": step.reason}
-    run = new_run(f"{step.entry} {step.model}", tags, None if parent == "none" else parent)
+    name = f"{step.entry} {short_name(step.model)}"
+    run = new_run(name, tags, None if parent == "none" else parent)
     # As under `mlflow run`: the entry point goes on with this run.
     os.environ["MLFLOW_RUN_ID"] = run.run_id
     given = dict(step.options) | options_of(step.entry, options)

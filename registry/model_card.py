@@ -3,6 +3,7 @@
 python -m registry.model_card --model heart-reader-ensemble@champion
 """
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -145,11 +146,25 @@ def _lineage(version: ModelVersion, tags: Mapping[str, str]) -> str:
         name, _, number = member.partition("/")
         lines.append(f"- Member [{member}](#/models/{name}/versions/{number}), run `{run_id}`")
     if "weights" in tags:
-        lines.append(f"- Weights {tags['weights']}")
+        lines.append(f"- Weights: {weights_text(tags['weights'])}")
     if "gate" in tags:
         reason = tags.get("gate_reason", "")
         lines.append(f"- Gate: {tags['gate']}{f', {reason}' if reason else ''}")
     return "\n".join(lines)
+
+
+def weights_text(text: str) -> str:
+    """Each member's weight, or its weights by class where they differ.
+
+    >>> weights_text('{"a": [0.3, 0.3], "b": [0.7, 0.6]}')
+    'a 0.300, b 0.700/0.600'
+    """
+    weights = {name: [f"{value:.3f}" for value in each] for name, each in json.loads(text).items()}
+    return ", ".join(f"{name} {_once(each)}" for name, each in weights.items())
+
+
+def _once(values: Sequence[str]) -> str:
+    return values[0] if len(set(values)) == 1 else "/".join(values)
 
 
 if __name__ == "__main__":

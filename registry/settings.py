@@ -82,10 +82,11 @@ class SyncConfig:
 
 @dataclass(frozen=True)
 class WebhookConfig:
-    """Where the webhook's service listens, and what it refuses."""
+    """Where the webhook's service listens, what MLflow calls it, and what it refuses."""
 
     host: str
     port: int
+    address: str
     max_body: int
     max_age: float
 

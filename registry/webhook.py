@@ -62,10 +62,17 @@ def main() -> None:
         )
     syncer = make_syncer(options)
     secret = find_secret(cache_folder())
-    url = f"http://{settings.webhook.host}:{settings.webhook.port}{PATH}"
+    url = own_address(settings.webhook) + PATH
     register(url, secret)
     print(f"{uri} tells {url} of aliases and versions", flush=True)
     serve(settings.webhook, Verifier(secret, settings.webhook.max_age), syncer)
+
+
+def own_address(config: WebhookConfig) -> str:
+    """What MLflow's server reaches us by: in containers a name, not where we listen."""
+    if config.address != "auto":
+        return config.address.rstrip("/")
+    return f"http://{config.host}:{config.port}"
 
 
 def find_secret(cache: Path) -> str:

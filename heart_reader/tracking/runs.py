@@ -17,6 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from heart_reader.cli import InterruptedBySignal
 from heart_reader.errors import TrackingError
 from heart_reader.tracking import session
+from heart_reader.tracking.experiment import label_experiment
 from heart_reader.tracking.keeper import Keeper
 from heart_reader.tracking.spool import POINTS_PER_REQUEST
 from heart_reader.tracking.store import (
@@ -204,6 +205,7 @@ def set_up_tracking() -> None:
         require_reachable(mlflow.get_tracking_uri())
         if not given:
             mlflow.set_experiment(EXPERIMENT)
+        label_experiment(EXPERIMENT)
     session.keep_launcher()
 
 

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from deploy.postgres import programs
+from heart_reader.errors import ConfigError
 from tests.tracking.processes import Store
-from tests.tuning.postgres import BINARIES, Postgres, free_port
+from tests.tuning.postgres import Postgres, free_port
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server, in a folder that its own user may enter."""
-    if not BINARIES:
-        pytest.skip("no PostgreSQL on this machine: apt-get install postgresql")
+    try:
+        programs()
+    except ConfigError as error:
+        pytest.skip(str(error))
     with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
         server = Postgres(Path(name) / "data", free_port())

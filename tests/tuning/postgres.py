@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+from deploy.postgres import as_owner, initialise, programs
 
 
 def free_port() -> int:
@@ -30,22 +30,11 @@ class Postgres:
 
     def tool(self, name: str, *words: str) -> None:
         """Runs one of PostgreSQL's programs; none of them runs as root."""
-        command = [str(BINARIES[-1] / name), *words]
-        if os.getuid() == 0:
-            command = [
-                "setpriv",
-                "--reuid=postgres",
-                "--regid=postgres",
-                "--clear-groups",
-                *command,
-            ]
+        command = as_owner([str(programs() / name), *words])
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/tmp")
 
     def make(self) -> None:
-        self.folder.mkdir(parents=True)
-        if os.getuid() == 0:
-            shutil.chown(self.folder, "postgres", "postgres")
-        self.tool("initdb", "-D", str(self.folder), "-U", "postgres", "-A", "trust", "--no-sync")
+        initialise(self.folder, ["-A", "trust", "--no-sync"], password="")
 
     def start(self, more_options: str = "") -> None:
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"

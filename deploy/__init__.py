@@ -1,0 +1,1 @@
+"""The platform for a team: its servers, their data, and who may use them."""

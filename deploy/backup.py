@@ -1,0 +1,104 @@
+"""A backup of the running platform: databases and objects, with a hash of everything.
+
+python -m deploy.backup FOLDER
+
+The databases come first, each as one snapshot, then the objects: what a row names had been stored
+before the row was written, so that nothing that the databases know is missing among the objects.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from deploy.databases import OWNERS, SUPERUSER, digests
+from deploy.objects import Objects
+from heart_reader.cli import run_entry
+from heart_reader.errors import ConfigError
+
+MANIFEST, OBJECTS = "manifest.json", "objects.tar"
+
+
+def main() -> None:
+    """Writes the folder; it has its name only once it is whole."""
+    target = folder_of(sys.argv[1:])
+    if target.exists():
+        raise ConfigError(f"{target} is there already: name another folder")
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(0o700, parents=True)  # it holds password hashes
+    manifest: dict[str, Any] = {"made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    manifest["databases"] = {name: dump(name, partial) for name in OWNERS}
+    manifest["objects"] = Objects.from_environment().save(partial / OBJECTS)
+    manifest["files"] = {path.name: file_hash(path) for path in sorted(partial.iterdir())}
+    (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    partial.rename(target)
+    print(f"{target}: {summary(manifest)}")
+
+
+def folder_of(words: list[str]) -> Path:
+    """The one argument.
+
+    Raises:
+        ConfigError: none, or several.
+    """
+    if len(words) != 1:
+        raise ConfigError(f"one folder is needed, but there are {len(words)} arguments")
+    return Path(words[0]).resolve()
+
+
+def dump(database: str, folder: Path) -> dict[str, str]:
+    """Writes ``DATABASE.dump``, and gives the digests of its tables in the very same snapshot."""
+    password = os.environ["POSTGRES_PASSWORD"]
+    opened = psycopg2.connect(dbname=database, user=SUPERUSER, password=password)
+    try:
+        opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        with opened.cursor() as at:
+            at.execute("SELECT pg_export_snapshot()")
+            (snapshot,) = at.fetchone()
+            command = ["pg_dump", "--format=custom", "--no-owner", "--no-privileges"]
+            command += [f"--snapshot={snapshot}", f"--username={SUPERUSER}"]
+            command += [f"--file={folder / database}.dump", database]
+            run_tool(command)
+            return digests(at)
+    finally:
+        opened.close()
+
+
+def run_tool(command: list[str]) -> None:
+    """One of PostgreSQL's programs, as the superuser.
+
+    Raises:
+        ConfigError: it failed.
+    """
+    environment = os.environ | {"PGPASSWORD": os.environ["POSTGRES_PASSWORD"]}
+    done = subprocess.run(command, env=environment, text=True, capture_output=True)
+    if done.returncode:
+        raise ConfigError(f"{command[0]} failed: {done.stderr.strip()}")
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def summary(manifest: dict[str, Any]) -> str:
+    """What is in a backup, in a line."""
+    rows = sum(int(d.split()[0]) for t in manifest["databases"].values() for d in t.values())
+    size = sum(int(each.split()[0]) for each in manifest["objects"].values())
+    return (
+        f"{rows:,} rows of {len(manifest['databases'])} databases, "
+        f"{len(manifest['objects']):,} objects of {size / 1e6:,.1f} MB"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_entry(main))

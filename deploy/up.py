@@ -1,0 +1,48 @@
+"""Runs the platform without containers, until Ctrl-C or SIGTERM.
+
+python -m deploy.up --state .platform
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.compose import Service, host_variables, read_services, read_variables
+from deploy.make_secrets import write_secrets
+from deploy.state import only_one, state_folder
+from deploy.supervisor import Supervisor
+from heart_reader.cache import cache_folder
+from heart_reader.cli import dotted_options, run_entry
+
+
+def main() -> None:
+    """Starts the services in order, and keeps them running."""
+    state = state_folder(dotted_options(sys.argv[1:]))
+    services, variables = prepare(state)
+    wanted = [name for name, service in services.items() if not service.tool]
+    supervisor = Supervisor(services, state, wanted)
+    with only_one(state), supervisor.running():
+        uri = f"http://127.0.0.1:{variables.get('MLFLOW_PORT', '5000')}"
+        print(f"{uri} is ready: user admin, its password is in {state / 'env'}")
+        print("Others: make user NAME=ada ROLE=member. Ctrl-C stops all.", flush=True)
+        supervisor.watch()
+
+
+def prepare(state: Path) -> tuple[dict[str, Service], dict[str, str]]:
+    """The services with their variables and folders; secrets are made where there are none."""
+    write_secrets(state)
+    variables = host_variables({"CACHE": str(cache_folder()), **read_variables(state)})
+    make_folders(state, variables)
+    return read_services(variables), variables
+
+
+def make_folders(state: Path, variables: Mapping[str, str]) -> None:
+    """What the containers' volumes are: the folders that variables name below the state's."""
+    for value in variables.values():
+        if value.startswith(f"{state}{os.sep}"):
+            Path(value).mkdir(parents=True, exist_ok=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_entry(main))
