@@ -5,7 +5,6 @@ import shutil
 import signal
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import chdir, closing
 from pathlib import Path
@@ -22,7 +21,7 @@ from registry.move_rows import is_empty, new_place
 from tests.registry.fleet import log_foreign
 from tests.tracking.processes import FOREIGN, Call, Store, words
 from tests.tracking.servers import Server
-from tests.tuning.postgres import BINARIES, Postgres, free_port
+from tests.tuning.postgres import free_port, running
 
 pytest_plugins = ["tests.tracking.trained"]
 MODEL = "foreign"
@@ -68,15 +67,8 @@ def fill(client: MlflowClient, experiment: str, number: int, parent: str | None)
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
-    if not BINARIES:
-        pytest.skip("no PostgreSQL on this machine: apt-get install postgresql")
-    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        postgres = Postgres(Path(name) / "data", free_port())
-        postgres.make()
-        postgres.start()
+    with running() as postgres:
         yield postgres.create("tracking")
-        postgres.stop()
 
 
 @pytest.fixture(scope="module")

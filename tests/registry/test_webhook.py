@@ -18,7 +18,7 @@ from registry.settings import WebhookConfig
 from registry.webhook import PATH, Verifier, find_secret, make_app
 
 SECRET = "a secret"
-CONFIG = WebhookConfig("127.0.0.1", 5005, 1000, 300.0)
+CONFIG = WebhookConfig("127.0.0.1", 5005, "auto", 1000, 300.0)
 BODY = '{"entity": "model_version_alias", "action": "created"}'
 
 

@@ -5,11 +5,17 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from deploy.postgres import as_owner, initialise, programs
+from heart_reader.errors import ConfigError
 
 
 def free_port() -> int:
@@ -77,6 +83,22 @@ class Postgres:
 
     def stop(self) -> None:
         self.tool("pg_ctl", "-D", str(self.folder), "-m", "immediate", "stop")
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """A server of its own while inside, in a folder that its own user may enter."""
+    try:
+        programs()
+    except ConfigError as error:
+        pytest.skip(str(error))
+    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        server = Postgres(Path(name) / "data", free_port())
+        server.make()
+        server.start()
+        yield server
+        server.stop()
 
 
 def _listens(port: int) -> bool:
