@@ -246,7 +246,7 @@ def test_killed_servers_come_back_with_what_they_had(
         platform.kill(name)
     news = (platform.state / "platform.log").read_text
     platform.wait(lambda: all(platform.pid(name) != before[name] for name in before))
-    platform.wait(lambda: news().count("mlflow: ready") >= 2)
+    platform.wait(lambda: all(news().count(f"{name}: ready") >= 2 for name in before))
     deadline = time.monotonic() + 120
     while ada.ask("GET", route).status_code != 200 and time.monotonic() < deadline:
         time.sleep(0.5)
