@@ -7,7 +7,16 @@ from sklearn.metrics import roc_auc_score
 
 from heart_reader import evaluate
 from heart_reader.data.ptbxl import METADATA_FILE, SUPERCLASSES
-from tests.tracking.processes import MODEL, SMALL, Call, Store, Trained, copy_of_demo, words
+from tests.tracking.processes import (
+    MODEL,
+    SMALL,
+    Call,
+    Store,
+    Trained,
+    copy_of_demo,
+    demo_root,
+    words,
+)
 
 pytest_plugins = ["tests.tracking.trained"]
 OPTIONS = {
@@ -54,7 +63,7 @@ def test_fold_10_is_evaluated_in_a_run_that_leads_to_the_version(
     assert tags["model_run_id"] == trained.run.info.run_id
     assert all(name.startswith("test/") for name in run.data.metrics)
     frame = pd.read_parquet(store.artifact(run.info.run_id, "predictions_fold10.parquet"))
-    metadata = pd.read_csv(next((store.cache / "demo").iterdir()) / METADATA_FILE)
+    metadata = pd.read_csv(demo_root(store.cache) / METADATA_FILE)
     assert set(frame["ecg_id"]) <= set(metadata.loc[metadata["strat_fold"] == 10, "ecg_id"])
     y_true = frame[[f"true_{name}" for name in SUPERCLASSES]]
     y_score = frame[[f"score_{name}" for name in SUPERCLASSES]]

@@ -21,6 +21,7 @@ from tests.tracking.processes import (
     Store,
     Trained,
     copy_of_demo,
+    demo_root,
     duplicates,
     words,
 )
@@ -50,7 +51,7 @@ def test_a_single_backbone_is_one_finished_run_that_says_how_it_was_made(trained
 def test_data_sets_carry_digest_folds_and_counts(trained: Trained):
     inputs = {each.tags[0].value: each.dataset for each in trained.run.inputs.dataset_inputs}
     assert set(inputs) == {"training", "validation"}
-    metadata = pd.read_csv(next((trained.store.cache / "demo").iterdir()) / METADATA_FILE)
+    metadata = pd.read_csv(demo_root(trained.store.cache) / METADATA_FILE)
     for context, folds in (("training", range(1, 9)), ("validation", [9])):
         profile = json.loads(inputs[context].profile)
         assert profile["folds"] == list(folds)
@@ -86,7 +87,7 @@ def test_logged_metrics_equal_sklearn_on_the_predictions(trained: Trained, bundl
     frame = pd.read_parquet(
         trained.store.artifact(trained.run.info.run_id, "predictions_fold9.parquet")
     )
-    metadata = pd.read_csv(next((trained.store.cache / "demo").iterdir()) / METADATA_FILE)
+    metadata = pd.read_csv(demo_root(trained.store.cache) / METADATA_FILE)
     fold9 = set(metadata.loc[metadata["strat_fold"] == 9, "ecg_id"])
     assert set(frame["ecg_id"]) <= fold9 and frame["ecg_id"].is_unique
     y_true = frame[[f"true_{name}" for name in SUPERCLASSES]].to_numpy()

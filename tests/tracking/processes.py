@@ -13,6 +13,8 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from heart_reader.data.demo import demo_tree
+
 REPOSITORY = Path(__file__).parents[2]
 SECONDS = 180  # that a process may take on a busy machine
 # One backbone on 200 synthetic records: seconds.
@@ -174,8 +176,12 @@ def duplicates(client: MlflowClient, run_id: str) -> dict[str, list[int]]:
     return {name: found for name, found in steps.items() if len(found) != len(set(found))}
 
 
+def demo_root(cache: Path) -> Path:
+    """The demo tree of `SMALL`; others of other sizes may lie beside it."""
+    return demo_tree(cache, int(SMALL["data.demo_records"]), 0)
+
+
 def copy_of_demo(cache: Path, target: Path) -> Path:
     """A copy of the session's demo tree that a test may damage."""
-    (tree,) = (cache / "demo").iterdir()
-    shutil.copytree(tree, target)
+    shutil.copytree(demo_root(cache), target)
     return target

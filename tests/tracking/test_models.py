@@ -20,7 +20,7 @@ from heart_reader.data.signals import load_pack
 from heart_reader.errors import ModelError
 from heart_reader.tracking import log_bundle, resolve_version
 from heart_reader.tracking.runs import open_run
-from tests.tracking.processes import MODEL, REPOSITORY, SECONDS, Trained
+from tests.tracking.processes import MODEL, REPOSITORY, SECONDS, Trained, demo_root
 
 pytest_plugins = ["tests.tracking.trained"]
 AGE, SEX = [61.0, float("nan"), 40.0], [0.0, 1.0, float("nan")]
@@ -35,7 +35,7 @@ CASES = {
 @pytest.fixture(scope="module")
 def signals(trained: Trained) -> np.ndarray:
     """Three demo ECGs in mV, (3, 12, 1000)."""
-    (root,) = (trained.store.cache / "demo").iterdir()
+    root = demo_root(trained.store.cache)
     pack = load_pack(root, load_metadata(root).head(3), trained.store.cache, "error", False)
     return pack.millivolts(slice(0, 3)).astype(np.float32)
 
