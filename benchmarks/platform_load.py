@@ -56,6 +56,11 @@ class Load:
     uri: str
     login: tuple[str, str]
 
+    @property
+    def experiment(self) -> str:
+        """Of this call alone: what earlier calls left is not compared."""
+        return f"trainings of {self.login[0]}"
+
     def get(self, path: str) -> requests.Response:
         """One request."""
         answer = requests.get(f"{self.uri}/api/2.0/{path}", auth=self.login, timeout=600)
@@ -72,7 +77,7 @@ class Load:
             "MLFLOW_TRACKING_URI": self.uri,
             "MLFLOW_TRACKING_USERNAME": self.login[0],
             "MLFLOW_TRACKING_PASSWORD": self.login[1],
-            "MLFLOW_EXPERIMENT_NAME": f"load {self.state.name}",
+            "MLFLOW_EXPERIMENT_NAME": self.experiment,
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": str(REPOSITORY),
             "HEART_READER_CACHE": str(cache_folder()),
@@ -88,8 +93,8 @@ class Load:
 
     def runs(self) -> list[dict[str, object]]:
         """All runs of the trainings, the oldest first."""
-        name = f"load {self.state.name}"
-        found = self.get(f"mlflow/experiments/get-by-name?experiment_name={name}").json()
+        path = f"mlflow/experiments/get-by-name?experiment_name={self.experiment}"
+        found = self.get(path).json()
         body = {
             "experiment_ids": [found["experiment"]["experiment_id"]],
             "order_by": ["attributes.start_time ASC"],
