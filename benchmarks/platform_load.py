@@ -32,6 +32,7 @@ from heart_reader.cache import cache_folder
 from heart_reader.cli import dotted_options
 
 USER = "load"
+SECONDS_TO_COME_BACK = 120
 SMALL = {
     "config": "demo",
     "backbone": "se_resnet1d",
@@ -62,10 +63,14 @@ class Load:
         return f"trainings of {self.login[0]}"
 
     def get(self, path: str) -> requests.Response:
-        """One request."""
-        answer = requests.get(f"{self.uri}/api/2.0/{path}", auth=self.login, timeout=600)
-        answer.raise_for_status()
-        return answer
+        """One request, repeated while a server that was killed comes back."""
+        until = time.monotonic() + SECONDS_TO_COME_BACK
+        while True:
+            answer = requests.get(f"{self.uri}/api/2.0/{path}", auth=self.login, timeout=600)
+            if answer.status_code < 500 or time.monotonic() > until:
+                answer.raise_for_status()
+                return answer
+            time.sleep(1)
 
     def train(self, number: int, epochs: int) -> "subprocess.Popen[bytes]":
         """Starts a training."""
