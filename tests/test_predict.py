@@ -1,4 +1,7 @@
-"""The command line of `predict` on a bundle folder, as a process of its own."""
+"""The command line of `predict` on a bundle folder, as a process of its own.
+
+Covers: heart_reader.reading.records.
+"""
 
 import json
 import os

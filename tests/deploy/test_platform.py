@@ -1,4 +1,7 @@
-"""A real platform: who gets in, where it listens, what it keeps when its servers are killed."""
+"""A real platform: who gets in, where it listens, what it keeps when its servers are killed.
+
+Covers: deploy.migrate, deploy.objects, deploy.process, deploy.state, deploy.users.
+"""
 
 import hashlib
 import subprocess

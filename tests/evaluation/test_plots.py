@@ -1,4 +1,7 @@
-"""What the figures hold is compared with scikit-learn and numpy."""
+"""What the figures hold is compared with scikit-learn and numpy.
+
+Covers: heart_reader.evaluation.plots.simplex.
+"""
 
 import numpy as np
 import pytest

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from heart_reader.bundle.single import Features, measure
 from heart_reader.data.checks import require_signals
 from heart_reader.edge.device.folder import Labels, read_labels
-from heart_reader.edge.formats.runtime import Runtime, load_runtime
+from heart_reader.edge.formats.runtime import Runtime
+from heart_reader.edge.formats.table import load_runtime
 from heart_reader.errors import DataError, ModelError
 
 
