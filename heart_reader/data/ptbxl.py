@@ -145,6 +145,11 @@ def select_folds(metadata: pd.DataFrame, folds: Iterable[int]) -> pd.DataFrame:
     return metadata[metadata["strat_fold"].isin(wanted)]
 
 
+def part_of_fold(fold: int) -> str:
+    """``train``, ``validation`` or ``test``."""
+    return {VALIDATION_FOLD: "validation", TEST_FOLD: "test"}.get(fold, "train")
+
+
 def check_patients_disjoint(metadata: pd.DataFrame) -> None:
     """Refuse a patient who is in two of train (1 to 8), validation (9) and test (10).
 
@@ -152,9 +157,7 @@ def check_patients_disjoint(metadata: pd.DataFrame) -> None:
         DataError: Names the patient and the folds.
     """
     folds = metadata["strat_fold"]
-    part = pd.Series("train", index=metadata.index)
-    part[folds == VALIDATION_FOLD] = "validation"
-    part[folds == TEST_FOLD] = "test"
+    part = folds.map(part_of_fold)
     n_parts = part.groupby(metadata["patient_id"]).nunique()
     shared = n_parts.index[n_parts > 1]
     if len(shared):

@@ -97,15 +97,15 @@ def read_statements(root: Path) -> dict[str, Statement]:
     return {each.code: each for each in statements}
 
 
-def _statement(code: object, row: "pd.Series[object]") -> Statement:
-    diagnostic = row["diagnostic"] == 1
+def _statement(code: object, row: "pd.Series[str]") -> Statement:
+    diagnostic = float(row["diagnostic"]) == 1
     return Statement(
         str(code),
         str(row["description"]),
         str(row["diagnostic_class"]) if diagnostic else "",
         str(row["diagnostic_subclass"]) if diagnostic else "",
-        row["form"] == 1,
-        row["rhythm"] == 1,
+        float(row["form"]) == 1,
+        float(row["rhythm"]) == 1,
     )
 
 
