@@ -10,12 +10,14 @@ class Asked:
     unit: of files that don't say it, a key of `units.UNITS`.
     gain: steps per mV, of files whose own is 0.
     seconds: that are wanted from the beginning; ``None`` for all.
+    record: which of a file of several; ``None`` where nobody said.
     """
 
     fs: float | None
     unit: str | None
     gain: float | None
     seconds: float | None
+    record: int | None
 
     def n_times(self, fs: float, there: float) -> int:
         """How many samples of a lead are wanted, of those that are there."""

@@ -1,7 +1,5 @@
 """Text tables: a column or a row for each lead, written in any of the usual ways."""
 
-import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,45 +8,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from heart_reader.data.formats.asked import Asked
+from heart_reader.data.formats.csv_columns import clock_rate, columns_of, rate_of
 from heart_reader.data.formats.csv_dialect import (
     HEAD,
     Dialect,
-    are_counted,
     is_number,
     read_dialect,
     split,
 )
-from heart_reader.data.formats.lead_names import lead_of
 from heart_reader.data.formats.limits import require_samples
-from heart_reader.data.formats.matrix import Matrix, from_matrix
+from heart_reader.data.formats.matrix import Matrix, aligned, from_matrix
 from heart_reader.data.formats.person import age_of, sex_of
-from heart_reader.data.formats.units import unit_of
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.data.recording import Recording
 from heart_reader.errors import DataError
 
 KIND = "CSV"
-_FS = re.compile(
-    r"\b(?:fs|sampling[ _]?(?:rate|frequency)|sample[ _]?rate)\b[ \t]*(?:\(hz\))?"
-    r"[ \t]*[:=,;]?[ \t]*"
-    r"(\d+(?:\.\d+)?)[ \t]*(khz|hz)?(?=$|[\s,;])",
-    re.IGNORECASE,
-)
-_UNIT = re.compile(r"\bunits?\b[ \t]*[:=,;]?[ \t]*(\S+)", re.IGNORECASE)
-# "I (mV)", "I [uV]", "I_mV", "I/µV"
-_NAME_AND_UNIT = re.compile(
-    r"(.*?)\s*(?:[(\[]\s*([^)\]]+?)\s*[)\]]|[ _/.]([mun\u00b5\u03bc]V))", re.I
-)
-_CLOCKS = {"", "time", "t", "index", "idx", "sample", "samples", "timestamp", "n", "unnamed: 0"}
-_SECONDS = {
-    "s": 1.0,
-    "sec": 1.0,
-    "secs": 1.0,
-    "second": 1.0,
-    "seconds": 1.0,
-    "ms": 1e-3,
-    "us": 1e-6,
-}
 
 
 def read_csv(name: str, path: Path, asked: Asked) -> Recording:
@@ -65,9 +40,9 @@ def read_csv(name: str, path: Path, asked: Asked) -> Recording:
 
 
 def _read_tall(name: str, path: Path, dialect: Dialect, asked: Asked) -> Recording:
-    names, units, clock, notes = _columns(name, dialect)
-    said = _clock_rate(dialect, clock) if clock is not None else None
-    fs, more = _rate(name, dialect, asked, said)
+    names, units, clock, notes = columns_of(name, dialect)
+    said = clock_rate(dialect, clock) if clock is not None else None
+    fs, more = rate_of(name, dialect, asked, said)
     wanted = [column for column, text in enumerate(names) if text is not None]
     total = _count_lines(path, dialect)
     require_samples(name, len(wanted), asked.n_times(fs, total))
@@ -97,114 +72,6 @@ def _count_lines(path: Path, dialect: Dialect) -> int:
             count += block.count(b"\n")
             last = block[-2:]
     return max(0, count + (b"\n" not in last) - dialect.skip)
-
-
-def _columns(
-    name: str, dialect: Dialect
-) -> tuple[list[str | None], list[str | None], int | None, list[str]]:
-    """Name (``None``: no lead's) and unit of each column, which is the clock, and notes."""
-    n_columns = max((len(row) for row in dialect.first), default=len(dialect.header or ()))
-    while n_columns and dialect.first and all(_empty(row, n_columns - 1) for row in dialect.first):
-        n_columns -= 1  # a comma at the end of every line
-    if dialect.header is not None and not are_counted(dialect.header):
-        return _named(dialect, n_columns)
-    clock = 0 if n_columns == len(LEADS) + 1 and _is_clock(dialect) else None
-    if n_columns - (clock is not None) != len(LEADS):
-        raise DataError(
-            f"{name} must have {len(LEADS)} columns, but has {n_columns} (with a header that "
-            "names its leads it may have others)"
-        )
-    names: list[str | None] = [*([None] if clock == 0 else []), *LEADS]
-    what = "no header" if dialect.header is None else "a header of numbers"
-    return names, [None] * n_columns, clock, [f"{what}: columns taken as I to V6"]
-
-
-def _empty(row: Sequence[str], column: int) -> bool:
-    return len(row) <= column or row[column] == ""
-
-
-def _named(
-    dialect: Dialect, n_columns: int
-) -> tuple[list[str | None], list[str | None], int | None, list[str]]:
-    names: list[str | None] = []
-    units: list[str | None] = []
-    clock = None
-    header = list(dialect.header or ())[:n_columns]
-    for column, field in enumerate(header):
-        text, unit = _name_and_unit(field)
-        if dialect.units and column < len(dialect.units) and unit is None:
-            unit = dialect.units[column]
-        if column == 0 and lead_of(text) is None and _clock_name(text):
-            clock = 0
-            names.append(None)
-        else:
-            names.append(text)
-        units.append(unit)
-    return names, units, clock, []
-
-
-def _name_and_unit(field: str) -> tuple[str, str | None]:
-    found = _NAME_AND_UNIT.fullmatch(field)
-    unit = (found[2] or found[3]) if found else None
-    if found is None or unit is None or (unit_of(unit) is None and unit.lower() not in _SECONDS):
-        return field, None
-    return found[1], unit
-
-
-def _clock_name(text: str) -> bool:
-    return text.strip().lower().split("_")[0].split(" ")[0] in _CLOCKS or "time" in text.lower()
-
-
-def _is_clock(dialect: Dialect) -> bool:
-    """Whether the first column rises by the same step in every row."""
-    values = _clock_values(dialect)
-    if len(values) < 3:
-        return False
-    steps = np.diff(values)
-    return bool(steps.min() > 0 and np.ptp(steps) <= 0.01 * steps.max() + 1e-9)
-
-
-def _clock_values(dialect: Dialect) -> NDArray[np.float64]:
-    words = [row[0].replace(",", ".") for row in dialect.first if row]
-    if not all(is_number(word, ".") and word for word in words):
-        return np.empty(0)
-    return np.array([float(word) for word in words])
-
-
-def _clock_rate(dialect: Dialect, clock: int) -> float | None:
-    """Hz, where the column of times says its unit, or its steps can only be seconds."""
-    values = _clock_values(dialect)
-    if len(values) < 3 or not _is_clock(dialect):
-        return None
-    step = float((values[-1] - values[0]) / (len(values) - 1))
-    title = dialect.header[clock].lower() if dialect.header else ""
-    unit = _name_and_unit(title)[1] or title.rpartition("_")[2]
-    if unit in _SECONDS:
-        return 1 / (step * _SECONDS[unit])
-    return 1 / step if step < 0.05 else None  # a step of 1 may be a sample or a millisecond
-
-
-def _rate(
-    name: str, dialect: Dialect, asked: Asked, clock: float | None
-) -> tuple[float, list[str]]:
-    """Hz as the user says it, else as a comment or the column of times does."""
-    found = [match for match in map(_FS.search, dialect.comments) if match]
-    said = (
-        float(found[0][1]) * (1e3 if (found[0][2] or "").lower() == "khz" else 1)
-        if found
-        else None
-    )
-    for source, value in (("a comment", said), ("the column of times", clock)):
-        if value is None:
-            continue
-        value = round(value, 3)
-        if asked.fs is None:
-            return value, [f"{value:g} Hz from {source}"]
-        if abs(value - asked.fs) > 0.01 * value:
-            raise DataError(f"{name}: --fs says {asked.fs:g} Hz, {source} {value:g} Hz")
-    if asked.fs is None:
-        raise DataError(f"{name}: a CSV file doesn't say its sampling rate; give it with --fs")
-    return asked.fs, []
 
 
 def _numbers(
@@ -250,7 +117,7 @@ def _say_what_is_no_number(name: str, column: "pd.Series[Any]", dialect: Dialect
 
 
 def _read_wide(name: str, path: Path, dialect: Dialect, asked: Asked) -> Recording:
-    fs, notes = _rate(name, dialect, asked, None)
+    fs, notes = rate_of(name, dialect, asked, None)
     names: list[str] = []
     rows: list[NDArray[np.float64]] = []
     total = 0
@@ -263,10 +130,7 @@ def _read_wide(name: str, path: Path, dialect: Dialect, asked: Asked) -> Recordi
                 names.append(lead)
                 rows.append(_as_numbers(name, values, dialect, len(rows)))
                 total = max(total, n_fields)
-    length = max((len(row) for row in rows), default=0)
-    samples = np.full((len(rows), length), np.nan)
-    for row, lead in zip(samples, rows, strict=True):
-        row[: len(lead)] = lead
+    samples = aligned(rows)
     if not any(names):
         if len(rows) != len(LEADS):
             raise DataError(f"{name} must have {len(LEADS)} rows, but has {len(rows)}")

@@ -69,12 +69,15 @@ def inside(folder: Path, name: str, owner: str) -> Path:
 def decoding(name: str, kind: str) -> Iterator[None]:
     """Turns whatever a decoder raises on a damaged file into one line that names the file.
 
-    Decoders of other hands raise almost any error on almost any damage.
+    Decoders of other hands raise almost any error on almost any damage. Their words aren't
+    repeated: they may quote the file, and so a person.
     """
     try:
         yield
     except HeartReaderError:
         raise
     except (Exception, SystemExit) as error:
-        said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{name} can't be read as {kind}: {said}") from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is damaged"
+        raise DataError(
+            f"{name} can't be read as {kind}: {why} ({type(error).__name__})"
+        ) from error

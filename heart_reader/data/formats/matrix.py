@@ -1,5 +1,6 @@
 """Tables of numbers from any kind of file, as a recording: leads by name, mV by unit."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,3 +63,12 @@ def from_matrix(matrix: Matrix, asked: Asked) -> Recording:
         sex=matrix.sex,
         notes=tuple(notes),
     )
+
+
+def aligned(leads: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Leads of any lengths as (n_leads, n_times), NaN behind the shorter ones."""
+    n_times = max((len(lead) for lead in leads), default=0)
+    samples = np.full((len(leads), n_times), np.nan)
+    for row, lead in zip(samples, leads, strict=True):
+        row[: len(lead)] = lead
+    return samples

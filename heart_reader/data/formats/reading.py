@@ -1,9 +1,20 @@
 """`read_recording`: one ECG from a file of any kind, told by its content."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from heart_reader.data.formats import (
+    edf,
+    hdf5,
+    ishne,
+    json_text,
+    matlab,
+    numpy_arrays,
+    parquet,
+    vendor,
+)
 from heart_reader.data.formats.asked import Asked
 from heart_reader.data.formats.csv_table import read_csv
 from heart_reader.data.formats.units import UNITS, unit_of
@@ -15,6 +26,9 @@ from heart_reader.errors import DataError, did_you_mean
 HEAD = 4096  # bytes by which a kind is told
 
 
+Matches = Callable[[Path, bytes], bool]
+
+
 @dataclass(frozen=True)
 class Format:
     """A family of files.
@@ -23,11 +37,13 @@ class Format:
         kind: its name.
         matches: whether a file is one, by its path and first ``HEAD`` bytes.
         read: reads it, given the name that the user gave, the path, and what was asked.
+        several: whether a file may hold several records.
     """
 
     kind: str
-    matches: Callable[[Path, bytes], bool]
+    matches: Matches
     read: Callable[[str, Path, Asked], Recording]
+    several: bool
 
 
 def _is_wfdb(path: Path, head: bytes) -> bool:
@@ -36,14 +52,30 @@ def _is_wfdb(path: Path, head: bytes) -> bool:
 
 def _is_text(path: Path, head: bytes) -> bool:
     text = head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" not in head
-    return text and any(digit in head for digit in b"0123456789")
+    return text and b"<" not in head[:64] and any(digit in head for digit in b"0123456789")
 
 
 # The surest first: the first that matches reads the file.
 FORMATS = (
-    Format("WFDB", _is_wfdb, read_wfdb),
-    Format("CSV", _is_text, read_csv),
+    Format("DICOM", vendor.is_dicom, vendor.read_dicom, False),
+    Format("GE MUSE XML", vendor.is_muse, vendor.read_muse, False),
+    Format("Philips Sierra XML", vendor.is_sierra, vendor.read_sierra, False),
+    Format("HL7 aECG", vendor.is_aecg, vendor.read_aecg, False),
+    Format("ISHNE", ishne.is_ishne, ishne.read_ishne, False),
+    Format("BDF", edf.is_bdf, edf.read_bdf, False),
+    Format("EDF", edf.is_edf, edf.read_edf, False),
+    Format("NPY", numpy_arrays.is_npy, numpy_arrays.read_npy, True),
+    Format("NPZ", numpy_arrays.is_npz, numpy_arrays.read_npz, True),
+    Format("HDF5", hdf5.is_hdf5, hdf5.read_hdf5, True),
+    Format("Parquet", parquet.is_parquet, parquet.read_parquet, False),
+    Format("MFER", vendor.is_mfer, vendor.read_mfer, False),
+    Format("SCP-ECG", vendor.is_scp, vendor.read_scp, False),
+    Format("MAT", matlab.is_mat, matlab.read_mat, True),
+    Format("WFDB", _is_wfdb, read_wfdb, False),
+    Format("JSON", json_text.is_json, json_text.read_json, True),
+    Format("CSV", _is_text, read_csv, False),
 )
+_INDEX = re.compile(r"(.+)#(\d{1,9})")
 
 
 def read_recording(
@@ -66,13 +98,28 @@ def read_recording(
         DataError: a file that is missing, damaged, unsafe, of no known kind, or that leaves open
             what nobody said.
     """
-    asked = Asked(fs, _checked_unit(unit), gain, seconds)
-    file, head = _find(path)
+    address, record = _address(path)
+    asked = Asked(fs, _checked_unit(unit), gain, seconds, record)
+    file, head = _find(address)
     for each in FORMATS:
         if each.matches(file, head):
-            return _with_options_said(each.read(path, file, asked), asked)
+            return _with_options_said(_read(each, path, file, asked), asked)
     kinds = ", ".join(each.kind for each in FORMATS)
     raise DataError(f"{path} can't be read: it is none of {kinds}")
+
+
+def _address(path: str) -> tuple[str, int | None]:
+    """``FILE#3`` means the record of index 3 in FILE, unless a file has that name."""
+    found = _INDEX.fullmatch(path)
+    if found is None or Path(path).exists() or not Path(found[1]).exists():
+        return path, None
+    return found[1], int(found[2])
+
+
+def _read(each: Format, name: str, file: Path, asked: Asked) -> Recording:
+    if asked.record is not None and not each.several:
+        raise DataError(f"{name} can't be read: a {each.kind} file holds one record")
+    return each.read(name, file, asked)
 
 
 def _checked_unit(unit: str | None) -> str | None:

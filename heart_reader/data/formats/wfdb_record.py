@@ -286,7 +286,7 @@ def _read_segment(
     header = _parsed(path, f"{name}, segment {segment.record}")
     if header.segments:
         raise DataError(f"record {name}: segment {segment.record} is in segments itself")
-    wanted = Asked(fs=asked.fs, unit=asked.unit, gain=asked.gain, seconds=n / fs)
+    wanted = Asked(fs=asked.fs, unit=asked.unit, gain=asked.gain, seconds=n / fs, record=None)
     return _read_signals(f"{name}, segment {segment.record}", folder, header, fs, wanted)
 
 
