@@ -1,4 +1,4 @@
-"""Faults that are put into good ECGs: what electrodes, amplifiers, files and readers do to them."""
+"""Faults put into good ECGs: what electrodes, amplifiers, files and readers do to them."""
 
 from collections.abc import Callable, Mapping
 

@@ -16,7 +16,8 @@ from rich.table import Table
 
 from heart_reader.bundle.single import Features
 from heart_reader.data import delineation
-from heart_reader.data.ptbxl import SAMPLING_RATE, SUPERCLASSES
+from heart_reader.data.ptbxl import LEADS, SAMPLING_RATE, SUPERCLASSES
+from heart_reader.data.quality import GOOD, Quality, assess
 from heart_reader.data.recording import Recording, read_recording
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
@@ -73,6 +74,7 @@ class Recorded:
         signals: mV (n_records, 12, 1000).
         age, sex: years; 0 male, 1 female; NaN where unknown; those of the options first.
         measured: by the delineation.
+        quality: of each record; an unusable one gets no labels and no probabilities.
     """
 
     recordings: list[Recording]
@@ -80,6 +82,7 @@ class Recorded:
     age: list[float]
     sex: list[float]
     measured: delineation.Delineation
+    quality: list[Quality]
 
 
 def read_recordings(options: argparse.Namespace) -> Recorded:
@@ -89,7 +92,8 @@ def read_recordings(options: argparse.Namespace) -> Recorded:
     age = [r.age if options.age is None else options.age for r in recordings]
     sex = [r.sex if options.sex is None else "mf".index(options.sex) for r in recordings]
     measured = delineation.delineate(signals, SAMPLING_RATE)
-    return Recorded(recordings, signals, age, sex, measured)
+    quality = assess(signals, SAMPLING_RATE, LEADS)
+    return Recorded(recordings, signals, age, sex, measured, quality)
 
 
 def findings_of(reader: Reader, recorded: Recorded, probabilities: Any) -> list[dict[str, Any]]:
@@ -99,6 +103,7 @@ def findings_of(reader: Reader, recorded: Recorded, probabilities: Any) -> list[
         probabilities,
         delineation.main_measurements(recorded.measured),
         recorded.measured.warnings,
+        recorded.quality,
         strict=True,
     )
     return [finding(reader, *row) for row in rows]
@@ -118,7 +123,7 @@ def show(
     else:
         print_findings(model, findings)
     if options.plot:
-        write_plots(Path(options.plot), recorded.recordings, probabilities, reader)
+        write_plots(Path(options.plot), recorded, probabilities, reader)
 
 
 def read_with(reader: Reader, model: str, options: argparse.Namespace) -> None:
@@ -136,13 +141,18 @@ def finding(
     probabilities: Any,
     measured: delineation.MainMeasurements,
     warnings: Sequence[str],
+    quality: Quality,
 ) -> dict[str, Any]:
-    """What is said of one record, as JSON values; ``null`` where nothing could be measured."""
-    present = bundle.labels(probabilities).tolist()
+    """What is said of one record, as JSON values; ``null`` where nothing could be measured, and
+    no labels and probabilities where the record is unusable."""
+    present = bundle.labels(probabilities) & quality.usable
+    said = by_class(probabilities) if quality.usable else dict.fromkeys(SUPERCLASSES)
     return {
         "record": recording.name,
+        "quality": quality.verdict,
+        "quality_reasons": list(quality.reasons),
         "labels": [name for name, there in zip(SUPERCLASSES, present, strict=True) if there],
-        "probabilities": by_class(probabilities),
+        "probabilities": said,
         "thresholds": by_class(bundle.thresholds),
         "measurements": {
             name: None if math.isnan(value) else round(value, 1)
@@ -154,13 +164,14 @@ def finding(
 
 def print_findings(model: str, findings: list[dict[str, Any]]) -> None:
     """One row a record: bold where a class is at or above its threshold."""
-    table = Table("record", *SUPERCLASSES, "labels", title=model)
+    table = Table("record", *SUPERCLASSES, "labels", "quality", title=model)
     for item in findings:
         cells = [
-            f"[bold]{p:.3f}[/bold]" if name in item["labels"] else f"{p:.3f}"
+            "-" if p is None else f"[bold]{p:.3f}[/bold]" if name in item["labels"] else f"{p:.3f}"
             for name, p in item["probabilities"].items()
         ]
-        table.add_row(Path(item["record"]).name, *cells, ", ".join(item["labels"]) or "none")
+        labels = ", ".join(item["labels"]) or ("-" if "-" in cells else "none")
+        table.add_row(Path(item["record"]).name, *cells, labels, item["quality"])
     thresholds = findings[0]["thresholds"].values()
     table.add_section()
     table.add_row("threshold", *(f"{value:.3f}" for value in thresholds), "")
@@ -168,6 +179,9 @@ def print_findings(model: str, findings: list[dict[str, Any]]) -> None:
     console.print(table)
     console.print(measurement_table(findings))
     for item in findings:
+        if item["quality"] != GOOD:
+            why = "; ".join(item["quality_reasons"])
+            console.print(f"{item['record']}: {item['quality']}: {why}", highlight=False)
         for note in item["notes"]:
             console.print(f"{item['record']}: {note}", highlight=False)
 
@@ -184,14 +198,20 @@ def measurement_table(findings: list[dict[str, Any]]) -> Table:
     return table
 
 
-def write_plots(
-    folder: Path, recordings: list[Recording], probabilities: Any, bundle: Reader
-) -> None:
-    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON."""
+def write_plots(folder: Path, recorded: Recorded, probabilities: Any, bundle: Reader) -> None:
+    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON.
+
+    An unusable record is drawn without the model's bars, its reasons above it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for stem, recording, row in zip(stems(recordings), recordings, probabilities, strict=True):
+    recordings = recorded.recordings
+    named = zip(stems(recordings), recordings, probabilities, recorded.quality, strict=True)
+    for stem, recording, row, quality in named:
         drawn = drawn_of(recording, row, bundle)
-        figure = ecg_sheet(*drawn, subtitle="; ".join(recording.notes))
+        told = [f"{quality.verdict}: {why}" for why in quality.reasons]
+        if not quality.usable:
+            drawn = (*drawn[:3], {}, {})
+        figure = ecg_sheet(*drawn, subtitle="; ".join([*told, *recording.notes]))
         print(save(figure, folder / f"{stem}.png"), file=sys.stderr)
 
 

@@ -180,7 +180,9 @@ def _quality(
     read = np.array([name not in leads or n_read == 0 for name in names])
     size = float("nan") if no_qrs else _size(it.qrs[record][read])
     reasons = [
-        f"{what}: {', '.join(np.array(names)[mask])}" for what, mask in bad.items() if mask.any()
+        f"{what}: {'all leads' if mask.all() else ', '.join(np.array(names)[mask])}"
+        for what, mask in bad.items()
+        if mask.any()
     ]
     fatal = []
     if n_read < LEAST_SHARE_OF_LEADS * len(names):
