@@ -37,7 +37,8 @@ def main() -> None:
     probabilities = bundle.predict(recorded.signals, features)
     findings = findings_of(bundle, recorded, probabilities)
     if options.explain:
-        explained = explain_all(bundle, recorded.signals, features, probabilities)
+        usable = [quality.usable for quality in recorded.quality]
+        explained = explain_all(bundle, recorded.signals, features, probabilities, usable)
         for record, item in enumerate(findings):
             spans = waves(recorded.measured, record)
             item["explanations"] = {

@@ -20,7 +20,8 @@ from heart_reader.data.checks import require_signals
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.person import checked_age, sex_of_word
 from heart_reader.data.model_input import seconds_wanted, to_model_input
-from heart_reader.data.ptbxl import SAMPLING_RATE, SUPERCLASSES
+from heart_reader.data.ptbxl import LEADS, SAMPLING_RATE, SUPERCLASSES
+from heart_reader.data.quality import GOOD, Quality, assess
 from heart_reader.data.spec import PTBXL_SIGNAL
 from heart_reader.errors import DataError
 from heart_reader.evaluation.plots.figures import save
@@ -107,6 +108,7 @@ class Recorded:
         signals: mV (n_records, 12, 1000).
         age, sex: years; 0 male, 1 female; NaN where unknown.
         measured: by the delineation.
+        quality: of each record; an unusable one gets no labels and no probabilities.
         read: everything in the order that it was asked for.
     """
 
@@ -115,6 +117,7 @@ class Recorded:
     age: list[float]
     sex: list[float]
     measured: delineation.Delineation
+    quality: list[Quality]
     read: list[Record | Refused]
 
     @property
@@ -140,7 +143,8 @@ def read_recordings(options: argparse.Namespace) -> Recorded:
     signals = np.stack([recording.signal for recording in recordings])
     measured = delineation.delineate(signals, SAMPLING_RATE)
     ages, sexes = [each.age for each in recordings], [each.sex for each in recordings]
-    return Recorded(recordings, signals, ages, sexes, measured, read)
+    quality = assess(signals, SAMPLING_RATE, LEADS)
+    return Recorded(recordings, signals, ages, sexes, measured, quality, read)
 
 
 def _read_or_refuse(
@@ -151,7 +155,6 @@ def _read_or_refuse(
         wanted = seconds_wanted(spec)
         found = read_recording(path, options.fs, options.unit, options.gain, wanted)
         made = to_model_input(found, spec)
-        # What the signal itself says against it, its amplitude and its quality, is asked here.
         require_signals(made.signal[None], [f"record {path}"])
     except DataError as error:
         return Refused(path, " ".join(str(error).split()))
@@ -181,6 +184,7 @@ def findings_of(reader: Reader, recorded: Recorded, probabilities: Any) -> list[
         probabilities,
         delineation.main_measurements(recorded.measured),
         recorded.measured.warnings,
+        recorded.quality,
         strict=True,
     )
     return [finding(reader, *row) for row in rows]
@@ -200,7 +204,7 @@ def show(
     else:
         print_findings(model, findings, recorded.refused)
     if options.plot:
-        write_plots(Path(options.plot), recorded.recordings, probabilities, reader)
+        write_plots(Path(options.plot), recorded, probabilities, reader)
 
 
 def in_order(recorded: Recorded, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -230,13 +234,18 @@ def finding(
     probabilities: Any,
     measured: delineation.MainMeasurements,
     warnings: Sequence[str],
+    quality: Quality,
 ) -> dict[str, Any]:
-    """What is said of one record, as JSON values; ``null`` where nothing could be measured."""
-    present = bundle.labels(probabilities).tolist()
+    """What is said of one record, as JSON values; ``null`` where nothing could be measured, and
+    no labels and probabilities where the record is unusable."""
+    present = bundle.labels(probabilities) & quality.usable
+    said = by_class(probabilities) if quality.usable else dict.fromkeys(SUPERCLASSES)
     return {
         "record": recording.name,
+        "quality": quality.verdict,
+        "quality_reasons": list(quality.reasons),
         "labels": [name for name, there in zip(SUPERCLASSES, present, strict=True) if there],
-        "probabilities": by_class(probabilities),
+        "probabilities": said,
         "thresholds": by_class(bundle.thresholds),
         "measurements": {
             name: None if math.isnan(value) else round(value, 1)
@@ -250,22 +259,26 @@ def print_findings(
     model: str, findings: list[dict[str, Any]], refused: Sequence[Refused] = ()
 ) -> None:
     """One row a record: bold where a class is at or above its threshold."""
-    table = Table("record", *SUPERCLASSES, "labels", title=model)
+    table = Table("record", *SUPERCLASSES, "labels", "quality", title=model)
     for item in findings:
         cells = [
-            f"[bold]{p:.3f}[/bold]" if name in item["labels"] else f"{p:.3f}"
+            "-" if p is None else f"[bold]{p:.3f}[/bold]" if name in item["labels"] else f"{p:.3f}"
             for name, p in item["probabilities"].items()
         ]
-        table.add_row(Path(item["record"]).name, *cells, ", ".join(item["labels"]) or "none")
+        labels = ", ".join(item["labels"]) or ("-" if "-" in cells else "none")
+        table.add_row(Path(item["record"]).name, *cells, labels, item["quality"])
     for each in refused:
-        table.add_row(Path(each.name).name, *("-" for _ in SUPERCLASSES), "refused")
+        table.add_row(Path(each.name).name, *("-" for _ in SUPERCLASSES), "refused", "-")
     thresholds = findings[0]["thresholds"].values()
     table.add_section()
-    table.add_row("threshold", *(f"{value:.3f}" for value in thresholds), "")
+    table.add_row("threshold", *(f"{value:.3f}" for value in thresholds), "", "")
     console = Console()
     console.print(table)
     console.print(measurement_table(findings))
     for item in findings:
+        if item["quality"] != GOOD:
+            why = "; ".join(item["quality_reasons"])
+            console.print(f"{item['record']}: {item['quality']}: {why}", highlight=False)
         for note in item["notes"]:
             console.print(f"{item['record']}: {note}", highlight=False)
 
@@ -282,14 +295,20 @@ def measurement_table(findings: list[dict[str, Any]]) -> Table:
     return table
 
 
-def write_plots(
-    folder: Path, recordings: list[Record], probabilities: Any, bundle: Reader
-) -> None:
-    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON."""
+def write_plots(folder: Path, recorded: Recorded, probabilities: Any, bundle: Reader) -> None:
+    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON.
+
+    An unusable record is drawn without the model's bars, its reasons above it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for stem, recording, row in zip(stems(recordings), recordings, probabilities, strict=True):
+    recordings = recorded.recordings
+    named = zip(stems(recordings), recordings, probabilities, recorded.quality, strict=True)
+    for stem, recording, row, quality in named:
         drawn = drawn_of(recording, row, bundle)
-        figure = ecg_sheet(*drawn, subtitle="; ".join(recording.notes))
+        told = [f"{quality.verdict}: {why}" for why in quality.reasons]
+        if not quality.usable:
+            drawn = (*drawn[:3], {}, {})
+        figure = ecg_sheet(*drawn, subtitle="; ".join([*told, *recording.notes]))
         print(save(figure, folder / f"{stem}.png"), file=sys.stderr)
 
 
