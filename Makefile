@@ -37,7 +37,7 @@ webhook.key: | env
 
 webhook: env  ## registers the webhook with the server and keeps the registry in sync
 	MLFLOW_TRACKING_URI=$${MLFLOW_TRACKING_URI:-http://127.0.0.1:5000} \
-	$(BIN)/python -m registry.webhook
+	$(BIN)/python -m registry.sync.webhook
 
 # ---------------------------------------------------------------- the platform for a team
 
@@ -63,7 +63,7 @@ restore: env  ## a backup into an empty platform that isn't running: FROM=FOLDER
 	FROM=$(abspath $(FROM)) $(BIN)/python -m deploy.tool --state $(STATE) --name restore
 
 migrate: env  ## a local store into a server's empty one: SOURCE= TARGET= DATABASE=, see the README
-	$(BIN)/python -m registry.migrate --source $${SOURCE:-sqlite:///mlflow.db} \
+	$(BIN)/python -m registry.migrate.move --source $${SOURCE:-sqlite:///mlflow.db} \
 	  --target $${TARGET:?the server, http://...} --database $${DATABASE:?the address of its database}
 
 test: env  ## all tests

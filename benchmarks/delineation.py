@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from heart_reader.cache import cache_folder
 from heart_reader.data.delineation import FEATURE_NAMES, delineate, extract
 from heart_reader.data.ptbxl import VALIDATION_FOLD, load_metadata, select_folds
-from heart_reader.evaluation.beat_sheet import beat_sheet, mark_extra
+from heart_reader.evaluation.sheets.beat import beat_sheet, mark_extra
 
 ECGDELI = "ecgdeli==1.0.0"
 REFERENCE_FS = 500

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from heart_reader.data.ptbxl import LEADS, N_TIMES
+from heart_reader.edge.formats.runtime import load_runtime
 from heart_reader.edge.measure import Predictor, file_bytes, latencies, peak_memory
-from heart_reader.edge.runtime import load_runtime
 from heart_reader.edge.sample import Sample
 
 BACKBONES = ("inception1d", "xresnet1d101", "se_resnet1d")
@@ -65,13 +65,13 @@ def show(title: str, models: Mapping[str, tuple[Path, Predictor]]) -> None:
 
 def made(backbone: str, folder: Path, tflite: bool) -> dict[str, tuple[Path, Predictor]]:
     """The original and what an export makes of it, fused form."""
-    from heart_reader.bundle import save_bundle
-    from heart_reader.edge.device_model import device_model
+    from heart_reader.bundle.single import save_bundle
     from heart_reader.edge.eager import EagerModel
-    from heart_reader.edge.onnx_export import export_onnx
-    from heart_reader.edge.prune import pruned
-    from heart_reader.edge.quantization import quantize_onnx
-    from heart_reader.edge.tflite import export_tflite
+    from heart_reader.edge.formats.onnx_export import export_onnx
+    from heart_reader.edge.formats.quantization import quantize_onnx
+    from heart_reader.edge.formats.tflite import export_tflite
+    from heart_reader.edge.network.device_model import device_model
+    from heart_reader.edge.network.prune import pruned
 
     original = fresh(backbone)
     thin = pruned(original, RATIO, ROUND_TO)
@@ -94,8 +94,8 @@ def fresh(backbone: str):  # type: ignore[no-untyped-def]
     import torch
     from torch import nn
 
-    from heart_reader.bundle import Bundle
-    from heart_reader.config import load_config
+    from heart_reader.bundle.single import Bundle
+    from heart_reader.config.load import load_config
     from heart_reader.data.features import FeatureEncoder
     from heart_reader.data.normaliser import Normaliser
     from heart_reader.models import build_model

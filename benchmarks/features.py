@@ -20,9 +20,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from heart_reader.bundle import Bundle, load_bundle, save_bundle
+from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
 from heart_reader.cache import cache_folder
-from heart_reader.config import Config, load_config
+from heart_reader.config.load import Config, load_config
 from heart_reader.data.dataset import Records, load_development
 from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.evaluation.bootstrap import PairedComparison, compare

@@ -26,18 +26,19 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from heart_reader.bundle import save_bundle
+from heart_reader.bundle.evidence import gather, patients_of, save_evidence
+from heart_reader.bundle.provenance import git_commit, provenance, train_command, travelling
+from heart_reader.bundle.single import save_bundle
 from heart_reader.cache import cache_folder
-from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import Config, load_config
+from heart_reader.cli.entry import dotted_options, run_entry
+from heart_reader.config.load import Config, load_config
+from heart_reader.config.strict import to_dict
 from heart_reader.data.dataset import load_development
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation import report
-from heart_reader.evidence import gather, patients_of, save_evidence
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
-from heart_reader.provenance import git_commit, provenance, train_command, travelling
-from heart_reader.strict import to_dict
+from heart_reader.project import REPOSITORY
 from heart_reader.training.trainer import Metrics, Trainer
 
 ALL = ("inception1d", "xresnet1d101", "se_resnet1d")
@@ -131,7 +132,7 @@ def train(
     seconds = time.perf_counter() - started
     records = prepared.records
     made = provenance(config, records, "full_run", result.best_epoch) | {"seconds": seconds}
-    commit = git_commit(Path(__file__).parent)
+    commit = git_commit(REPOSITORY)
     tree = to_dict(config)
     made = travelling(made, tree, train_command(tree), commit)
     bundle, scored = make_bundle(prepared, config, result, made)

@@ -19,13 +19,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from heart_reader.bundle import Bundle
-from heart_reader.bundles import READERS, AnyBundle, open_bundle
-from heart_reader.config import load_config
+from heart_reader.bundle.evidence import load_evidence
+from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
+from heart_reader.bundle.single import Bundle
+from heart_reader.config.load import load_config
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import ModelError
 from heart_reader.evaluation import report
-from heart_reader.evidence import load_evidence
 
 BEGIN, END = "<!-- model table: begin -->", "<!-- model table: end -->"
 BENCHMARK = "[Strodthoff et al. 2021](https://doi.org/10.1109/JBHI.2020.3022989)"

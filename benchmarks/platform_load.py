@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from deploy.compose import REPOSITORY, host_variables, read_variables
 from deploy.users import Admin
 from heart_reader.cache import cache_folder
-from heart_reader.cli import dotted_options
+from heart_reader.cli.entry import dotted_options
 
 USER = "load"
 SECONDS_TO_COME_BACK = 120

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from heart_reader.data import ptbxl
-from heart_reader.data.demo import write_demo
-from heart_reader.data.signals import load_pack
+from heart_reader.data.demo.tree import write_demo
+from heart_reader.data.signals.pack import load_pack
 
 WFDB_RECORDS = 200  # it is slow, and its speed doesn't depend on how many there are
 REPEATS = 5

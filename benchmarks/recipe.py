@@ -18,12 +18,12 @@ from mlflow.entities import Run
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from heart_reader.config import load_config
+from heart_reader.config.load import load_config
+from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.evaluation.bootstrap import compare
 from heart_reader.evaluation.metrics import class_auc
 from heart_reader.evaluation.report import resamples_for
-from heart_reader.strict import flatten, to_dict
 
 PREDICTIONS = "predictions_fold9.parquet"
 IGNORED = ("data.root", "training.patience", "training.device")

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deploy.compose import host_variables, read_services, read_variables
 from deploy.databases import connect
-from heart_reader.cli import dotted_options
+from heart_reader.cli.entry import dotted_options
 
 LIMIT = 0.5  # seconds
 REPEATS = 10

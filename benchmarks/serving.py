@@ -12,7 +12,7 @@ import numpy as np
 import requests
 
 from heart_reader.cache import cache_folder
-from heart_reader.config import load_config
+from heart_reader.config.load import load_config
 from heart_reader.data.dataset import load_development
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.tracking import load_registered, resolve_version

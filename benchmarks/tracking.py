@@ -24,7 +24,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from heart_reader.cache import cache_folder
-from heart_reader.config import load_config
+from heart_reader.config.load import load_config
 from heart_reader.data.dataset import load_development
 from heart_reader.fitting import make_trainer, prepare
 from heart_reader.tracking.runs import open_run, set_up_tracking

@@ -21,7 +21,7 @@ from optuna.trial import Trial
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.config import load_config
+from heart_reader.config.load import load_config
 from heart_reader.tracking import Run
 from tuning.config import load_tuning
 from tuning.patient_storage import BudgetSpentError, PatientStorage

@@ -20,7 +20,7 @@ import psycopg2
 
 from deploy.databases import OWNERS, SUPERUSER, digests
 from deploy.objects import Objects
-from heart_reader.cli import run_entry
+from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError
 
 MANIFEST, OBJECTS = "manifest.json", "objects.tar"

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from heart_reader.errors import ConfigError
+from heart_reader.project import REPOSITORY
 
-REPOSITORY = Path(__file__).parent.parent
 FILE = REPOSITORY / "docker-compose.yml"
 VARIABLE = re.compile(r"\$(?:\$|\{(\w+)(?::([-?])([^{}]*))?\})")
 

@@ -10,7 +10,7 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from deploy.state import state_folder
-from heart_reader.cli import dotted_options, run_entry
+from heart_reader.cli.entry import dotted_options, run_entry
 
 PASSWORDS = (
     "POSTGRES_PASSWORD",

@@ -13,7 +13,7 @@ from mlflow.store.db import utils as schema
 from deploy.databases import SUPERUSER, connect, make_databases
 from deploy.objects import Objects
 from deploy.roles import KINDS, ROLES, WORKSPACE
-from heart_reader.cli import run_entry
+from heart_reader.cli.entry import run_entry
 
 TUNING = Path(__file__).parent / "tuning.sql"
 ADDRESS = "postgresql+psycopg2:///"

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from deploy import postgres
-from deploy.compose import REPOSITORY, Service
+from deploy.compose import Service
+from heart_reader.project import REPOSITORY
 
 SHORTEST, LONGEST = 0.5, 15.0  # seconds before a process that ended is started again
 SECONDS_TO_STOP = 30.0

@@ -14,7 +14,7 @@ from psycopg2 import sql
 from deploy.backup import MANIFEST, OBJECTS, file_hash, folder_of, run_tool, summary
 from deploy.databases import OWNERS, SUPERUSER, connect, digests, make_databases, users_of
 from deploy.objects import Objects
-from heart_reader.cli import run_entry
+from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError, DataError
 
 

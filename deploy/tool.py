@@ -16,7 +16,7 @@ from deploy.process import Process
 from deploy.state import locked, only_one, state_folder
 from deploy.supervisor import PlatformError, Supervisor
 from deploy.up import prepare
-from heart_reader.cli import dotted_options, run_entry
+from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError
 
 

@@ -13,7 +13,7 @@ from deploy.make_secrets import write_secrets
 from deploy.state import only_one, state_folder
 from deploy.supervisor import Supervisor
 from heart_reader.cache import cache_folder
-from heart_reader.cli import dotted_options, run_entry
+from heart_reader.cli.entry import dotted_options, run_entry
 
 
 def main() -> None:

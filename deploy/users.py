@@ -18,7 +18,7 @@ from deploy.compose import host_variables, read_variables
 from deploy.roles import ROLES, WORKSPACE
 from deploy.state import state_folder
 from deploy.supervisor import PlatformError
-from heart_reader.cli import dotted_options, run_entry
+from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError, did_you_mean
 
 NONE = "none"

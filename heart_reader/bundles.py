@@ -1,26 +1,5 @@
-"""Any bundle folder, whatever kind of bundle is in it."""
+"""The old address of `heart_reader.bundle`, which stands in models logged before."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from heart_reader.bundle import AnyBundle, open_bundle
 
-from heart_reader.bundle import Bundle, load_bundle
-from heart_reader.ensemble_bundle import EnsembleBundle, load_ensemble
-
-AnyBundle = Bundle | EnsembleBundle
-# The file that tells what a folder holds, and how to read it.
-READERS: Mapping[str, Callable[[Path], AnyBundle]] = {
-    "bundle.json": load_bundle,
-    "ensemble.json": load_ensemble,
-}
-
-
-def open_bundle(folder: Path) -> AnyBundle:
-    """The bundle or ensemble of a folder.
-
-    Raises:
-        ModelError: a file missing, damaged, of another format, or weights that don't fit.
-    """
-    for name, read in READERS.items():
-        if (folder / name).exists():
-            return read(folder)
-    return load_bundle(folder)  # it says what is missing
+__all__ = ["AnyBundle", "open_bundle"]

@@ -9,17 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
-from heart_reader import describe
+from heart_reader.bundle.scoring import score
 from heart_reader.cache import cache_folder
-from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import CONFIG_DEFAULTS, Config, as_trained, load_config
+from heart_reader.cli.entry import dotted_options, run_entry
+from heart_reader.config.load import CONFIG_DEFAULTS, Config, as_trained, load_config
 from heart_reader.data.dataset import Records, load_development, load_test
 from heart_reader.data.ptbxl import TEST_FOLD, VALIDATION_FOLD
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation import report, subgroups
 from heart_reader.evaluation.scored import Scored
+from heart_reader.evaluation.tables import (
+    evaluation_text,
+    fold_profile,
+    looks_text,
+    print_evaluation,
+    subgroup_text,
+)
 from heart_reader.fitting import require_every_class
-from heart_reader.scoring import score
 from heart_reader.tracking import (
     ModelVersion,
     Run,
@@ -77,11 +83,11 @@ def evaluate(
         values = report.metrics_with_intervals(scored, config.evaluation)
         groups = by_subgroup(scored, records, config)
         log_evaluation(run, version, fold, scored, values, groups, records, config)
-        text = describe.evaluation_text(version.uri, fold, len(scored.ecg_id), values)
-        looks = describe.looks_text(n_looks, fold)
-        run.describe(f"{text}\n{looks}\n\n{describe.subgroup_text(groups)}")
+        text = evaluation_text(version.uri, fold, len(scored.ecg_id), values)
+        looks = looks_text(n_looks, fold)
+        run.describe(f"{text}\n{looks}\n\n{subgroup_text(groups)}")
         tag_version(version, PREFIX[fold], evaluation_tags(run, scored, values, records, n_looks))
-        describe.print_evaluation(version.uri, fold, len(scored.ecg_id), values)
+        print_evaluation(version.uri, fold, len(scored.ecg_id), values)
         print(looks)
         return values
 
@@ -120,7 +126,7 @@ def log_evaluation(
 ) -> None:
     """Everything that the evaluation found, in its run and on the model version."""
     prefix = PREFIX[fold]
-    profile = describe.fold_profile(records, (fold,))
+    profile = fold_profile(records, (fold,))
     run.log_dataset(f"ptbxl-{prefix}", records.digest, config.data.root, prefix, profile)
     run.set_tags({"data_digest": records.digest[:16]})
     run.log_metrics({f"{prefix}/{k}": v for k, v in values.items()}, 0, version.model_id or None)

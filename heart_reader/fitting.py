@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from heart_reader.bundle import Bundle
+from heart_reader.bundle.scoring import score
+from heart_reader.bundle.single import Bundle
 from heart_reader.cache import cache_folder
-from heart_reader.config import Config
+from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records, to_device
 from heart_reader.data.features import FeatureEncoder, fit_encoder
 from heart_reader.data.normaliser import Normaliser, fit_normaliser
@@ -20,7 +21,6 @@ from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import youden
 from heart_reader.models import FusionModel, build_model
-from heart_reader.scoring import score
 from heart_reader.training.precision import resolve_device
 from heart_reader.training.teacher import boosted_scores, cached_scores, parts_of, soften
 from heart_reader.training.trainer import FitResult, Trainer

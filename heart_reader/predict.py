@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from heart_reader.bundles import AnyBundle, open_bundle
-from heart_reader.cli import run_entry
-from heart_reader.evaluation.explained_sheet import N_NAMED, explained_sheet
-from heart_reader.evaluation.explanation import Explanation, as_json, waves
-from heart_reader.evaluation.figures import save
-from heart_reader.explaining import explain_all, features_to_explain
-from heart_reader.reading import (
+from heart_reader.bundle.kinds import AnyBundle, open_bundle
+from heart_reader.cli.entry import run_entry
+from heart_reader.evaluation.plots.figures import save
+from heart_reader.evaluation.sheets.explained import N_NAMED, explained_sheet
+from heart_reader.evaluation.sheets.explanation import Explanation, as_json, waves
+from heart_reader.reading.explain import explain_all, features_to_explain
+from heart_reader.reading.records import (
     Recorded,
     add_record_options,
     drawn_of,

@@ -16,13 +16,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from heart_reader.cache import cache_folder
-from heart_reader.cli import dotted_options, run_entry, truth
-from heart_reader.config import CONFIG_DEFAULTS, load_config
+from heart_reader.cli.entry import dotted_options, run_entry, truth
+from heart_reader.config.load import CONFIG_DEFAULTS, load_config
 from heart_reader.data import ptbxl
 from heart_reader.data.dataset import DataConfig, data_root
 from heart_reader.data.download import PHYSIONET, download
-from heart_reader.data.signals import describe_defects, load_pack, verify
-from heart_reader.data.stale_packs import remove_stale_packs
+from heart_reader.data.signals.pack import describe_defects, load_pack, verify
+from heart_reader.data.signals.stale import remove_stale_packs
 from heart_reader.errors import ConfigError, DataError
 
 _SHOWN = 10  # warnings and defects printed one by one

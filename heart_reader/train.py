@@ -12,22 +12,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from heart_reader import describe
-from heart_reader.bundle import save_bundle
+from heart_reader import train_text
+from heart_reader.bundle.provenance import config_hash, git_commit, provenance
+from heart_reader.bundle.single import save_bundle
 from heart_reader.cache import cache_folder
-from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import CONFIG_DEFAULTS, Config, load_config, read_config
+from heart_reader.cli.entry import dotted_options, run_entry
+from heart_reader.config.load import CONFIG_DEFAULTS, Config, load_config, read_config
+from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.dataset import Records, load_development
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import ConfigError, DataError, TrackingError
 from heart_reader.evaluation import report
-from heart_reader.evaluation.figures import save
+from heart_reader.evaluation.plots.figures import save
+from heart_reader.evaluation.plots.training_curves import training_curves
 from heart_reader.evaluation.scored import Scored
-from heart_reader.evaluation.training_curves import training_curves
-from heart_reader.explaining import write_explained_sheets
+from heart_reader.evaluation.tables import fold_profile
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
-from heart_reader.provenance import config_hash, git_commit, provenance
-from heart_reader.strict import flatten, to_dict
+from heart_reader.project import REPOSITORY
+from heart_reader.reading.explain import write_explained_sheets
 from heart_reader.tracking import Run, log_bundle
 from heart_reader.tracking import runs as tracking
 from heart_reader.training.callbacks import CheckpointWriter, MetricLogger
@@ -70,7 +72,7 @@ def main() -> None:
     resume = options.pop("resume", "none")
     tracking.set_up_tracking()
     job = new_job(options) if resume == "none" else resumed_job(resume, options)
-    describe.print_outcomes(train(job))
+    train_text.print_outcomes(train(job))
 
 
 # ---------------------------------------------------------------- what to do
@@ -119,23 +121,23 @@ def resumed_job(run_id: str, options: dict[str, str]) -> Job:
 # ---------------------------------------------------------------- the flow
 
 
-def train(job: Job) -> list[describe.Outcome]:
+def train(job: Job) -> list[train_text.Outcome]:
     """Trains every backbone of a job, each in a run of its own, below one parent if several."""
     resumed_id = job.resumed.run_id if job.resumed else None
     if job.resumed:
         tracking.continue_experiment(job.resumed)
     single = len(job.backbones) == 1
-    name = None if job.resumed else describe.run_name(job.config, job.backbones)
+    name = None if job.resumed else train_text.run_name(job.config, job.backbones)
     with tracking.open_run(name, resumed_id, system_metrics=single) as run:
         log_job(run, job)
         records = load_development(job.config.data, job.config.features, cache_folder())
-        describe.print_records(records)
+        train_text.print_records(records)
         log_records(run, records, job.config)
         prepared = prepare(records)
         if single:
             return [train_backbone(run, job.config, prepared)]
         outcomes = [train_child(run, config, job.tags, prepared) for config in job.configs]
-        run.describe(describe.comparison(outcomes, job.config, records))
+        run.describe(train_text.comparison(outcomes, job.config, records))
         return outcomes
 
 
@@ -146,13 +148,13 @@ def with_backbone(config: Config, backbone: str) -> Config:
 
 def train_child(
     parent: Run, config: Config, tags: Mapping[str, str], prepared: Prepared
-) -> describe.Outcome:
+) -> train_text.Outcome:
     """One backbone below a parent run; begun, continued or, where it is finished, left alone."""
     backbone = config.model.backbone
     earlier = {child.data.tags.get("backbone"): child for child in tracking.child_runs(parent)}
     found = earlier.get(backbone)
     if found is not None and found.info.status == "FINISHED":
-        return describe.finished_outcome(Run(found.info.run_id))
+        return train_text.finished_outcome(Run(found.info.run_id))
     run_id = found.info.run_id if found is not None else None
     with tracking.open_run(None if found else backbone, run_id, True, True) as run:
         log_job(run, Job((config,), None, tags))
@@ -160,7 +162,7 @@ def train_child(
         return train_backbone(run, config, prepared)
 
 
-def train_backbone(run: Run, config: Config, prepared: Prepared) -> describe.Outcome:
+def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.Outcome:
     """Fit, judge on fold 9, log, register."""
     backbone = config.model.backbone
     started = time.perf_counter()
@@ -183,18 +185,18 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> describe.Out
         )
         run.log_folder(folder / "report")
         save_bundle(bundle, folder / "bundle")
-        tags = describe.version_tags(config, prepared.records, values)
-        text = describe.version_text(config, values)
+        tags = train_text.version_tags(config, prepared.records, values)
+        text = train_text.version_text(config, values)
         version = log_bundle(folder / "bundle", backbone, text, tags)
     # A point behind the last epoch: what the UI sorts by is then the registered model's score.
     final = {f"val/{key}": value for key, value in values.items()}
     run.log_once(final, len(result.history), version.model_id)
     n_parameters = sum(p.numel() for p in bundle.model.parameters())
     seconds = time.perf_counter() - started
-    outcome = describe.Outcome(backbone, version.uri, values, n_parameters, seconds, run.run_id)
+    outcome = train_text.Outcome(backbone, version.uri, values, n_parameters, seconds, run.run_id)
     run.log_once({"n_parameters": n_parameters, "seconds": seconds}, 0)
     run.set_tags({"model": version.uri})
-    run.describe(describe.run_text(outcome, config, prepared.records, result))
+    run.describe(train_text.run_text(outcome, config, prepared.records, result))
     run.flush()  # the last checkpoint may be on its way
     shutil.rmtree(work_folder(run), ignore_errors=True)
     return outcome
@@ -236,16 +238,16 @@ def log_job(run: Run, job: Job) -> None:
     differs = {key for each in params for key in each if each[key] != params[0][key]}
     differs -= {"model.backbone"}
     run.log_params({key: value for key, value in params[0].items() if key not in differs})
-    run.log_text(describe.as_yaml(job.config), "config.yaml")
+    run.log_text(train_text.as_yaml(job.config), "config.yaml")
     if differs:
         for config in job.configs:
-            run.log_text(describe.as_yaml(config), f"configs/{config.model.backbone}.yaml")
+            run.log_text(train_text.as_yaml(config), f"configs/{config.model.backbone}.yaml")
     run.set_tags(
         {
             **job.tags,
             "backbones": ",".join(job.backbones),
             "config_hash": config_hash(job.config),
-            "git_commit": git_commit(Path(__file__).parent),
+            "git_commit": git_commit(REPOSITORY),
         }
     )
 
@@ -264,7 +266,7 @@ def log_records(run: Run, records: Records, config: Config) -> None:
         )
     run.set_tags({"data_digest": digest})
     for context, folds in (("training", TRAIN_FOLDS), ("validation", (VALIDATION_FOLD,))):
-        profile = describe.fold_profile(records, folds)
+        profile = fold_profile(records, folds)
         source = str(config.data.root)
         run.log_dataset(f"ptbxl-{context}", records.digest, source, context, profile)
 

@@ -23,7 +23,7 @@ from mlflow.entities import Run as RunEntity
 from mlflow.exceptions import MlflowException
 
 from heart_reader.errors import TrackingError
-from heart_reader.tracking.store import store_errors
+from heart_reader.tracking.delivery.outage import store_errors
 from registry.client import Registry
 
 TAG = "claim/"  # claim/WORK/TOKEN: EXPIRY HOST PID

@@ -8,14 +8,14 @@ from mlflow.entities.model_registry import ModelVersion as Entity
 from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 
-from heart_reader.bundle import Bundle, save_bundle
-from heart_reader.bundles import AnyBundle
-from heart_reader.ensemble_bundle import EnsembleBundle, save_ensemble
+from heart_reader.bundle.ensemble import EnsembleBundle, save_ensemble
+from heart_reader.bundle.kinds import AnyBundle
+from heart_reader.bundle.single import Bundle, save_bundle
 from heart_reader.errors import ModelError
 from heart_reader.models import BACKBONES
 from heart_reader.tracking import ModelVersion, log_bundle, registered_name, resolve_version
+from heart_reader.tracking.delivery.outage import patient
 from heart_reader.tracking.models import ABSENT, CANDIDATE
-from heart_reader.tracking.store import patient
 
 CHAMPION, PREVIOUS = "champion", "previous"
 ENSEMBLE, EDGE = registered_name("ensemble"), registered_name("edge")

@@ -16,26 +16,26 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.bundles import AnyBundle
+from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.cache import cache_folder
-from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import CONFIG_DEFAULTS, Config, as_trained, load_config
+from heart_reader.cli.entry import dotted_options, run_entry
+from heart_reader.config.load import CONFIG_DEFAULTS, Config, as_trained, load_config
+from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
-from heart_reader.describe import fold_profile, markdown_table
 from heart_reader.edge import report
 from heart_reader.edge.config import DEFAULTS as EDGE_DEFAULTS
 from heart_reader.edge.config import EdgeConfig
 from heart_reader.edge.report import Row
 from heart_reader.edge.stages import DEVICE, FILES, ORIGINAL, PYTORCH, Exporter
 from heart_reader.errors import ConfigError, DataError
-from heart_reader.evaluation.figures import save
-from heart_reader.strict import flatten, to_dict
+from heart_reader.evaluation.plots.figures import save
+from heart_reader.evaluation.tables import fold_profile, markdown_table
 from heart_reader.tracking import ModelVersion, Run, load_registered, register_files
 from heart_reader.tracking import runs as tracking
 from registry.client import EDGE, LONGEST_DESCRIPTION, pinned, resolve, short_name
-from registry.plan import SOURCE
 from registry.settings import load_settings
+from registry.sync.plan import SOURCE
 
 OWN = "auto"  # the configuration of the source's own run, where it has one
 

@@ -7,10 +7,10 @@ import os
 import subprocess
 import sys
 
-from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import CONFIG_DEFAULTS
-from registry import sync
+from heart_reader.cli.entry import dotted_options, run_entry
+from heart_reader.config.load import CONFIG_DEFAULTS
 from registry.settings import DEFAULTS, load_settings
+from registry.sync import syncer as sync
 
 
 def main() -> None:

@@ -7,10 +7,10 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 
-from heart_reader.cli import dotted_options, run_entry
+from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.data.ptbxl import SUPERCLASSES
-from heart_reader.describe import markdown_table
 from heart_reader.errors import ConfigError
+from heart_reader.evaluation.tables import markdown_table
 from heart_reader.tracking import ModelVersion, Run
 from heart_reader.tracking import runs as tracking
 from registry.client import LONGEST_DESCRIPTION, Registry, pinned, resolve

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import yaml
 
+from heart_reader.config.strict import parse
 from heart_reader.edge.config import EdgeConfig, edge_defaults
 from heart_reader.errors import ConfigError
-from heart_reader.strict import parse
 
 DEFAULTS = Path(__file__).parent / "defaults.yaml"
 # What a user types most often, without its section.

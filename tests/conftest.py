@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-REPOSITORY = Path(__file__).parent.parent
+from heart_reader.project import REPOSITORY
+
 # The packed PTB-XL lies beside the checkout, where somebody put it; it is never part of it.
 PACKED_PTBXL = REPOSITORY.parent / "shared" / "ptbxl"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -39,6 +40,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def demo_root(cache: Path) -> Path:
     """A demo tree of 200 records."""
-    from heart_reader.data.demo import demo_tree
+    from heart_reader.data.demo.tree import demo_tree
 
     return demo_tree(cache, 200, 0)

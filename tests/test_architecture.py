@@ -13,13 +13,13 @@ PACKAGES = ("heart_reader", "tuning", "registry", "deploy")
 
 # Each part stands on those of a lower layer, and on its own; `heart_reader.` is left out.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "cache", "progress", "strict", "usage"),
+    ("errors", "cache", "progress", "project", "interrupt", "config.strict", "cli.usage"),
     ("data", "models", "evaluation.metrics", "evaluation.checks"),
     ("training", "evaluation"),
-    ("config", "bundle", "bundles", "ensemble_bundle"),
-    ("scoring", "fitting", "explaining", "evidence", "provenance", "tracking", "edge", "cli"),
-    ("describe", "reading"),
-    ("train", "evaluate", "predict", "prepare", "ensemble", "export", "promote", "edge.run"),
+    ("config", "bundle", "bundles"),
+    ("fitting", "tracking", "edge", "cli"),
+    ("train_text", "reading"),
+    ("train", "evaluate", "predict", "prepare", "edge.run"),
 )
 
 # Fold 10 is opened by `evaluate`; the others that may name it, and why.
@@ -120,12 +120,12 @@ def test_arrows_inside_heart_reader_go_down_the_layers():
 @pytest.mark.parametrize(
     ("path", "module", "name"),
     [
-        ("heart_reader/data/signals.py", "heart_reader.training.trainer", "Trainer"),
+        ("heart_reader/data/signals/pack.py", "heart_reader.training.trainer", "Trainer"),
         ("heart_reader/models/blocks.py", "heart_reader", "bundle"),
         ("heart_reader/evaluation/metrics.py", "heart_reader.training", "losses"),
-        ("heart_reader/training/losses.py", "heart_reader.bundle", "Bundle"),
-        ("heart_reader/bundle.py", "heart_reader.train", "main"),
-        ("heart_reader/tracking/runs.py", "heart_reader.describe", "as_yaml"),
+        ("heart_reader/training/losses.py", "heart_reader.bundle.single", "Bundle"),
+        ("heart_reader/bundle/single.py", "heart_reader.train", "main"),
+        ("heart_reader/tracking/runs.py", "heart_reader.train_text", "as_yaml"),
         ("heart_reader/new_part.py", "heart_reader.errors", "DataError"),
     ],
 )

@@ -42,8 +42,8 @@ for package in ("data", "models", "training", "evaluation"):
     module = sys.modules[f"heart_reader.{package}"]
     for found in pkgutil.walk_packages(module.__path__, f"{module.__name__}."):
         __import__(found.name)
-from heart_reader.bundle import load_bundle, save_bundle
-from heart_reader.config import load_config
+from heart_reader.bundle.single import load_bundle, save_bundle
+from heart_reader.config.load import load_config
 from heart_reader.data.dataset import load_development
 from heart_reader.evaluation import report
 from heart_reader.fitting import make_bundle, make_trainer, prepare

@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 
-from heart_reader.bundle import load_bundle
-from heart_reader.config import load_config
+from heart_reader.bundle.evidence import load_evidence
+from heart_reader.bundle.scoring import score
+from heart_reader.bundle.single import load_bundle
+from heart_reader.config.load import load_config
 from heart_reader.data.dataset import load_development
-from heart_reader.evidence import load_evidence
-from heart_reader.scoring import score
 from tests.conftest import REPOSITORY
 from tests.test_core_alone import WITHOUT
 from tests.training.tiny import TINY

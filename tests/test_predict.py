@@ -11,7 +11,7 @@ import pytest
 import wfdb
 from matplotlib.image import imread
 
-from heart_reader.bundle import Bundle, save_bundle
+from heart_reader.bundle.single import Bundle, save_bundle
 from heart_reader.data.ptbxl import LEADS, SUPERCLASSES
 from tests.conftest import REPOSITORY
 from tests.training.tiny import tiny_bundle, tiny_prepared

@@ -8,8 +8,8 @@ import pytest
 from mlflow.entities import Run
 
 from heart_reader import train
-from heart_reader.config import load_config
-from heart_reader.describe import as_yaml
+from heart_reader.config.load import load_config
+from heart_reader.train_text import as_yaml
 from heart_reader.training.checkpoint import load_checkpoint
 from tests.tracking.processes import SMALL, Call, Started, Store, Trained, duplicates, words
 

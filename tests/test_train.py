@@ -10,10 +10,10 @@ from mlflow.entities import Run
 from sklearn.metrics import roc_auc_score
 
 from heart_reader import train
-from heart_reader.bundle import Bundle
-from heart_reader.config import load_config, read_config
+from heart_reader.bundle.single import Bundle
+from heart_reader.config.load import load_config, read_config
+from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.ptbxl import METADATA_FILE, SUPERCLASSES
-from heart_reader.strict import flatten, to_dict
 from tests.tracking.processes import (
     REPOSITORY,
     SMALL,

@@ -16,12 +16,12 @@ from optuna.storages._heartbeat import get_heartbeat_thread
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from heart_reader.config import Config
+from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS
 from heart_reader.errors import DataError
 from heart_reader.fitting import FOLD_9, Prepared, Split, make_trainer, prepare
-from heart_reader.tracking.store import PATIENCE
+from heart_reader.tracking.delivery.outage import PATIENCE
 from heart_reader.training.callbacks import CheckpointWriter
 from heart_reader.training.checkpoint import load_checkpoint
 from heart_reader.training.trainer import Metrics, Trainer

@@ -13,7 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from heart_reader.cache import cache_folder
-from heart_reader.config import Config, changed
+from heart_reader.config.load import Config, changed
 from heart_reader.data.dataset import Records
 from tuning import plots
 from tuning.config import TuningConfig

@@ -14,10 +14,10 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
-from heart_reader.config import Config, changed, named_yaml, read_yaml
+from heart_reader.config.load import Config, changed, named_yaml, read_yaml
+from heart_reader.config.strict import flatten, to_dict
 from heart_reader.errors import ConfigError, did_you_mean
 from heart_reader.models import BACKBONES, family
-from heart_reader.strict import flatten, to_dict
 
 SPACE_FOLDER = Path(__file__).parent / "spaces"
 # What a search must not touch: its trials would not be comparable, or not what was asked for.

@@ -16,10 +16,10 @@ from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from heart_reader.config import Config
+from heart_reader.config.load import Config
+from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.dataset import Records
 from heart_reader.errors import did_you_mean
-from heart_reader.strict import flatten, to_dict
 from tuning.config import TuningConfig
 from tuning.patient_storage import PatientStorage, StudyError
 from tuning.search_space import SearchSpace, starting_point

@@ -19,8 +19,8 @@ from optuna.trial import TrialState
 
 from heart_reader.cache import cache_folder
 from heart_reader.tracking import Run, session, set_up_tracking
-from heart_reader.tracking.keeper import Keeper
-from heart_reader.tracking.store import patient, store_errors
+from heart_reader.tracking.delivery.keeper import Keeper
+from heart_reader.tracking.delivery.outage import patient, store_errors
 from heart_reader.training.trainer import Metrics
 from tuning.outcome import outcome_in_study
 from tuning.patient_storage import PatientStorage, StudyError

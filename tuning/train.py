@@ -11,9 +11,9 @@ from typing import Any
 
 from optuna.study import Study
 
-from heart_reader import describe, train
-from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import CONFIG_DEFAULTS, Config, changed
+from heart_reader import train, train_text
+from heart_reader.cli.entry import dotted_options, run_entry
+from heart_reader.config.load import CONFIG_DEFAULTS, Config, changed
 from heart_reader.errors import ConfigError
 from tuning import plots
 from tuning.config import TUNING_DEFAULTS, split_options
@@ -33,7 +33,7 @@ def main() -> None:
         extra = sorted(key for key, value in own.items() if value != "auto")
         if extra:  # its configuration is the one that the search had found
             raise ConfigError(f"resume continues a run as it began: leave out {', '.join(extra)}")
-        describe.print_outcomes(train.train(train.resumed_job(resume, others)))
+        train_text.print_outcomes(train.train(train.resumed_job(resume, others)))
         return
     if own.get("study", "auto") != "auto" and own.get("trials", "auto") == "auto":
         options["trials"] = "0"  # a study that was searched before
@@ -41,7 +41,7 @@ def main() -> None:
     job = train.new_job(others)
     if order.tuning.trials > 0 or order.tuning.study != "auto":
         job = replace(job, **best_configs(order))
-    describe.print_outcomes(train.train(job))
+    train_text.print_outcomes(train.train(job))
 
 
 def best_configs(order: Order) -> dict[str, Any]:

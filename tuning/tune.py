@@ -12,8 +12,8 @@ from optuna.study import Study
 
 from heart_reader import train
 from heart_reader.cache import cache_folder
-from heart_reader.cli import dotted_options, run_entry
-from heart_reader.config import CONFIG_DEFAULTS, Config
+from heart_reader.cli.entry import dotted_options, run_entry
+from heart_reader.config.load import CONFIG_DEFAULTS, Config
 from heart_reader.data.dataset import load_development
 from heart_reader.errors import ConfigError
 from tuning import plots

@@ -11,13 +11,13 @@ from types import ModuleType
 
 import mlflow
 
-from heart_reader.cli import run_entry
+from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError
+from heart_reader.project import REPOSITORY
 from tuning.config import TuningConfig
 from tuning.patient_storage import StudyError
 from tuning.storage import MANY, connect, is_sqlite
 
-REPOSITORY = Path(__file__).parent.parent
 # Where runs and models go, and how they get there, must be the same in every worker.
 PASSED_ON = ("MLFLOW_", "AWS_", "HEART_READER_")
 # The launcher's own run is no worker's.

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heart_reader.data import ptbxl
-from heart_reader.data.demo import demo_tree
+from heart_reader.data.demo.tree import demo_tree
 from heart_reader.data.features import (
     FeatureEncoder,
     FeatureTable,
     feature_table,
 )
-from heart_reader.data.signals import OnDefect, SignalPack, load_pack
+from heart_reader.data.signals.pack import OnDefect, SignalPack, load_pack
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from heart_reader.data import delineation
 from heart_reader.data.ptbxl import TRAIN_FOLDS, age_years
 from heart_reader.data.ptbxl_plus import read_ptbxl_plus
-from heart_reader.data.signals import SignalPack
+from heart_reader.data.signals.pack import SignalPack
 from heart_reader.errors import DataError
 from heart_reader.progress import progress
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from heart_reader.bundle import Bundle
-from heart_reader.bundles import AnyBundle
+from heart_reader.bundle.kinds import AnyBundle
+from heart_reader.bundle.single import Bundle
 from heart_reader.data.dataset import Records
 from heart_reader.edge.contract import Form
 from heart_reader.edge.eager import count_parameters

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from heart_reader.bundle import Bundle
-from heart_reader.bundles import AnyBundle, open_bundle
+from heart_reader.bundle.kinds import AnyBundle, open_bundle
+from heart_reader.bundle.single import Bundle
 from heart_reader.data.ptbxl import N_TIMES
 from heart_reader.edge.sample import Array
 from heart_reader.evaluation.mixing import mix_scores
@@ -29,7 +29,7 @@ class EagerModel:
         self.n_features = 0 if bundle.encoder is None else len(bundle.encoder.names)
 
     def probabilities(self, signal: Array, features: Array | None, mask: Array | None) -> Array:
-        """(n, n_classes), as of `heart_reader.edge.runtime.Runtime`; no features: ``None``."""
+        """(n, n_classes), as of `edge.formats.runtime.Runtime`; no features: ``None``."""
         with one_thread():
             if isinstance(self.bundle, Bundle):
                 return _forward(self.bundle, signal, features, mask)

@@ -16,11 +16,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from heart_reader.cli import run_entry
+from heart_reader.cli.entry import run_entry
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
-from heart_reader.edge.runtime import load_runtime
+from heart_reader.edge.formats.runtime import load_runtime
 from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import ModelError
+from heart_reader.project import REPOSITORY
 
 BATCH = 64  # records a call
 TURN = 10  # predictions of one model before the next one's
@@ -82,7 +83,7 @@ def peak_memory(path: Path) -> float:
     Raises:
         ModelError: the process fails.
     """
-    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    paths = [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-m", "heart_reader.edge.measure", str(path)]
     found = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

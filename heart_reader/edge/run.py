@@ -6,9 +6,9 @@ python -m heart_reader.edge.run FILE RECORD ...
 import argparse
 from pathlib import Path
 
-from heart_reader.cli import run_entry
-from heart_reader.edge.device_reader import open_device
-from heart_reader.reading import add_record_options, read_with
+from heart_reader.cli.entry import run_entry
+from heart_reader.edge.device.reader import open_device
+from heart_reader.reading.records import add_record_options, read_with
 
 
 def main() -> None:

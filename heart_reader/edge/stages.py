@@ -7,25 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
-from heart_reader.bundle import Bundle, save_bundle
-from heart_reader.bundles import AnyBundle
-from heart_reader.config import Config
+from heart_reader.bundle.ensemble import save_ensemble
+from heart_reader.bundle.kinds import AnyBundle
+from heart_reader.bundle.single import Bundle, save_bundle
+from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import VALIDATION_FOLD
 from heart_reader.edge.choices import form_of, largest_ratio, sample_of, student_of
 from heart_reader.edge.config import EdgeConfig
-from heart_reader.edge.device_folder import DeviceFile, write_device_folder
-from heart_reader.edge.device_model import device_model
+from heart_reader.edge.device.folder import DeviceFile, write_device_folder
 from heart_reader.edge.eager import EagerModel, count_macs, count_parameters
-from heart_reader.edge.finetune import finetuned, remeasured, some_rows
+from heart_reader.edge.formats.onnx_export import export_onnx
+from heart_reader.edge.formats.quantization import quantize_onnx
+from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.tflite import export_tflite
 from heart_reader.edge.measure import Predictor, predict_all
-from heart_reader.edge.onnx_export import export_onnx
-from heart_reader.edge.prune import pruned
-from heart_reader.edge.quantization import quantize_onnx
-from heart_reader.edge.runtime import load_runtime
+from heart_reader.edge.network.device_model import device_model
+from heart_reader.edge.network.finetune import finetuned, remeasured, some_rows
+from heart_reader.edge.network.prune import pruned
 from heart_reader.edge.sample import Array, Sample
-from heart_reader.edge.tflite import export_tflite
-from heart_reader.ensemble_bundle import save_ensemble
 from heart_reader.errors import HeartReaderError, ModelError
 from heart_reader.evaluation.metrics import macro_auc
 from heart_reader.evaluation.thresholds import youden

@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 from heart_reader.data.dataset import Records
 from heart_reader.data.delineation import delineate
 from heart_reader.data.ptbxl import SUPERCLASSES
-from heart_reader.evaluation import bootstrap, metrics, plots
-from heart_reader.evaluation.beat_sheet import beat_sheet
+from heart_reader.evaluation import bootstrap, metrics
 from heart_reader.evaluation.config import EvaluationConfig
-from heart_reader.evaluation.ecg_sheet import ecg_sheet
 from heart_reader.evaluation.examples import best_and_worst
-from heart_reader.evaluation.figures import save
-from heart_reader.evaluation.matrices import confusion_matrices, label_cooccurrence
+from heart_reader.evaluation.plots import curves as plots
+from heart_reader.evaluation.plots.figures import save
+from heart_reader.evaluation.plots.matrices import confusion_matrices, label_cooccurrence
 from heart_reader.evaluation.scored import Scored
+from heart_reader.evaluation.sheets.beat import beat_sheet
+from heart_reader.evaluation.sheets.ecg import ecg_sheet
 
 # The same resamples for every model on the same records, so that models compare paired.
 RESAMPLING_SEED = 2020

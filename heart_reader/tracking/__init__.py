@@ -1,6 +1,5 @@
 """The one package here that imports MLflow: runs, batched metrics, artifacts, models."""
 
-from heart_reader.tracking.follow import count_runs, new_run
 from heart_reader.tracking.models import (
     ModelVersion,
     load_registered,
@@ -10,7 +9,15 @@ from heart_reader.tracking.models import (
     resolve_version,
     tag_version,
 )
-from heart_reader.tracking.runs import Run, child_runs, find_run, open_run, set_up_tracking
+from heart_reader.tracking.run import Run
+from heart_reader.tracking.runs import (
+    child_runs,
+    count_runs,
+    find_run,
+    new_run,
+    open_run,
+    set_up_tracking,
+)
 
 __all__ = [
     "ModelVersion",

@@ -16,15 +16,15 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import heart_reader
-from heart_reader.bundles import READERS, AnyBundle, open_bundle
+from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
 from heart_reader.errors import ModelError, TrackingError
-from heart_reader.tracking.store import patient
+from heart_reader.tracking.delivery.outage import patient
 
 CANDIDATE = "candidate"
 LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
-# What `heart_reader.bundle` and the pyfunc import; the versions are those that trained the model.
+# What `bundle.single` and the pyfunc import; the versions are those that trained the model.
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "PyYAML", "safetensors", "scipy", "torch")
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from heart_reader.bundles import open_bundle
+from heart_reader.bundle.kinds import open_bundle
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import HeartReaderError
 

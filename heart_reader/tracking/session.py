@@ -10,11 +10,11 @@ import mlflow
 from mlflow import MlflowClient
 
 from heart_reader.errors import TrackingError
-from heart_reader.tracking.keeper import Keeper
-from heart_reader.tracking.lease import TAG, my_lease
-from heart_reader.tracking.leftover import send_left
-from heart_reader.tracking.spool import Spool, spool_folder
-from heart_reader.tracking.store import StoreAwayError, patient, shown_uri, store_errors
+from heart_reader.tracking.delivery.keeper import Keeper
+from heart_reader.tracking.delivery.lease import TAG, my_lease
+from heart_reader.tracking.delivery.leftover import send_left
+from heart_reader.tracking.delivery.outage import StoreAwayError, patient, shown_uri, store_errors
+from heart_reader.tracking.delivery.spool import Spool, spool_folder
 
 _launchers: dict[str, Keeper] = {}
 

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from heart_reader.errors import TrackingError
-from heart_reader.tracking.store import patient
+from heart_reader.tracking.delivery.outage import patient
 
 PREFIX = "system/"
 Log = Callable[[Mapping[str, float], int], None]

@@ -8,7 +8,7 @@ import torch
 from scipy.signal import periodogram
 from torch import Tensor
 
-from heart_reader.config import load_config
+from heart_reader.config.load import load_config
 from heart_reader.data import augmentation as a
 from heart_reader.data.augmentation import AugmentationConfig, augment
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 import wfdb
 
-from heart_reader.config import load_config
+from heart_reader.config.load import load_config
 from heart_reader.data.dataset import (
     DataConfig,
     FeaturesConfig,

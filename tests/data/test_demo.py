@@ -7,10 +7,12 @@ import pytest
 import wfdb
 from scipy.signal import welch
 
-from heart_reader.data import demo_ecg, ptbxl, signals
-from heart_reader.data.demo import demo_tree, write_demo
-from heart_reader.data.demo_ecg import Beats
-from heart_reader.data.demo_findings import CHANGES, healthy_beats
+from heart_reader.data import ptbxl
+from heart_reader.data.demo import ecg as demo_ecg
+from heart_reader.data.demo.ecg import Beats
+from heart_reader.data.demo.findings import CHANGES, healthy_beats
+from heart_reader.data.demo.tree import demo_tree, write_demo
+from heart_reader.data.signals import pack as signals
 from heart_reader.errors import ConfigError, DataError
 
 

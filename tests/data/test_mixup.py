@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from heart_reader.config import load_config
+from heart_reader.config.load import load_config
 from heart_reader.data.augmentation import mix, mixup_weights
 from heart_reader.data.dataset import DeviceRecords
 from tests.training.tiny import tiny_config, tiny_prepared, tiny_trainer

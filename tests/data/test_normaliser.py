@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from heart_reader.config import load_config
+from heart_reader.config.load import load_config
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
 from heart_reader.data.normaliser import fit_normaliser
 from heart_reader.data.ptbxl import TRAIN_FOLDS

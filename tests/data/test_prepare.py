@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from heart_reader.cli import run_entry
+from heart_reader.cli.entry import run_entry
 from heart_reader.data.download import download
 from heart_reader.data.ptbxl import load_metadata
 from heart_reader.errors import DataError

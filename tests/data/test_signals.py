@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import wfdb
 
-from heart_reader.data import ptbxl, signals
-from heart_reader.data.wfdb_header import HeaderParser
+from heart_reader.data import ptbxl
+from heart_reader.data.signals import pack as signals
+from heart_reader.data.signals.wfdb_header import HeaderParser
 from heart_reader.errors import DataError
 from tests.data.trees import copy_tree, rewrite_record, small_demo
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from heart_reader.data.ptbxl import load_metadata
-from heart_reader.data.signals import load_pack
-from heart_reader.data.stale_packs import remove_stale_packs
+from heart_reader.data.signals.pack import load_pack
+from heart_reader.data.signals.stale import remove_stale_packs
 from tests.data.trees import copy_tree, small_demo
 
 

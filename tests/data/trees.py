@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import wfdb
 
-from heart_reader.data.demo import write_demo
+from heart_reader.data.demo.tree import write_demo
 from heart_reader.data.ptbxl import LEADS, METADATA_FILE
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from heart_reader.bundle import Bundle
-from heart_reader.config import load_config
+from heart_reader.bundle.single import Bundle
+from heart_reader.config.load import load_config
 from heart_reader.data.features import FeatureEncoder
 from heart_reader.data.normaliser import Normaliser
 from heart_reader.models import build_model

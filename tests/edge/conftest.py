@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from heart_reader.bundle import Bundle
-from heart_reader.edge.device_model import device_model
-from heart_reader.edge.onnx_export import export_onnx
+from heart_reader.bundle.single import Bundle
+from heart_reader.edge.formats.onnx_export import export_onnx
+from heart_reader.edge.formats.tflite import export_tflite
+from heart_reader.edge.network.device_model import device_model
 from heart_reader.edge.sample import Sample
-from heart_reader.edge.tflite import export_tflite
 from heart_reader.fitting import Prepared
 from heart_reader.models import build_model
 from heart_reader.models.blocks import SqueezeExcite

@@ -6,15 +6,15 @@ import pytest
 import torch
 from scipy.stats import entropy
 
-from heart_reader.edge import calibration as module
-from heart_reader.edge.calibration import (
+from heart_reader.edge.formats import calibration as module
+from heart_reader.edge.formats.calibration import (
     METHODS,
     activation_ranges,
     entropy_share,
     histogram,
     percentile_share,
 )
-from heart_reader.edge.device_model import device_model
+from heart_reader.edge.network.device_model import device_model
 from heart_reader.edge.sample import Sample
 from heart_reader.errors import DataError
 

@@ -7,9 +7,9 @@ import onnx
 import pytest
 import torch
 
-from heart_reader.edge.device_model import device_model
-from heart_reader.edge.onnx_export import export_onnx
-from heart_reader.edge.runtime import load_runtime
+from heart_reader.edge.formats.onnx_export import export_onnx
+from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.network.device_model import device_model
 from heart_reader.errors import ModelError
 from tests.edge.bundles import BACKBONES, fresh_bundle, some_features, some_signals
 from tests.edge.conftest import without_features

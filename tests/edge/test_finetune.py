@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from heart_reader.edge.config import FinetuneConfig
-from heart_reader.edge.finetune import finetuned, remeasured, some_rows
+from heart_reader.edge.network.finetune import finetuned, remeasured, some_rows
 from heart_reader.errors import DataError
 from tests.training.tiny import tiny_config
 

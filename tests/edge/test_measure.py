@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from heart_reader.bundle import save_bundle
+from heart_reader.bundle.ensemble import EnsembleBundle
+from heart_reader.bundle.single import save_bundle
 from heart_reader.edge.eager import EagerModel, count_macs, count_parameters
 from heart_reader.edge.measure import file_bytes, inputs_of, latencies, peak_memory, predict_all
 from heart_reader.edge.sample import Sample
-from heart_reader.ensemble_bundle import EnsembleBundle
 from heart_reader.errors import ModelError
 from tests.conftest import REPOSITORY
 from tests.edge.bundles import BACKBONES, N_FEATURES, fresh_bundle, some_features, some_signals

@@ -8,8 +8,8 @@ import torch
 import torch_pruning
 from torch import nn
 
-from heart_reader.bundle import load_bundle, save_bundle
-from heart_reader.edge.prune import kept_channels, pruned
+from heart_reader.bundle.single import load_bundle, save_bundle
+from heart_reader.edge.network.prune import kept_channels, pruned
 from heart_reader.errors import ConfigError, ModelError
 from tests.edge.bundles import BACKBONES, fresh_bundle, some_features, some_signals
 

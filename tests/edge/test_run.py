@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import wfdb
 
-from heart_reader.cli import run_entry
+from heart_reader.cli.entry import run_entry
 from heart_reader.data.ptbxl import LEADS, SUPERCLASSES
 from heart_reader.edge import run
-from heart_reader.edge.device_folder import DeviceFile, read_labels, write_device_folder
-from heart_reader.edge.device_reader import open_device
-from heart_reader.edge.runtime import load_runtime
+from heart_reader.edge.device.folder import DeviceFile, read_labels, write_device_folder
+from heart_reader.edge.device.reader import open_device
+from heart_reader.edge.formats.runtime import load_runtime
 from heart_reader.errors import ModelError
 from tests.conftest import REPOSITORY
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from heart_reader.bundle.ensemble import EnsembleBundle
 from heart_reader.edge import report
 from heart_reader.edge.measure import inputs_of
 from heart_reader.edge.run import open_device
 from heart_reader.edge.stages import FINETUNED, ONNX, ONNX_INT8, ORIGINAL, PRUNED, Exporter
-from heart_reader.ensemble_bundle import EnsembleBundle
 from heart_reader.errors import DataError, ModelError
 from heart_reader.evaluation.thresholds import youden
 from registry.settings import load_settings

@@ -11,12 +11,12 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper
 
-from heart_reader.edge import tflite_converter
-from heart_reader.edge.device_model import device_model
-from heart_reader.edge.onnx_export import export_onnx
-from heart_reader.edge.runtime import load_runtime
+from heart_reader.edge.formats import tflite_converter
+from heart_reader.edge.formats.onnx_export import export_onnx
+from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.tflite import FORMATS, INPUTS_FILE, export_tflite
+from heart_reader.edge.network.device_model import device_model
 from heart_reader.edge.sample import Sample
-from heart_reader.edge.tflite import FORMATS, INPUTS_FILE, export_tflite
 from heart_reader.errors import DataError, ModelError
 from tests.conftest import REPOSITORY
 from tests.edge.bundles import fresh_bundle, some_signals

@@ -5,7 +5,7 @@ import pytest
 
 from heart_reader.data.delineation import delineate
 from heart_reader.errors import DataError
-from heart_reader.evaluation.beat_sheet import MARKS, beat_sheet, mark_extra
+from heart_reader.evaluation.sheets.beat import MARKS, beat_sheet, mark_extra
 from tests.data.test_delineation import synthetic
 
 

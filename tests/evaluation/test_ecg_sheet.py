@@ -8,7 +8,8 @@ from matplotlib.image import imread
 
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.errors import DataError
-from heart_reader.evaluation.ecg_sheet import (
+from heart_reader.evaluation.plots.figures import CLASS_COLORS, save
+from heart_reader.evaluation.sheets.ecg import (
     GRID_5_MM,
     INK,
     LAYOUT,
@@ -18,7 +19,6 @@ from heart_reader.evaluation.ecg_sheet import (
     row_middle,
     traces,
 )
-from heart_reader.evaluation.figures import CLASS_COLORS, save
 
 FS = 100
 PIXELS_PER_MM = 10

@@ -5,9 +5,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 
 from heart_reader.data.delineation import delineate
-from heart_reader.evaluation.ecg_sheet import traces
-from heart_reader.evaluation.explained_sheet import AGAINST, FOR, explained_sheet
-from heart_reader.evaluation.explanation import Explanation
+from heart_reader.evaluation.sheets.ecg import traces
+from heart_reader.evaluation.sheets.explained import AGAINST, FOR, explained_sheet
+from heart_reader.evaluation.sheets.explanation import Explanation
 
 PROBABILITIES = {"NORM": 0.1, "MI": 0.9, "STTC": 0.5, "CD": 0.2, "HYP": 0.3}
 THRESHOLDS = dict.fromkeys(PROBABILITIES, 0.4)

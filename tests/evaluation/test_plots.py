@@ -14,9 +14,11 @@ from sklearn.metrics import (
 )
 
 from heart_reader.errors import DataError
-from heart_reader.evaluation import bootstrap, matrices, plots
-from heart_reader.evaluation.figures import CLASS_COLORS, class_color, save
-from heart_reader.evaluation.training_curves import training_curves
+from heart_reader.evaluation import bootstrap
+from heart_reader.evaluation.plots import curves as plots
+from heart_reader.evaluation.plots import matrices
+from heart_reader.evaluation.plots.figures import CLASS_COLORS, class_color, save
+from heart_reader.evaluation.plots.training_curves import training_curves
 from tests.evaluation.conftest import CLASSES
 
 THRESHOLDS = np.array([0.3, 0.4, 0.5, 0.6, 0.5])

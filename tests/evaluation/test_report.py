@@ -5,7 +5,7 @@ import pytest
 from matplotlib.image import imread
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from heart_reader.config import load_config
+from heart_reader.config.load import load_config
 from heart_reader.data.dataset import FeaturesConfig, load_development
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.evaluation import report

@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
-from heart_reader.bundle import Bundle, save_bundle
+from heart_reader.bundle.single import Bundle, save_bundle
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.tracking import load_registered, resolve_version
 from tests.tracking.processes import SMALL, Store, words

@@ -14,12 +14,14 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from heart_reader.tracking import lease
+from heart_reader.tracking.delivery import lease
+from heart_reader.tracking.delivery.outage import PATIENCE
 from heart_reader.tracking.runs import set_up_tracking
-from heart_reader.tracking.store import PATIENCE
-from registry import claims, doctor, findings
+from registry import claims
 from registry.client import Registry
-from registry.findings import Finding
+from registry.doctor import examine as doctor
+from registry.doctor import runs as findings
+from registry.doctor.runs import Finding
 from tests.registry.fleet import log_foreign
 from tests.tracking.processes import FOREIGN, Call, Started, Store, duplicates
 
@@ -28,7 +30,7 @@ pytest_plugins = ["tests.tracking.trained"]
 TRAINING = """
 import sys, time
 from pathlib import Path
-from heart_reader.cli import run_entry
+from heart_reader.cli.entry import run_entry
 from heart_reader.tracking.runs import open_run, set_up_tracking
 
 def main():
@@ -178,7 +180,7 @@ def test_a_run_without_a_lease_is_told_and_closed_by_hand_only(client, store, ca
 def test_the_launchers_run_of_a_sync_that_was_killed_is_closed(client, store):
     """As `mlflow run` killed together with its `sync -P watch=true`."""
     run_id = client.create_run(experiment(client), start_time=1).info.run_id
-    command = [sys.executable, "-m", "registry.sync", "--watch", "true"]
+    command = [sys.executable, "-m", "registry.sync.syncer", "--watch", "true"]
     started = store.start(command, MLFLOW_RUN_ID=run_id)
     started.wait_until(lambda: lease.TAG in client.get_run(run_id).data.tags)
     assert look("run") == []

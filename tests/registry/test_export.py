@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from heart_reader.bundle import load_bundle, save_bundle
-from heart_reader.edge.runtime import load_runtime
+from heart_reader.bundle.single import load_bundle, save_bundle
+from heart_reader.edge.formats.runtime import load_runtime
 from heart_reader.tracking import load_registered, resolve_version
 from registry import export
 from tests.tracking.processes import MODEL, Store, Trained
@@ -38,7 +38,7 @@ def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Stor
         patch.setenv("MLFLOW_TRACKING_URI", trained.store.uri)
         save_bundle(load_registered(resolve_version(MODEL)), store.folder / "bundle")
     for module, *words in (
-        ("registry.import_bundle", "--bundle", str(store.folder / "bundle")),
+        ("registry.pretrained.import_bundle", "--bundle", str(store.folder / "bundle")),
         ("registry.export", "--model", MODEL, *QUICK),
     ):
         started = store.start([sys.executable, "-m", module, *words])

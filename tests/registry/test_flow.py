@@ -11,7 +11,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from heart_reader import evaluate
-from registry import ensemble, import_bundle, promote, sync
+from registry.ensemble import make as ensemble
+from registry.gate import promote
+from registry.pretrained import import_bundle
+from registry.sync import syncer as sync
 from tests.registry.fleet import (
     ENSEMBLE,
     OPEN_GATE,
@@ -140,7 +143,7 @@ def test_two_syncs_one_killed_and_everything_is_there_once(fleet: Store):
     command = [
         sys.executable,
         "-m",
-        "registry.sync",
+        "registry.sync.syncer",
         "--sync.claim_seconds",
         "6",
         *OPEN_GATE,

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heart_reader.bundle import Bundle, load_bundle, save_bundle
+from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
 from heart_reader.tracking import load_registered, resolve_version
-from registry import import_bundle
+from registry.pretrained import import_bundle
 from tests.tracking.processes import Call, Store, Trained, words
 
 pytest_plugins = ["tests.tracking.trained"]

@@ -15,9 +15,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 from sqlalchemy import create_engine, text
 
-from registry import migrate
-from registry.move_files import local_folder
-from registry.move_rows import is_empty, new_place
+from registry.migrate import move as migrate
+from registry.migrate.files import local_folder
+from registry.migrate.rows import is_empty, new_place
 from tests.registry.fleet import log_foreign
 from tests.tracking.processes import FOREIGN, Call, Store, words
 from tests.tracking.servers import Server
@@ -134,7 +134,7 @@ def test_a_run_that_is_running_is_refused(source: Store, server: Server, call: C
 def test_one_that_is_killed_leaves_an_empty_target_and_goes_on(
     source: Store, server: Server, database: str
 ):
-    command = [sys.executable, "-m", "registry.migrate", *options(source, server)]
+    command = [sys.executable, "-m", "registry.migrate.move", *options(source, server)]
     started = source.start(command)
     started.wait_until(lambda: any(path.is_file() for path in server.objects.rglob("*")))
     assert started.signal(signal.SIGKILL) == -signal.SIGKILL
@@ -229,7 +229,7 @@ def test_a_database_that_is_away_is_one_line(source: Store, server: Server, call
 
 def test_no_table_of_mlflow_is_forgotten(database: str):
     """What isn't copied is named; a table that a newer MLflow brings is noticed here."""
-    from registry.move_rows import LEFT_OUT, tables
+    from registry.migrate.rows import LEFT_OUT, tables
 
     with create_engine(database).connect() as opened:
         found = opened.execute(

@@ -11,15 +11,20 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import model_table
 from heart_reader import train
-from heart_reader.bundle import load_bundle
-from heart_reader.bundles import open_bundle
-from heart_reader.cli import dotted_options
-from heart_reader.config import load_config, read_config
+from heart_reader.bundle.evidence import FILE, load_evidence
+from heart_reader.bundle.kinds import open_bundle
+from heart_reader.bundle.scoring import score
+from heart_reader.bundle.single import load_bundle
+from heart_reader.cli.entry import dotted_options
+from heart_reader.config.load import load_config, read_config
 from heart_reader.data.dataset import load_development
 from heart_reader.data.ptbxl import SUPERCLASSES
-from heart_reader.evidence import FILE, load_evidence
-from heart_reader.scoring import score
-from registry import ensemble, import_bundle, make_pretrained, pretrained, promote, sync
+from registry.ensemble import make as ensemble
+from registry.gate import promote
+from registry.pretrained import all as pretrained
+from registry.pretrained import import_bundle
+from registry.pretrained import make as make_pretrained
+from registry.sync import syncer as sync
 from tests.conftest import REPOSITORY
 from tests.registry.fleet import (
     ENSEMBLE,

@@ -69,7 +69,7 @@ def server(fleet: Store) -> Iterator[str]:
 def test_an_alias_moved_by_hand_wakes_sync_through_the_webhook(fleet: Store, server: str):
     port = free_port()
     hook = fleet.start(
-        [sys.executable, "-m", "registry.webhook", "--webhook.port", str(port),
+        [sys.executable, "-m", "registry.sync.webhook", "--webhook.port", str(port),
          "--sync.interval", "600", *OPEN_GATE],
         MLFLOW_TRACKING_URI=server,
     )  # fmt: skip

@@ -2,10 +2,10 @@
 
 import pytest
 
-from heart_reader.config import load_config
+from heart_reader.config.load import load_config
 from heart_reader.errors import ConfigError
-from registry.follow_on import options_of
 from registry.settings import full_key, load_settings
+from registry.sync.step import options_of
 
 
 def test_an_exports_options_go_by_their_own_names():

@@ -13,9 +13,9 @@ from mlflow.webhooks.delivery import _generate_hmac_signature
 from starlette.testclient import TestClient
 
 from heart_reader.errors import ConfigError
-from registry import webhook
 from registry.settings import WebhookConfig
-from registry.webhook import PATH, Verifier, find_secret, make_app
+from registry.sync import webhook
+from registry.sync.webhook import PATH, Verifier, find_secret, make_app
 
 SECRET = "a secret"
 CONFIG = WebhookConfig("127.0.0.1", 5005, "auto", 1000, 300.0)

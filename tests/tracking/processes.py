@@ -13,9 +13,9 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from heart_reader.data.demo import demo_tree
+from heart_reader.data.demo.tree import demo_tree
+from heart_reader.project import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 SECONDS = 180  # that a process may take on a busy machine
 # One backbone on 200 synthetic records: seconds.
 SMALL = {

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heart_reader.bundle import Bundle, save_bundle
+from heart_reader.bundle.single import Bundle, save_bundle
 from heart_reader.data.ptbxl import SUPERCLASSES, load_metadata
-from heart_reader.data.signals import load_pack
+from heart_reader.data.signals.pack import load_pack
 from heart_reader.errors import ModelError
 from heart_reader.tracking import log_bundle, resolve_version
 from heart_reader.tracking.runs import open_run

@@ -18,14 +18,14 @@ from mlflow.protos.databricks_pb2 import (
     TEMPORARILY_UNAVAILABLE,
 )
 
-from heart_reader.cli import InterruptedBySignal
 from heart_reader.errors import TrackingError
-from heart_reader.tracking.leftover import send_left
+from heart_reader.interrupt import InterruptedBySignal
+from heart_reader.tracking.delivery.leftover import send_left
+from heart_reader.tracking.delivery.outage import PATIENCE, is_outage
+from heart_reader.tracking.delivery.spool import Spool, spool_folder
 from heart_reader.tracking.runs import Run, open_run, set_up_tracking
 from heart_reader.tracking.session import open_spool
-from heart_reader.tracking.spool import Spool, spool_folder
-from heart_reader.tracking.store import PATIENCE, is_outage
-from registry import doctor
+from registry.doctor import examine as doctor
 from tests.tracking.processes import FOREIGN, SMALL, Store, Trained, duplicates, words
 from tests.tracking.servers import SECONDS_TO_START, Proxy, Server
 

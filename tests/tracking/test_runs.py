@@ -5,11 +5,11 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from heart_reader.cli import InterruptedBySignal
 from heart_reader.errors import TrackingError
+from heart_reader.interrupt import InterruptedBySignal
 from heart_reader.tracking import runs
+from heart_reader.tracking.delivery.outage import require_writable
 from heart_reader.tracking.runs import Run, open_run, set_up_tracking
-from heart_reader.tracking.store import require_writable
 from tests.tracking.processes import FOREIGN
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import mlflow
 import pytest
 
-from heart_reader.bundle import Bundle
-from heart_reader.cli import run_entry
+from heart_reader.bundle.single import Bundle
+from heart_reader.cli.entry import run_entry
 from heart_reader.tracking import load_registered, resolve_version
 from tests.tracking.processes import (
     FOREIGN,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from heart_reader.config import load_config
+from heart_reader.config.load import load_config
 from heart_reader.data.augmentation import augment, random_crop
 from heart_reader.errors import ConfigError
 from tests.training.tiny import tiny_config, tiny_trainer

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from heart_reader.bundle.scoring import score
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.fitting import (
     Prepared,
@@ -15,7 +16,6 @@ from heart_reader.fitting import (
     teacher_scores,
     untuned_bundle,
 )
-from heart_reader.scoring import score
 from heart_reader.training.teacher import TREES, boosted_scores, soften
 from tests.training.tiny import tiny_config, tiny_prepared
 

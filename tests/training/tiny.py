@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from heart_reader.bundle import Bundle
-from heart_reader.config import Config, load_config
+from heart_reader.bundle.single import Bundle
+from heart_reader.config.load import Config, load_config
 from heart_reader.data.dataset import DeviceRecords, load_development
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
 from heart_reader.training.trainer import Trainer

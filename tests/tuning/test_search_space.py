@@ -7,10 +7,10 @@ import yaml
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
 
-from heart_reader.config import Config, load_config
+from heart_reader.config.load import Config, load_config
+from heart_reader.config.strict import flatten, to_dict
 from heart_reader.errors import ConfigError
 from heart_reader.models import BACKBONES, build_model
-from heart_reader.strict import flatten, to_dict
 from tuning.search_space import load_space, starting_point, suggest
 
 SPACES = ("default", "demo")

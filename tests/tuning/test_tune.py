@@ -11,7 +11,7 @@ import pytest
 import yaml
 from optuna.trial import TrialState
 
-from heart_reader.config import load_config, read_config
+from heart_reader.config.load import load_config, read_config
 from heart_reader.data.dataset import load_development
 from heart_reader.errors import DataError
 from tests.tracking.processes import Store, words

@@ -1,0 +1,224 @@
+"""An ensemble of bundles, in one folder: it predicts with nothing else at hand.
+
+ensemble.json       weights, thresholds, provenance, the members' names in order
+members/NAME/       a bundle each
+
+Where the members lie beside it as bundles of their own (``../NAME/``), their digests stand in
+``ensemble.json`` instead, so that no weights are there twice and none are taken for others.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heart_reader.bundle.single import (
+    Bundle,
+    Features,
+    folder_digest,
+    load_bundle,
+    measure,
+    save_bundle,
+    whole_folder,
+)
+from heart_reader.data.checks import require_signals
+from heart_reader.data.features import FeatureEncoder
+from heart_reader.data.ptbxl import SUPERCLASSES
+from heart_reader.errors import ModelError
+from heart_reader.evaluation.mixing import mix_scores
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class EnsembleBundle:
+    """Weighted probabilities of several bundles; it predicts as a `Bundle` does.
+
+    Attributes:
+        members: at least one.
+        names: of the members, in order; folder names in ``members/``.
+        weights: (n_members, n_classes), not negative, each column adds up to 1.
+        thresholds: one for each class of ``SUPERCLASSES``; at or above means present.
+        provenance: JSON values.
+    """
+
+    members: tuple[Bundle, ...]
+    names: tuple[str, ...]
+    weights: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+    provenance: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        problems = [
+            *_member_problems(self.names, self.members),
+            *_weight_problems(self.weights, self.thresholds, len(self.members)),
+        ]
+        if problems:
+            raise ModelError("\n".join(problems))
+
+    @property
+    def kind(self) -> str:
+        """What stands behind ``heart-reader-`` in the registered name."""
+        return "ensemble"
+
+    @property
+    def encoder(self) -> FeatureEncoder | None:
+        """How the members that read features encode them; all read the same ones."""
+        return next((m.encoder for m in self.members if m.encoder is not None), None)
+
+    def predict(
+        self,
+        signals: NDArray[np.floating[Any]],
+        features: Features = "compute",
+        age: Sequence[float] | None = None,
+        sex: Sequence[float] | None = None,
+    ) -> NDArray[np.float32]:
+        """Probabilities of the five superclasses; arguments and errors as of `Bundle.predict`."""
+        require_signals(signals)
+        ours = self.encoder is not None and self.encoder.source == "compute"
+        if isinstance(features, str) and ours and len(signals):
+            # Measured once, for all members.
+            features, age, sex = measure(signals, features, age, sex), None, None
+        scores = [member.predict(signals, features, age, sex) for member in self.members]
+        return mix_scores(np.stack(scores), self.weights)
+
+    def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+        """Which classes are present, (n_records, n_classes)."""
+        return np.asarray(probabilities >= self.thresholds)
+
+
+def _member_problems(names: Sequence[str], members: Sequence[Bundle]) -> list[str]:
+    if not members or len(names) != len(members):
+        return [
+            f"an ensemble needs one name for each member, but has {len(names)} names "
+            f"for {len(members)} members"
+        ]
+    problems = []
+    if len(set(names)) != len(names):
+        problems.append(f"an ensemble's members must have different names, but are {names}")
+    problems += [
+        f"a member's name is a folder name, but is {name!r}"
+        for name in names
+        if not name or name != Path(name).name or name.startswith(".")
+    ]
+    sources = {
+        name: member.encoder.source
+        for name, member in zip(names, members, strict=True)
+        if member.encoder is not None
+    }
+    if len(set(sources.values())) > 1:
+        problems.append(f"an ensemble's members must read the same features, but read {sources}")
+    return problems
+
+
+def _weight_problems(
+    weights: NDArray[np.float64], thresholds: NDArray[np.float64], n_members: int
+) -> list[str]:
+    expected = (n_members, len(SUPERCLASSES))
+    problems = []
+    if weights.shape != expected:
+        problems.append(f"weights must be (n_members, n_classes) {expected}, not {weights.shape}")
+    elif (weights < 0).any() or not np.allclose(weights.sum(axis=0), 1, atol=1e-9):
+        problems.append(
+            f"weights must not be negative and add up to 1 in each class, but are "
+            f"{weights.round(4).tolist()}"
+        )
+    if thresholds.shape != (len(SUPERCLASSES),):
+        problems.append(f"{len(SUPERCLASSES)} thresholds are needed, but there are {thresholds}")
+    return problems
+
+
+# ---------------------------------------------------------------- the folder
+
+
+def save_ensemble(bundle: EnsembleBundle, folder: Path) -> None:
+    """Writes the folder whole, members inside: it is there complete or not at all.
+
+    Raises:
+        ModelError: the folder exists already.
+    """
+    with whole_folder(folder) as temporary:
+        for name, member in zip(bundle.names, bundle.members, strict=True):
+            save_bundle(member, temporary / "members" / name)
+        _write_description(bundle, {}, temporary)
+
+
+def save_beside_members(bundle: EnsembleBundle, folder: Path) -> None:
+    """Writes the folder whole, its members being the bundles that lie beside it already.
+
+    Raises:
+        ModelError: the folder exists already, or a member isn't there.
+    """
+    with whole_folder(folder) as temporary:
+        digests = {name: folder_digest(folder.parent / name) for name in bundle.names}
+        _write_description(bundle, digests, temporary)
+
+
+def _write_description(bundle: EnsembleBundle, digests: Mapping[str, str], folder: Path) -> None:
+    tree = {
+        "format": FORMAT,
+        "classes": list(SUPERCLASSES),
+        "members": list(bundle.names),
+        "beside": dict(digests),
+        "weights": bundle.weights.tolist(),
+        "thresholds": bundle.thresholds.tolist(),
+        "provenance": dict(bundle.provenance),
+    }
+    text = json.dumps(tree, indent=1, allow_nan=False)
+    (folder / "ensemble.json").write_text(text, encoding="utf-8")
+
+
+def load_ensemble(folder: Path) -> EnsembleBundle:
+    """The ensemble of a folder.
+
+    Raises:
+        ModelError: a file missing, damaged, of another format, or weights that don't fit.
+    """
+    tree = _read_description(folder)
+    try:
+        names = tuple(str(name) for name in tree["members"])
+        weights = np.array(tree["weights"], np.float64)
+        thresholds = np.array(tree["thresholds"], np.float64)
+        provenance = dict(tree["provenance"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"ensemble.json of bundle {folder} is damaged: {error!r}") from error
+    members = tuple(load_bundle(each) for each in member_folders(folder))
+    return EnsembleBundle(members, names, weights, thresholds, provenance)
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    try:
+        tree = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
+        if (tree["format"], tree["classes"]) != (FORMAT, list(SUPERCLASSES)):
+            raise ValueError(f"format {tree['format']} with classes {tree['classes']}")
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"ensemble.json of bundle {folder} can't be read: {error!r}") from error
+    return dict(tree)
+
+
+def member_folders(folder: Path) -> list[Path]:
+    """Where an ensemble's members lie, in order: inside, or beside with the digests they had.
+
+    Raises:
+        ModelError: ``ensemble.json`` can't be read, or what lies beside is another bundle.
+    """
+    tree = _read_description(folder)
+    return [_member_folder(folder, str(name), tree.get("beside", {})) for name in tree["members"]]
+
+
+def _member_folder(folder: Path, name: str, beside: Mapping[str, str]) -> Path:
+    safe = Path(name).name
+    if name not in beside:
+        return folder / "members" / safe
+    there = folder.resolve().parent / safe
+    found = folder_digest(there)
+    if found != beside[name]:
+        raise ModelError(
+            f"bundle {there} isn't the one that ensemble {folder} was made with: "
+            f"its digest is {found[:16]}, not {str(beside[name])[:16]}"
+        )
+    return there

@@ -1,0 +1,15 @@
+"""A bundle over the records of some folds."""
+
+from collections.abc import Sequence
+
+from heart_reader.bundle.kinds import AnyBundle
+from heart_reader.data.dataset import Records
+from heart_reader.evaluation.scored import Scored
+
+
+def score(bundle: AnyBundle, records: Records, folds: Sequence[int]) -> Scored:
+    """What a bundle says about the records of some folds, features as in the records' table."""
+    rows = records.rows(folds)
+    features = None if records.features is None else records.features.values[rows]
+    y_score = bundle.predict(records.millivolts(rows), features)
+    return Scored(rows, records.ecg_id[rows], records.y_true[rows], y_score, bundle.thresholds)

@@ -1,0 +1,75 @@
+"""What every entry point does alike: dotted options, one line per error, exit codes."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from heart_reader.cli.usage import usage
+from heart_reader.errors import ConfigError, HeartReaderError
+from heart_reader.interrupt import InterruptedBySignal, signals_raise
+
+TRUTH = {"true": True, "false": False}
+
+
+class HelpAsked(Exception):  # noqa: N818 - nothing is wrong
+    """``--help`` is among the options."""
+
+
+def run_entry(main: Callable[[], None], *defaults: Path) -> int:
+    """Runs an entry point and gives the exit code: 0, 1 for an error, 128 + n for a signal.
+
+    Args:
+        main: reads its options with `dotted_options`.
+        defaults: YAML files whose keys are options too, for ``--help``.
+    """
+    try:
+        with signals_raise():
+            main()
+    except HelpAsked:
+        home = main.__globals__
+        print(usage(home["__doc__"], home["__spec__"].name, defaults))
+    except HeartReaderError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        return 1
+    except InterruptedBySignal as stop:
+        print(f"stopped by {stop}", file=sys.stderr)
+        return 128 + stop.signum
+    return 0
+
+
+def dotted_options(words: Sequence[str]) -> dict[str, str]:
+    """``["--training.epochs", "4", "--seed=1"]`` as ``{"training.epochs": "4", "seed": "1"}``.
+
+    Raises:
+        HelpAsked: one of the options is ``--help``.
+        ConfigError: a word that is no option, or an option without a value.
+    """
+    options: dict[str, str] = {}
+    queue = list(words)
+    while queue:
+        word = queue.pop(0)
+        if word == "--help":
+            raise HelpAsked
+        if not word.startswith("--") or len(word) == 2:
+            raise ConfigError(
+                f"unexpected argument {word!r}: options look like --training.epochs 4"
+            )
+        key, equals, value = word[2:].partition("=")
+        if not equals:
+            if not queue:
+                raise ConfigError(f"option {word!r} has no value")
+            value = queue.pop(0)
+        options[key] = value
+    return options
+
+
+def truth(name: str, word: str) -> bool:
+    """``true`` or ``false``, as an option has it.
+
+    Raises:
+        ConfigError: another word.
+    """
+    if word.lower() not in TRUTH:
+        raise ConfigError(f"option {name!r} must be true or false, but is {word!r}")
+    return TRUTH[word.lower()]

@@ -1,0 +1,146 @@
+"""One typed configuration for everything; its defaults live in ``configs/default.yaml`` alone.
+
+Layers, each strict: ``default.yaml``, then a named or given overlay file, then dotted overrides
+(``training.epochs=4``). Every problem of a configuration is raised together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from heart_reader.config.strict import flatten, parse, to_dict
+from heart_reader.data.augmentation import AugmentationConfig
+from heart_reader.data.dataset import DataConfig, FeaturesConfig
+from heart_reader.errors import ConfigError, did_you_mean
+from heart_reader.evaluation.config import EvaluationConfig
+from heart_reader.models import ModelConfig
+from heart_reader.training.config import TrainingConfig
+
+CONFIG_FOLDER = Path(__file__).parent
+CONFIG_DEFAULTS = CONFIG_FOLDER / "default.yaml"
+# What a user types most often, without its section.
+SHORT_NAMES = {"data": "data.root", "features": "features.source", "backbone": "model.backbone"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a result, apart from the code and the data."""
+
+    seed: int
+    data: DataConfig
+    features: FeaturesConfig
+    model: ModelConfig
+    training: TrainingConfig
+    augmentation: AugmentationConfig
+    evaluation: EvaluationConfig
+
+
+def load_config(overlay: str, overrides: Mapping[str, object]) -> Config:
+    """The configuration of an overlay and dotted overrides.
+
+    Args:
+        overlay: a name of ``configs/`` ("default", "demo") or the path of a YAML file that
+            changes some keys of ``default.yaml``.
+        overrides: dotted keys (or ``SHORT_NAMES``) and their values, as strings or typed.
+
+    Raises:
+        ConfigError: an overlay that isn't there; every unknown key and illegal value, together.
+    """
+    tree = read_yaml(CONFIG_DEFAULTS)
+    if overlay != "default":
+        tree = merge(tree, read_yaml(named_yaml(CONFIG_FOLDER, overlay, "config")))
+    for key, value in overrides.items():
+        _set_dotted(tree, SHORT_NAMES.get(key, key), value)
+    return parse(tree, Config)
+
+
+def changed(config: Config, overrides: Mapping[str, object]) -> Config:
+    """A complete configuration with some dotted keys changed.
+
+    Raises:
+        ConfigError: every unknown key and illegal value, together.
+    """
+    tree = to_dict(config)
+    for key, value in overrides.items():
+        _set_dotted(tree, key, value)
+    return parse(tree, Config)
+
+
+def read_config(path: Path) -> Config:
+    """A complete configuration from a file, such as a run's ``config.yaml``; no defaults.
+
+    Raises:
+        ConfigError: the file can't be read, or has problems.
+    """
+    return parse(read_yaml(path), Config)
+
+
+def as_trained(provenance: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
+    """Overrides that name the data a bundle was made from, where the options leave it open.
+
+    Args:
+        provenance: of a bundle; ``data`` in it is its maker's ``DataConfig``.
+        options: a user's; "auto" for ``data`` is as good as none.
+    """
+    given = {key: value for key, value in options.items() if (key, value) != ("data", "auto")}
+    return flatten({"data": provenance.get("data", {})}) | given
+
+
+# ---------------------------------------------------------------- reading and layering
+
+
+def named_yaml(folder: Path, name: str, what: str) -> Path:
+    """The YAML file that a user names: by its path, or by its stem in one of our folders.
+
+    Raises:
+        ConfigError: no file of that name; ``what`` is what it would have been.
+    """
+    if Path(name).suffix in {".yaml", ".yml"}:
+        return Path(name)
+    named = {path.stem: path for path in folder.glob("*.yaml")}
+    if name not in named:
+        raise ConfigError(
+            f"unknown {what} {name!r}{did_you_mean(name, named)} "
+            f"(there are {', '.join(sorted(named))}, or give the path of a .yaml file)"
+        )
+    return named[name]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: no such file, not YAML, or not a mapping.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"config file {path} can't be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"config file {path} is not YAML: {' '.join(str(error).split())}"
+        ) from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"config file {path} must hold a mapping, but holds {tree!r}")
+    return tree
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the keys of ``overlay`` in place of its own, section by section."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def _set_dotted(tree: dict[str, Any], key: str, value: object) -> None:
+    *sections, name = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"config key {key!r}: {section!r} is a value, not a section")
+    tree[name] = value

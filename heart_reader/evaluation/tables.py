@@ -1,0 +1,97 @@
+"""Tables of results, for the terminal and as Markdown for the UI."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from heart_reader.data.dataset import Records
+from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.evaluation.subgroups import Subgroup
+
+
+def print_evaluation(model: str, fold: int, n_records: int, values: dict[str, float]) -> None:
+    """A row a class, and the mean."""
+    table = Table("class", "AUC", "95% interval", "AUPRC")
+    table.title = f"{model} on fold {fold}, {n_records:,} records"
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in auc_rows(values):
+        table.add_row(*row)
+    console = Console()
+    console.print(table)
+    console.print(f"F_max {values['f_max']:.4f}, calibration error {values['ece']:.4f}")
+
+
+def auc_rows(values: dict[str, float]) -> list[tuple[str, str, str, str]]:
+    """Name, AUC, its 95% interval and AUPRC: the mean, then each class."""
+
+    def row(name: str, auc: str, auprc: str) -> tuple[str, str, str, str]:
+        interval = f"{values[f'{auc}_low95']:.4f} to {values[f'{auc}_high95']:.4f}"
+        return name, f"{values[auc]:.4f}", interval, f"{values[auprc]:.4f}"
+
+    classes = [row(name, f"auc_{name}", f"auprc_{name}") for name in SUPERCLASSES]
+    return [row("macro", "macro_auc", "auprc_macro"), *classes]
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table that the UI draws."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def evaluation_text(model: str, fold: int, n_records: int, values: dict[str, float]) -> str:
+    """The Markdown on top of an evaluation's run."""
+    return f"""## `{model}` on fold {fold}: macro AUC {values["macro_auc"]:.4f}
+
+{n_records:,} records, F_max {values["f_max"]:.4f}, calibration error {values["ece"]:.4f}.
+
+{markdown_table(("class", "AUC", "95% interval", "AUPRC"), auc_rows(values))}
+"""
+
+
+def looks_text(n_looks: int, fold: int) -> str:
+    """How often a version was judged on a fold: each further look flatters it."""
+    if n_looks == 1:
+        return f"The first evaluation of this version on fold {fold}."
+    return (
+        f"Evaluation {n_looks} of this version on fold {fold}: every choice made after the "
+        "first makes its figures too good."
+    )
+
+
+def subgroup_text(groups: Sequence[Subgroup]) -> str:
+    """A table of the subgroups; empty where classes have too few records."""
+    rows = []
+    for group in groups:
+        v = group.values
+        macro = f"{v['macro_auc']:.4f}" if "macro_auc" in v else ""
+        interval = (
+            f"{v['macro_auc_low95']:.4f} to {v['macro_auc_high95']:.4f}"
+            if "macro_auc_low95" in v
+            else ""
+        )
+        classes = [f"{v[k]:.3f}" if (k := f"auc_{name}") in v else "" for name in SUPERCLASSES]
+        rows.append((group.name, str(group.n_records), macro, interval, *classes))
+    header = ("subgroup", "records", "macro AUC", "95% interval", *SUPERCLASSES)
+    return markdown_table(header, rows)
+
+
+def fold_counts(records: Records) -> str:
+    """``17,111 records to train, 2,146 to validate``"""
+    n_train, n_validate = len(records.rows(TRAIN_FOLDS)), len(records.rows((VALIDATION_FOLD,)))
+    return f"{n_train:,} records to train, {n_validate:,} to validate"
+
+
+def fold_profile(records: Records, folds: Sequence[int]) -> str:
+    """Counts as JSON, for MLflow's data set."""
+    return label_profile(records.y_true[records.rows(folds)], folds)
+
+
+def label_profile(y_true: NDArray[np.uint8], folds: Sequence[int]) -> str:
+    """The same, of labels (n_records, n_classes)."""
+    counts = dict(zip(SUPERCLASSES, y_true.sum(axis=0, dtype=int).tolist(), strict=True))
+    return json.dumps({"folds": list(folds), "n_records": len(y_true), **counts})

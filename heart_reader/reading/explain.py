@@ -1,0 +1,219 @@
+"""What moved a probability: which samples of which lead, and which structured features.
+
+Integrated gradients of the log-odds, from a flat ECG with usual features to the record: what each
+input added on the way, so that all of it adds up to the difference of the two log-odds.
+
+Sundararajan et al., "Axiomatic Attribution for Deep Networks", ICML 2017.
+https://arxiv.org/abs/1703.01365
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from captum.attr import IntegratedGradients
+from numpy.typing import NDArray
+from torch import Tensor
+
+from heart_reader.bundle.kinds import AnyBundle
+from heart_reader.bundle.single import Bundle, measure
+from heart_reader.data.checks import require_signals
+from heart_reader.data.dataset import Records
+from heart_reader.data.delineation import delineate
+from heart_reader.data.ptbxl import SUPERCLASSES
+from heart_reader.evaluation.examples import best_and_worst
+from heart_reader.evaluation.plots.figures import save
+from heart_reader.evaluation.report import by_class
+from heart_reader.evaluation.scored import Scored
+from heart_reader.evaluation.sheets.explained import explained_sheet
+from heart_reader.evaluation.sheets.explanation import Explanation
+
+N_STEPS = 64  # of the integral, Gauss-Legendre; what they leave out is `Explanation.delta`
+BATCH = 8  # steps a pass: their activations lie in memory together
+
+
+class LogOdds:
+    """The log-odds of a bundle's probabilities as a function that has gradients.
+
+    Inputs are a signal in mV and, for each member that reads features, its encoded ones.
+    """
+
+    def __init__(self, bundle: AnyBundle) -> None:
+        self.members: tuple[Bundle, ...]
+        if isinstance(bundle, Bundle):
+            self.members, weights = (bundle,), np.ones((1, len(SUPERCLASSES)))
+        else:
+            self.members, weights = bundle.members, bundle.weights
+        self.log_weights = torch.as_tensor(weights, dtype=torch.float32).log()
+
+    def __call__(self, signal: Tensor, *encoded: Tensor) -> Tensor:
+        """(n, n_classes), of signals (n, n_leads, n_times)."""
+        left = iter(encoded)
+        logits = []
+        for member in self.members:
+            own = next(left, None) if member.encoder is not None else None
+            logits.append(member.model(member.normaliser(signal), own))
+        stacked = torch.stack(logits)  # (n_members, n, n_classes)
+        weights = self.log_weights[:, None]
+        present = torch.logsumexp(weights + torch.nn.functional.logsigmoid(stacked), 0)
+        absent = torch.logsumexp(weights + torch.nn.functional.logsigmoid(-stacked), 0)
+        odds: Tensor = present - absent  # (n, n_classes)
+        return odds
+
+
+def explain(
+    bundle: AnyBundle,
+    signal: NDArray[np.floating[Any]],
+    features: NDArray[np.float32] | None,
+    class_names: Sequence[str],
+) -> list[Explanation]:
+    """Why a record has its probabilities, one explanation for each of some classes.
+
+    Args:
+        bundle: one model or an ensemble.
+        signal: mV (n_leads, n_times), 100 Hz.
+        features: raw (n_features,), as `measure` gives them; ``None``: the model went without.
+        class_names: of ``SUPERCLASSES``.
+
+    Raises:
+        DataError: a bad signal, or another number of features than the model reads.
+    """
+    require_signals(signal[None])
+    log_odds = LogOdds(bundle)
+    inputs = (_tensor(signal), *_encoded(log_odds.members, features))
+    # An electrode's offset is no finding: each lead's own level, without a wave.
+    flat = np.repeat(np.median(signal, axis=1, keepdims=True), signal.shape[1], axis=1)
+    baselines = (_tensor(flat), *(torch.zeros_like(each) for each in inputs[1:]))
+    with torch.no_grad():
+        here, usual = (torch.sigmoid(log_odds(*x))[0] for x in (inputs, baselines))
+    found = []
+    for name in class_names:
+        k = SUPERCLASSES.index(name)
+        parts, delta = IntegratedGradients(log_odds).attribute(
+            inputs,
+            baselines,
+            target=k,
+            n_steps=N_STEPS,
+            internal_batch_size=BATCH,
+            return_convergence_delta=True,
+        )
+        names, moved = _by_feature(bundle, parts[1:])
+        values = np.empty(0, np.float32) if not names or features is None else features
+        found.append(
+            Explanation(
+                name,
+                float(here[k]),
+                float(usual[k]),
+                parts[0][0].numpy().astype(np.float64),
+                moved,
+                names,
+                values,
+                float(delta),
+            )
+        )
+    return found
+
+
+def features_to_explain(
+    bundle: AnyBundle, signals: NDArray[np.floating[Any]], age: Any, sex: Any
+) -> NDArray[np.float32] | None:
+    """The raw features (n_records, n_features) that a bundle measures on signals, if it does."""
+    if bundle.encoder is None or bundle.encoder.source != "compute":
+        return None
+    return measure(signals, "compute", age, sex)
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    return torch.as_tensor(np.ascontiguousarray(array)[None], dtype=torch.float32)
+
+
+def _encoded(members: Sequence[Bundle], features: NDArray[np.float32] | None) -> list[Tensor]:
+    if features is None:
+        return []
+    found = []
+    for member in members:
+        if member.encoder is not None:
+            encoded, present = member.encoder.encode(features[None])
+            if not present.all():
+                return []  # nothing was measured: the model went without
+            found.append(torch.from_numpy(encoded))
+    return found
+
+
+def _by_feature(
+    bundle: AnyBundle, parts: Sequence[Tensor]
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Names and log-odds of each feature: of its value, and of its being missing, together."""
+    if not parts or bundle.encoder is None:
+        return (), np.empty(0)
+    total = sum(part[0].numpy().astype(np.float64) for part in parts)
+    value, missing = np.split(np.asarray(total), 2)
+    return bundle.encoder.names, value + missing
+
+
+# ---------------------------------------------------------------- which, and drawn
+
+
+def classes_to_explain(
+    probabilities: NDArray[np.floating[Any]], thresholds: NDArray[np.floating[Any]]
+) -> list[str]:
+    """The classes that are present, the clearest first; where none is, the one nearest to it."""
+    share = probabilities / thresholds
+    order = [int(k) for k in np.argsort(-share, kind="stable")]
+    present = [k for k in order if share[k] >= 1]
+    return [SUPERCLASSES[k] for k in present or order[:1]]
+
+
+def explain_all(
+    bundle: AnyBundle,
+    signals: NDArray[np.floating[Any]],
+    features: NDArray[np.float32] | None,
+    probabilities: NDArray[np.floating[Any]],
+) -> list[list[Explanation]]:
+    """The explanations of each record's `classes_to_explain`; arguments as of `Bundle.predict`."""
+    return [
+        explain(
+            bundle,
+            signals[record],
+            None if features is None else features[record],
+            classes_to_explain(probabilities[record], bundle.thresholds),
+        )
+        for record in range(len(signals))
+    ]
+
+
+def write_explained_sheets(
+    bundle: AnyBundle, scored: Scored, records: Records, n_sheets: int, folder: Path
+) -> None:
+    """What moved the clearest class of the records that the model gets most right.
+
+    Args:
+        bundle: that scored them.
+        scored: what it said about some of the records.
+        records: where the signals are.
+        n_sheets: how many records.
+        folder: where ``ECGID_CLASS.png`` and so on go.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    best, _ = best_and_worst(scored.y_true, scored.y_score, n_sheets)
+    rows = scored.rows[best]
+    signals = records.millivolts(rows)
+    delineation = delineate(signals, records.pack.fs)
+    for record, row in enumerate(best):
+        features = None if records.features is None else records.features.values[rows[record]]
+        names = classes_to_explain(scored.y_score[row], scored.thresholds)[:1]
+        (explanation,) = explain(bundle, signals[record], features, names)
+        figure = explained_sheet(
+            signals[record],
+            records.pack.fs,
+            f"ECG {scored.ecg_id[row]}",
+            by_class(scored.y_score[row]),
+            by_class(scored.thresholds),
+            explanation,
+            delineation,
+            record,
+            by_class(scored.y_true[row]),
+        )
+        save(figure, folder / f"{scored.ecg_id[row]:05d}_{explanation.class_name}.png")

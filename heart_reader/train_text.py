@@ -1,0 +1,163 @@
+"""What a training says about itself: tables, Markdown, tags, provenance."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from heart_reader.bundle.provenance import config_hash
+from heart_reader.config.load import Config
+from heart_reader.config.strict import to_dict
+from heart_reader.data.dataset import Records
+from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.evaluation.tables import auc_rows, fold_counts, markdown_table
+from heart_reader.tracking import Run
+from heart_reader.training.trainer import FitResult
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trained backbone, as the closing table shows it.
+
+    Attributes:
+        model: its pinned address in the registry.
+        values: fold-9 metrics with interval bounds, names without ``val/``.
+        seconds: from the first batch to the registration.
+    """
+
+    backbone: str
+    model: str
+    values: dict[str, float]
+    n_parameters: int
+    seconds: float
+    run_id: str
+
+
+def finished_outcome(run: Run) -> Outcome:
+    """The outcome of a run that had finished before."""
+    metrics, tags = run.metrics(), run.tags()
+    values = {key[4:]: value for key, value in metrics.items() if key.startswith("val/")}
+    return Outcome(
+        tags["backbone"],
+        tags["model"],
+        values,
+        int(metrics["n_parameters"]),
+        metrics["seconds"],
+        run.run_id,
+    )
+
+
+# ---------------------------------------------------------------- identity
+
+
+def as_yaml(config: Config) -> str:
+    """The whole configuration, readable by ``--config``."""
+    return yaml.safe_dump(to_dict(config), sort_keys=False)
+
+
+def run_name(config: Config, backbones: Sequence[str]) -> str:
+    """``se_resnet1d, ptbxl, 50 epochs`` rather than a pair of random words."""
+    what = backbones[0] if len(backbones) == 1 else f"{len(backbones)} backbones"
+    where = config.data.root.rstrip("/").rsplit("/", 1)[-1]
+    return f"{what}, {where}, {config.training.epochs} epochs"
+
+
+def version_tags(config: Config, records: Records, values: dict[str, float]) -> dict[str, str]:
+    """What the registry filters by."""
+    return {
+        "backbone": config.model.backbone,
+        "data_digest": records.digest[:16],
+        "config_hash": config_hash(config),
+        "val_macro_auc": f"{values['macro_auc']:.4f}",
+    }
+
+
+# ---------------------------------------------------------------- on the terminal
+
+
+def print_records(records: Records) -> None:
+    """How many records of which class there are to train and to validate with."""
+    table = Table("folds", "records", *SUPERCLASSES, title="Records with a superclass")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, folds in (("1 to 8", TRAIN_FOLDS), ("9", (VALIDATION_FOLD,))):
+        y_true = records.y_true[records.rows(folds)]
+        table.add_row(name, str(len(y_true)), *map(str, y_true.sum(axis=0, dtype=int)))
+    Console(file=sys.stderr).print(table)
+
+
+def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
+    """Macro AUC, its interval, F_max, parameters and seconds."""
+    v = outcome.values
+    return (
+        f"{v['macro_auc']:.4f}",
+        f"{v['macro_auc_low95']:.3f} to {v['macro_auc_high95']:.3f}",
+        f"{v['f_max']:.4f}",
+        f"{outcome.n_parameters:,}",
+        f"{outcome.seconds:.0f}",
+    )
+
+
+def print_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """The closing table, and how to go on."""
+    table = Table("model", "macro AUC", "95% interval", "F_max", "parameters", "seconds")
+    table.title = "Fold 9, registered as heart-reader-BACKBONE@candidate"
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    for outcome in outcomes:
+        version = outcome.model.rsplit("/", 1)[-1]
+        table.add_row(f"{outcome.backbone} v{version}", *outcome_cells(outcome))
+    console = Console()
+    console.print(table)
+    console.print("Compare the runs:  make ui  (then open http://127.0.0.1:5000)", highlight=False)
+
+
+# ---------------------------------------------------------------- in the UI
+
+
+def run_text(outcome: Outcome, config: Config, records: Records, result: FitResult) -> str:
+    """The Markdown on top of a backbone's run."""
+    v = outcome.values
+    return f"""## {outcome.backbone}: macro AUC {v["macro_auc"]:.4f} on fold 9
+
+95% interval {v["macro_auc_low95"]:.4f} to {v["macro_auc_high95"]:.4f},
+F_max {v["f_max"]:.4f}, best of {len(result.history)} epochs: {result.best_epoch + 1}.
+
+{markdown_table(("class", "AUC", "95% interval", "AUPRC"), auc_rows(v))}
+
+- Registered as `{outcome.model}`, {outcome.n_parameters:,} parameters
+- Data: `{config.data.root}`, digest `{records.digest[:16]}`, {fold_counts(records)}
+- Features: `{config.features.source}`; loss: {config.training.loss}; seed {config.seed}
+- Plots are under Artifacts, `plots/`; the ECGs it gets most right and most wrong, `sheets/`
+
+```python
+import mlflow
+model = mlflow.pyfunc.load_model("{outcome.model}")
+model.predict({{"signal": signal}})  # mV, float32 (n, 12, 1000), 100 Hz
+```
+"""
+
+
+def comparison(outcomes: Sequence[Outcome], config: Config, records: Records) -> str:
+    """The Markdown on top of the parent run."""
+    header = ("backbone", "macro AUC", "95% interval", "F_max", "parameters", "seconds", "model")
+    rows = [(o.backbone, *outcome_cells(o), f"`{o.model}`") for o in outcomes]
+    return f"""## {len(outcomes)} backbones on fold 9
+
+{markdown_table(header, rows)}
+
+Data: `{config.data.root}`, digest `{records.digest[:16]}`, {fold_counts(records)}.
+"""
+
+
+def version_text(config: Config, values: dict[str, float]) -> str:
+    """The description of a version in the registry."""
+    fused = "signal alone" if config.features.source == "none" else "signal and features"
+    return (
+        f"{config.model.backbone} on {fused}: fold-9 macro AUC {values['macro_auc']:.4f} "
+        f"(95% interval {values['macro_auc_low95']:.4f} to {values['macro_auc_high95']:.4f}). "
+        "Input: mV, (n, 12, 1000), 100 Hz, leads I II III aVR aVL aVF V1 to V6."
+    )

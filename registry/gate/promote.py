@@ -1,0 +1,250 @@
+"""Entry point ``promote``: the gate. It judges on fold 9 alone, and exits 2 where it refuses.
+
+python -m registry.gate.promote --model heart-reader-se_resnet1d@candidate
+python -m registry.gate.promote --model heart-reader-se_resnet1d@candidate --force "REASON"
+python -m registry.gate.promote --model heart-reader-se_resnet1d --rollback true
+"""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from heart_reader.bundle.kinds import AnyBundle
+from heart_reader.cli.entry import dotted_options, run_entry, truth
+from heart_reader.config.load import Config, as_trained, load_config
+from heart_reader.config.strict import flatten, to_dict
+from heart_reader.errors import ConfigError, DataError, ModelError, TrackingError
+from heart_reader.evaluation.tables import markdown_table
+from heart_reader.tracking import ModelVersion, Run, load_registered
+from heart_reader.tracking import runs as tracking
+from registry.client import CHAMPION, PREVIOUS, Registry, pinned, resolve
+from registry.fold9 import (
+    LOGGED,
+    Ground,
+    evidence_of,
+    find_ground,
+    logged_scores,
+    scores_to_judge,
+)
+from registry.gate import rules as gate
+from registry.gate.reproduce import (
+    Arrays,
+    arrays_of,
+    arrays_of_probes,
+    predict_in_clean_process,
+    reads_table,
+)
+from registry.gate.rules import Check
+from registry.model_card import write_card
+from registry.settings import DEFAULTS, GateConfig, load_settings
+
+REFUSED = 2  # exit code
+
+
+def main() -> None:
+    """Reads the options, judges or rolls back, and exits 2 where the gate stays shut."""
+    settings, options = load_settings(dotted_options(sys.argv[1:]))
+    address, force = options.pop("model", "none"), options.pop("force", "none")
+    rollback = truth("rollback", options.pop("rollback", "false"))
+    overlay = options.pop("config", "default")
+    load_config(overlay, as_trained({}, options))  # a wrong option is refused before any run
+    if address == "none":
+        raise ConfigError("promote needs --model NAME@ALIAS, NAME/VERSION or NAME")
+    tracking.set_up_tracking()
+    registry = Registry()
+    if rollback:
+        roll_back(registry, address.removeprefix("models:/").partition("@")[0])
+        return
+    named = "@" in address or "/" in address.removeprefix("models:/")
+    version = resolve(address if named else f"{address}@candidate")
+    if not promote(registry, version, force, overlay, options, settings.gate):
+        raise SystemExit(REFUSED)
+
+
+# ---------------------------------------------------------------- the gate
+
+
+def promote(
+    registry: Registry,
+    version: ModelVersion,
+    force: str,
+    overlay: str,
+    options: dict[str, str],
+    config: GateConfig,
+) -> bool:
+    """Judges a version in a run of its own, writes the outcome on it, and moves the aliases.
+
+    Returns:
+        Whether it is champion now.
+
+    Raises:
+        TrackingError: the champion was moved by somebody while this judged.
+    """
+    champion = registry.find(version.name, CHAMPION)
+    if champion == version:
+        print(f"{pinned(version)} is champion already")
+        return True
+    with tracking.open_run(f"promote {pinned(version)}") as run:
+        rival = "none" if champion is None else pinned(champion)
+        run.set_tags({"model": version.uri, "model_run_id": version.run_id, "champion": rival})
+        run.log_params(flatten({"gate": to_dict(config)}))
+        bundle = load_registered(version)
+        science = load_config(overlay, as_trained(bundle.provenance, options))
+        # Features are measured, if at all, where something has to be predicted again.
+        tables = [bundle] if reads_table(bundle) else []
+        both = [version] if champion is None else [version, champion]
+        ground = find_ground(both, tables, science, options)
+        run.log_dataset(
+            "ptbxl-validation", ground.fold.digest, science.data.root, "gate", '{"folds": [9]}'
+        )
+        checks = judge(version, champion, bundle, ground, science, config)
+        return conclude(registry, run, version, champion, checks, force)
+
+
+def judge(
+    version: ModelVersion,
+    champion: ModelVersion | None,
+    bundle: AnyBundle,
+    ground: Ground,
+    science: Config,
+    config: GateConfig,
+) -> list[Check]:
+    """Every rule of the gate, whether the one before held or not."""
+    fold = ground.fold
+    mine = scores_to_judge(version, bundle, fold, science)
+    if champion is None:
+        checks = gate.floors(fold.y_true, mine, config)
+    else:
+        theirs = scores_to_judge(champion, load_registered(champion), fold, science)
+        checks = gate.against_champion(fold.y_true, mine, theirs, config)
+    checks.append(gate.calibration(fold.y_true, mine, science.evaluation.n_bins, config))
+    logged, arrays, what = to_reproduce(version, bundle, ground, config.n_reproduced)
+    try:
+        again = predict_in_clean_process(version, arrays)
+    except ModelError as error:
+        return [*checks, Check(gate.LOADS, False, str(error), {})]
+    return [*checks, gate.reproduction(logged, again, config.tolerance, what)]
+
+
+def to_reproduce(
+    version: ModelVersion, bundle: AnyBundle, ground: Ground, n_records: int
+) -> tuple[NDArray[np.float32] | None, Arrays, str]:
+    """What was logged of a version, the records that it was said of, and what these are.
+
+    They are the first of fold 9, or synthetic ones that came along where the data aren't here.
+
+    Raises:
+        DataError: neither is there.
+    """
+    if ground.records is not None:
+        rows = ground.fold.rows[:n_records]
+        logged = logged_scores(version, ground.fold, LOGGED)
+        arrays = arrays_of(bundle, ground.records, rows)
+        return None if logged is None else logged[: len(rows)], arrays, "fold-9 records"
+    evidence = evidence_of(version)
+    if evidence is None:
+        raise DataError(f"{pinned(version)} brought no ECGs along to be tried on: give data=PATH")
+    what = "synthetic ECGs that came along (fold 9 isn't on this machine)"
+    return evidence.probe_score, arrays_of_probes(evidence), what
+
+
+def conclude(
+    registry: Registry,
+    run: Run,
+    version: ModelVersion,
+    champion: ModelVersion | None,
+    checks: Sequence[Check],
+    force: str,
+) -> bool:
+    """Writes the outcome into the run and on the version, and moves the aliases."""
+    why = gate.reasons(checks)
+    # Nobody can want a champion that doesn't load.
+    shut = force == "none" or any(c.name == gate.LOADS and not c.passed for c in checks)
+    outcome = "promoted" if not why else "refused" if shut else "forced"
+    reason = {
+        "promoted": "every rule holds",
+        "refused": why,
+        "forced": f"{force} (against: {why})",
+    }
+    values = {f"gate/{k}": v for check in checks for k, v in check.values.items()}
+    run.log_metrics(values, 0, version.model_id or None)
+    run.set_tags({"gate": outcome, "reason": reason[outcome]})
+    run.describe(gate_text(version, champion, checks, f"{outcome}: {reason[outcome]}"))
+    if outcome != "refused":
+        if registry.find(version.name, CHAMPION) != champion:
+            raise TrackingError(
+                f"the champion of {version.name} was moved while {pinned(version)} was judged: "
+                "promote again"
+            )
+        registry.make_champion(version)
+    tags = {
+        "gate": outcome,
+        "gate_reason": reason[outcome],
+        "gate_run": run.run_id,
+        "gate_against": "none" if champion is None else pinned(champion),
+        "gate_time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    registry.set_tags(version, tags)
+    write_card(registry, version)
+    print_checks(version, champion, checks, outcome)
+    return outcome != "refused"
+
+
+# ---------------------------------------------------------------- rolling back
+
+
+def roll_back(registry: Registry, name: str) -> None:
+    """``previous`` becomes champion again, and the champion becomes ``previous``.
+
+    Raises:
+        ModelError: there is no champion, or nothing to go back to.
+    """
+    champion, previous = registry.find(name, CHAMPION), registry.find(name, PREVIOUS)
+    if champion is None or previous is None or champion == previous:
+        raise ModelError(f"{name} has no previous champion to go back to")
+    with tracking.open_run(f"roll back {name} to {previous.version}") as run:
+        run.set_tags({"model": previous.uri, "champion": pinned(champion), "gate": "rollback"})
+        registry.make_champion(previous)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        judged = {"gate_run": run.run_id, "gate_time": now}
+        back = f"{pinned(previous)} put back in place of {pinned(champion)}"
+        registry.set_tags(champion, judged | {"gate": "rolled back", "gate_reason": back})
+        registry.set_tags(previous, judged | {"gate": "put back", "gate_reason": back})
+    print(f"{pinned(previous)} is champion again, in place of {pinned(champion)}")
+
+
+# ---------------------------------------------------------------- words
+
+
+def gate_text(
+    version: ModelVersion, champion: ModelVersion | None, checks: Sequence[Check], outcome: str
+) -> str:
+    """The Markdown on top of the run."""
+    rows = [(check.name, "yes" if check.passed else "**no**", check.text) for check in checks]
+    rival = "no champion yet" if champion is None else f"champion `{pinned(champion)}`"
+    return f"""## `{pinned(version)}` {outcome}
+
+Fold 9, {rival}.
+
+{markdown_table(("rule", "holds", "figures"), rows)}
+"""
+
+
+def print_checks(
+    version: ModelVersion, champion: ModelVersion | None, checks: Sequence[Check], outcome: str
+) -> None:
+    """One row a rule."""
+    rival = "no champion yet" if champion is None else f"against {pinned(champion)}"
+    table = Table("rule", "holds", "figures", title=f"{pinned(version)}, {rival}: {outcome}")
+    for check in checks:
+        table.add_row(check.name, "yes" if check.passed else "[bold]no[/bold]", check.text)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_entry(main, DEFAULTS))

@@ -1,0 +1,251 @@
+"""Makes ``pretrained/`` from registered models: small bundles that bring their evidence along.
+
+python -m registry.pretrained.make --model heart-reader-ensemble@champion --data PATH
+python -m registry.pretrained.make --model heart-reader-a@candidate,heart-reader-b/3 --data PATH
+
+An ensemble brings its members. Weights are fp16 where fp16 says the same of fold 9, else fp32.
+What is in the folder under the same name is replaced.
+"""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from heart_reader.bundle.ensemble import EnsembleBundle, load_ensemble, save_beside_members
+from heart_reader.bundle.evidence import gather, patients_of, save_evidence
+from heart_reader.bundle.kinds import AnyBundle
+from heart_reader.bundle.provenance import train_command, travelling
+from heart_reader.bundle.scoring import score
+from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
+from heart_reader.cli.entry import dotted_options, run_entry
+from heart_reader.config.load import Config, as_trained, load_config, read_yaml
+from heart_reader.config.strict import flatten
+from heart_reader.data.dataset import Records
+from heart_reader.data.ptbxl import VALIDATION_FOLD
+from heart_reader.errors import ConfigError, ModelError
+from heart_reader.evaluation.scored import Scored
+from heart_reader.tracking import ModelVersion, Run, load_registered
+from heart_reader.tracking import runs as tracking
+from registry.client import PREFIX, Registry, pinned, resolve, short_name
+from registry.fold9 import CROSS_FITTED, LOGGED, fold9, load_records, logged_scores
+from registry.pretrained.import_bundle import PRETRAINED
+from registry.settings import DEFAULTS
+
+TOLERANCE = 1e-4  # of a probability
+OPTIONS = {"model", "folder", "data", "commit"}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A row of the closing table: the largest difference is to what was logged of the version."""
+
+    folder: Path
+    source: str
+    dtype: str
+    difference: float
+    macro_auc: float
+
+    @property
+    def size(self) -> int:
+        """Bytes of the folder."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
+
+def main() -> None:
+    """Reads the options, writes members before ensembles, and prints sizes."""
+    options = dotted_options(sys.argv[1:])
+    if "model" not in options or not set(options) <= OPTIONS:
+        given = ", ".join(sorted(options)) or "nothing"
+        raise ConfigError(
+            "make_pretrained takes --model NAME@ALIAS,... and, where wanted, --folder, --data and "
+            f"--commit (of runs that didn't log theirs), but was given {given}"
+        )
+    folder = Path(options.pop("folder", str(PRETRAINED)))
+    tracking.set_up_tracking()
+    versions = [resolve(address.strip()) for address in options.pop("model").split(",")]
+    written = make_pretrained(Registry(), versions, options, folder)
+    print_table(written)
+
+
+def make_pretrained(
+    registry: Registry, versions: Sequence[ModelVersion], options: dict[str, str], folder: Path
+) -> list[Written]:
+    """A bundle folder for each version, and for each member of an ensemble.
+
+    Raises:
+        ModelError: two different versions under one name.
+    """
+    ensembles, singles = [], dict[str, ModelVersion]()
+    for version in versions:
+        members = registry.tags(version).get("members", "")
+        ensembles += [version] if members else []
+        for each in [resolve(name) for name in members.split(",")] if members else [version]:
+            if singles.setdefault(short_name(each.name), each) != each:
+                other = pinned(singles[short_name(each.name)])
+                raise ModelError(f"{pinned(each)} and {other} can't both lie in {folder}")
+    written = [write_single(each, options, folder / name) for name, each in singles.items()]
+    written += [
+        write_ensemble(each, options, folder / short_name(each.name)) for each in ensembles
+    ]
+    return written
+
+
+# ---------------------------------------------------------------- one bundle
+
+
+def write_single(version: ModelVersion, options: dict[str, str], folder: Path) -> Written:
+    """A single model: its weights, what makes it again, and its evidence.
+
+    Raises:
+        ModelError: it doesn't say of fold 9 what was logged of it.
+    """
+    bundle = load_registered(version)
+    if not isinstance(bundle, Bundle):
+        raise ModelError(f"{pinned(version)} is an ensemble that names no members")
+    config, records = run_config(version), load_records([bundle], science(bundle, options))
+    made = travelling(
+        bundle.provenance, config, train_command(config), commit_of(version, options)
+    )
+    bundle = replace(bundle, provenance=made)
+    logged = logged_scores(version, fold9(records), LOGGED)
+    with tempfile.TemporaryDirectory() as name:
+        smallest = None
+        for dtype in (torch.float16, torch.float32):
+            stored = Path(name) / str(dtype)
+            save_bundle(bundle, stored, dtype)
+            scored = score(load_bundle(stored), records, (VALIDATION_FOLD,))
+            # Without logged scores the weights of the registry themselves are what to reproduce.
+            said = score(bundle, records, (VALIDATION_FOLD,)).y_score if logged is None else logged
+            difference = float(np.abs(scored.y_score - said).max())
+            if difference <= TOLERANCE:
+                smallest = stored, str(dtype).removeprefix("torch."), difference, scored
+                break
+        if smallest is None:
+            raise ModelError(
+                f"{pinned(version)} differs by {difference:.1e} from its logged fold-9 "
+                f"predictions, may be {TOLERANCE:.0e}"
+            )
+        stored, kind, difference, scored = smallest
+        add_evidence(load_bundle(stored), records, scored, scored.y_score, stored)
+        publish(stored, folder)
+    return Written(folder, pinned(version), kind, difference, macro_auc(bundle))
+
+
+def write_ensemble(version: ModelVersion, options: dict[str, str], folder: Path) -> Written:
+    """An ensemble beside its members' folders, which are there already.
+
+    Raises:
+        ModelError: it doesn't say of fold 9 what was logged of it.
+    """
+    bundle = load_registered(version)
+    if not isinstance(bundle, EnsembleBundle):
+        raise ModelError(f"{pinned(version)} names members, but holds no ensemble")
+    records = load_records([bundle], science(bundle, options))
+    members = tuple(load_bundle(folder.parent / name) for name in bundle.names)
+    made = travelling(
+        bundle.provenance, {}, ensemble_command(version), commit_of(version, options)
+    )
+    bundle = replace(bundle, members=members, provenance=made)
+    fold, scored = fold9(records), score(bundle, records, (VALIDATION_FOLD,))
+    logged = logged_scores(version, fold, LOGGED)
+    judged = logged_scores(version, fold, CROSS_FITTED)
+    if logged is None or judged is None:
+        raise ModelError(f"{pinned(version)} has no fold-9 predictions of these records")
+    difference = float(np.abs(scored.y_score - logged).max())
+    if difference > TOLERANCE:
+        raise ModelError(f"{pinned(version)} differs by {difference:.1e} from its logged scores")
+    shutil.rmtree(folder, ignore_errors=True)
+    save_beside_members(bundle, folder)
+    add_evidence(load_ensemble(folder), records, scored, judged, folder)
+    return Written(folder, pinned(version), "", difference, macro_auc(bundle))
+
+
+def add_evidence(
+    bundle: AnyBundle,
+    records: Records,
+    scored: Scored,
+    y_judged: Any,
+    folder: Path,
+) -> None:
+    """What the bundle as it is stored says of fold 9, and of synthetic ECGs."""
+    patients = patients_of(records, scored.rows)
+    save_evidence(gather(bundle, records.digest, patients, scored, y_judged), folder)
+
+
+def publish(stored: Path, folder: Path) -> None:
+    """Moves a bundle's folder to its place."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(stored, folder)
+
+
+# ---------------------------------------------------------------- where it comes from
+
+
+def science(bundle: AnyBundle, options: Mapping[str, str]) -> Config:
+    """The configuration that reads the data that a bundle was made of."""
+    given = {key: value for key, value in options.items() if key == "data"}
+    return load_config("default", as_trained(bundle.provenance, given))
+
+
+def run_config(version: ModelVersion) -> dict[str, Any]:
+    """The configuration that a version was trained with, as its run logged it.
+
+    Raises:
+        ModelError: its run has none.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        path = Run(version.run_id).download("config.yaml", Path(name)) if version.run_id else None
+        if path is None:
+            raise ModelError(f"the run of {pinned(version)} has no config.yaml")
+        return read_yaml(path)
+
+
+def ensemble_command(version: ModelVersion) -> str:
+    """The command that makes an ensemble again, of the versions that it was made of."""
+    run = Run(version.run_id)
+    params = {k: v for k, v in run.params().items() if k.startswith("ensemble.")}
+    defaults = flatten(read_yaml(DEFAULTS))
+    words = [f"members={run.tags()['members']}"]
+    words += [f"{key}={v}" for key, v in params.items() if str(defaults.get(key)) != v]
+    return " ".join(["mlflow run . -e ensemble --env-manager local", *(f"-P {w}" for w in words)])
+
+
+def commit_of(version: ModelVersion, options: Mapping[str, str]) -> str:
+    """The commit of the code that made a version: as its run says, else as the user does."""
+    tags = Run(version.run_id).tags()
+    logged = tags.get("git_commit", tags.get("mlflow.source.git.commit", "unknown"))
+    return options.get("commit", logged) if logged == "unknown" else logged
+
+
+def macro_auc(bundle: AnyBundle) -> float:
+    """On fold 9, as in the provenance."""
+    return float(bundle.provenance["validation"]["macro_auc"])
+
+
+def print_table(written: Sequence[Written]) -> None:
+    """A row a bundle, and the sum of their sizes."""
+    table = Table("bundle", "from", "weights", "difference", "macro AUC", "kB")
+    for each in written:
+        size, auc = f"{each.size / 1e3:,.0f}", f"{each.macro_auc:.4f}"
+        difference = f"{each.difference:.1e}"
+        table.add_row(
+            each.folder.name, each.source.removeprefix(PREFIX), each.dtype, difference, auc, size
+        )
+    total = sum(each.size for each in written) / 1e6
+    table.add_section()
+    table.add_row("together", "", "", "", "", f"{total:.1f} MB")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_entry(main))

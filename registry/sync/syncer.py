@@ -1,0 +1,204 @@
+"""Entry point ``sync``: looks at the registry and runs whichever follow-on run is missing.
+
+python -m registry.sync.syncer
+python -m registry.sync.syncer --dry_run true
+python -m registry.sync.syncer --watch true --interval 60
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from heart_reader.cli.entry import dotted_options, run_entry, truth
+from heart_reader.config.load import as_trained, load_config
+from heart_reader.errors import HeartReaderError, TrackingError
+from heart_reader.tracking import runs as tracking
+from registry import claims
+from registry.client import BACKBONE_NAMES, EDGE, ENSEMBLE, Registry, resolve
+from registry.fold9 import data_present, data_root_of
+from registry.gate.promote import REFUSED
+from registry.model_card import write_card
+from registry.settings import DEFAULTS, SyncConfig, load_settings
+from registry.sync.plan import Step, due, modules
+from registry.sync.step import BUSY
+
+PAUSE = 1.0  # seconds between two looks while somebody else works
+NO_ENTRY = "not available yet"
+NEED_DATA = {"evaluate", "export"}  # the others make do with predictions that were logged
+
+
+def main() -> None:
+    """Reads the options; one round, a watch, or the plan alone."""
+    options = dotted_options(sys.argv[1:])
+    flags = {name: truth(name, options.pop(name, "false")) for name in ("watch", "dry_run")}
+    syncer = make_syncer(options)
+    if flags["dry_run"]:
+        syncer.print_plan()
+    elif flags["watch"]:
+        syncer.watch()
+    else:
+        syncer.round()
+
+
+def make_syncer(options: dict[str, str]) -> "Syncer":
+    """A syncer with its options checked, and tracking set up."""
+    settings, science = load_settings(options)
+    overlay = {k: v for k, v in science.items() if k != "config"}
+    load_config(science.get("config", "default"), as_trained({}, overlay))
+    tracking.set_up_tracking()
+    return Syncer(Registry(), settings.sync, options)
+
+
+class Syncer:
+    """Looks, and runs one missing step after the other, each in a process of its own.
+
+    Attributes:
+        wake: set by whoever knows of a change; a watch then looks at once.
+        stop: set to end a watch; a step that is running is asked to end by SIGTERM.
+    """
+
+    def __init__(self, registry: Registry, config: SyncConfig, options: dict[str, str]) -> None:
+        self.registry = registry
+        self.config = config
+        self.options = options
+        self.wake = threading.Event()
+        self.stop = threading.Event()
+        self._failures: dict[str, tuple[int, float]] = {}  # how often, and when the last time
+        self._roots: dict[str, str] = {}  # of the data that steps read
+
+    # ------------------------------------------------------------ looking
+
+    def look(self) -> tuple[list[Step], list[Step]]:
+        """Steps that can be run now, and steps that somebody else is at."""
+        known = modules()
+        steps = [step for step in due(self.registry) if step.entry in known]
+        steps = [step for step in steps if not self._missing_data(step)]
+        busy = {
+            (claim.model, claim.work)
+            for model in {step.model for step in steps}
+            for claim in claims.claims(self.registry, model)
+            if claim.live
+        }
+        others = [step for step in steps if (step.model, step.work) in busy]
+        return [step for step in steps if step not in others and not self._waits(step)], others
+
+    def print_plan(self) -> None:
+        """The plan as a table."""
+        ready, others = self.look()
+        table = Table("step", "for", "because", "state", title="What should follow")
+        steps = due(self.registry)
+        for step in steps:
+            state = "due" if step in ready else "somebody is at it" if step in others else NO_ENTRY
+            if self._missing_data(step):
+                state = f"waits for data: {self._missing_data(step)!r} isn't here"
+            table.add_row(step.entry, step.model, step.reason, state)
+        Console().print(table if steps else "nothing to do")
+
+    # ------------------------------------------------------------ doing
+
+    def round(self) -> None:
+        """Runs what is missing until nothing is, and waits for what others are at.
+
+        Raises:
+            TrackingError: steps that failed.
+        """
+        claims.sweep(self.registry, (*BACKBONE_NAMES, ENSEMBLE, EDGE))
+        done = 0
+        while not self.stop.is_set():
+            ready, others = self.look()
+            if ready:
+                done += self.run(ready[0])
+            elif others:
+                self.stop.wait(PAUSE)
+            else:
+                break
+        self._say_unavailable()
+        if self._failures:
+            raise TrackingError(f"steps that failed: {', '.join(sorted(self._failures))}")
+        if not done:
+            print("nothing to do", flush=True)
+
+    def watch(self) -> None:
+        """Rounds for ever, one after each interval or when woken."""
+        while not self.stop.is_set():
+            self.wake.clear()
+            try:
+                self.round()
+            except HeartReaderError as error:
+                # The store may be away, or a step fail: the next look finds what is missing.
+                print(f"error: {error}", file=sys.stderr, flush=True)
+            self.wake.wait(self.config.interval)
+
+    def run(self, step: Step) -> bool:
+        """Runs one step; whether it was done here."""
+        print(f"{step.entry} for {step.model}: {step.reason}", flush=True)
+        if step.entry == "card":
+            # A text from what is there already: no run of its own, and two at once do no harm.
+            write_card(self.registry, resolve(dict(step.options)["model"]))
+            return True
+        code = self._process(step)
+        if code == BUSY or self.stop.is_set():
+            return False
+        if code in (0, REFUSED):
+            self._failures.pop(step.key, None)
+            return True
+        times, _ = self._failures.get(step.key, (0, 0.0))
+        self._failures[step.key] = (times + 1, time.monotonic())
+        print(f"error: {step.key} ended with {code}", file=sys.stderr, flush=True)
+        return False
+
+    def _process(self, step: Step) -> int:
+        # Under `mlflow run` the steps are children of its run; it ends that run itself.
+        parent = os.environ.get("MLFLOW_RUN_ID", "none")
+        options = {"step": step.key, "parent": parent} | self.options
+        words = [word for key, value in options.items() for word in (f"--{key}", value)]
+        environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_RUN_ID"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "registry.sync.step", *words], env=environment
+        )
+        try:
+            while process.poll() is None:
+                if self.stop.wait(0.2):
+                    break
+        finally:
+            if process.poll() is None:
+                process.terminate()  # it ends its run as KILLED and gives its claim back
+            process.wait()
+        return int(process.returncode)
+
+    def _waits(self, step: Step) -> bool:
+        if step.key not in self._failures:
+            return False
+        times, last = self._failures[step.key]
+        doubled = self.config.interval * 2.0 ** (times - 1)
+        return time.monotonic() < last + min(doubled, self.config.longest_wait)
+
+    def _missing_data(self, step: Step) -> str:
+        """Where a step's records would be if they were on this machine; "" where they are."""
+        if step.entry not in NEED_DATA or self.options.get("data", "auto") != "auto":
+            return ""
+        if step.key not in self._roots:
+            self._roots[step.key] = data_root_of(resolve(dict(step.options)["model"]))
+        root = self._roots[step.key]
+        return "" if data_present(root) else root
+
+    def _say_unavailable(self) -> None:
+        known, steps = modules(), due(self.registry)
+        for step in steps:
+            if step.entry in known and (root := self._missing_data(step)):
+                print(
+                    f"{step.entry} for {step.model} waits for data: there is no PTB-XL at "
+                    f"{root!r}; sync again with data=PATH",
+                    flush=True,
+                )
+        for entry in sorted({step.entry for step in steps} - set(known)):
+            print(f"{entry}: {NO_ENTRY} (MLproject has no such entry point)", flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_entry(main, DEFAULTS))

@@ -1,0 +1,158 @@
+"""The layers of the configuration, with the numbers that the recipe is published with."""
+
+import dataclasses
+import typing
+
+import pytest
+import yaml
+
+from heart_reader import train_text as describe
+from heart_reader.bundle.provenance import config_hash
+from heart_reader.config.load import CONFIG_FOLDER, Config, load_config, read_config
+from heart_reader.config.strict import flatten, to_dict
+from heart_reader.errors import ConfigError
+from heart_reader.models import BACKBONES
+
+
+def problems_of(overlay: str, overrides: dict[str, object]) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        load_config(overlay, overrides)
+    return str(raised.value).splitlines()
+
+
+def test_the_default_is_the_published_recipe():
+    training = load_config("default", {}).training
+    assert (training.loss, training.focal_alpha, training.focal_gamma) == ("focal", 0.25, 2.0)
+    assert (training.learning_rate, training.weight_decay) == (0.01, 1e-4)
+    assert (training.pct_start, training.batch_size, training.epochs) == (0.3, 128, 50)
+    assert (training.grad_clip, training.patience) == (1.0, 10)
+    assert load_config("default", {}).data.min_likelihood == 0
+    assert load_config("default", {}).model.backbone in BACKBONES
+
+
+def test_the_demo_changes_what_its_file_says_and_nothing_else():
+    overlay = flatten(yaml.safe_load((CONFIG_FOLDER / "demo.yaml").read_text()))
+    default, demo = (flatten(to_dict(load_config(name, {}))) for name in ("default", "demo"))
+    assert {key for key in default if default[key] != demo[key]} == set(overlay)
+    assert {key: demo[key] for key in overlay} == overlay
+
+
+def test_no_type_has_a_default_of_its_own():
+    """The YAML file is the one home of defaults."""
+    queue: list[type] = [Config]
+    while queue:
+        kind = queue.pop()
+        for field in dataclasses.fields(kind):
+            assert field.default is field.default_factory is dataclasses.MISSING, field
+        hints = typing.get_type_hints(kind).values()
+        queue += [hint for hint in hints if dataclasses.is_dataclass(hint)]
+
+
+def test_later_layers_win(tmp_path):
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("training: {epochs: 7, learning_rate: 3e-3}\nseed: 5\n")
+    config = load_config(str(overlay), {"training.epochs": "9", "backbone": "xresnet1d18"})
+    assert (config.seed, config.training.epochs, config.training.learning_rate) == (5, 9, 0.003)
+    assert config.model.backbone == "xresnet1d18"
+    assert config.training.batch_size == 128
+
+
+def test_short_names_stand_for_their_keys():
+    short = load_config("default", {"data": "/x", "features": "none", "backbone": "se_resnet1d"})
+    long = {
+        "data.root": "/x",
+        "features.source": "none",
+        "model.backbone": "se_resnet1d",
+    }
+    assert short == load_config("default", long)
+
+
+def test_the_yaml_of_a_run_gives_its_config_back(tmp_path):
+    config = load_config("demo", {"seed": 3, "data.records_per_fold": "40"})
+    path = tmp_path / "config.yaml"
+    path.write_text(describe.as_yaml(config))
+    assert read_config(path) == load_config(str(path), {}) == config
+    assert config_hash(read_config(path)) == config_hash(config)
+    assert config_hash(load_config("demo", {})) != config_hash(config)
+
+
+def test_all_problems_of_all_sections_come_together():
+    wrong = {
+        "training.epohcs": 3,
+        "training.loss": "mse",
+        "training.learning_rate": "-1",
+        "augmentation.noise_p": 2,
+        "data.records_per_fold": 0,
+        "evaluation.n_bins": 0,
+        "modle.backbone": "x",
+    }
+    found = problems_of("default", wrong)
+    assert "unknown config key 'training.epohcs', did you mean 'training.epochs'?" in found
+    assert "unknown config key 'modle', did you mean 'model'?" in found
+    assert "config key 'training.loss' must be one of 'focal', 'bce', but is 'mse'" in found
+    assert "config key augmentation.noise_p must lie from 0 to 1, but is 2.0" in found
+    assert "config key data.records_per_fold must be at least 1, but is 0" in found
+    assert any("n_bins must be at least 1, but is 0" in line for line in found)
+
+
+def test_rules_of_a_section_come_together():
+    wrong = {"epochs": 0, "patience": 0, "learning_rate": 0, "grad_clip": -1, "pct_start": 1.5}
+    found = problems_of("default", {f"training.{key}": value for key, value in wrong.items()})
+    assert found == [
+        "config key training.epochs must be at least 1, but is 0",
+        "config key training.patience must be at least 1, but is 0",
+        "config key training.learning_rate must be above 0, but is 0.0",
+        "config key training.grad_clip must be above 0, but is -1.0",
+        "config key training.pct_start must lie from 0 to 1, but is 1.5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "legal", "illegal"),
+    [
+        ("augmentation.noise_p", (0, 1), (-0.01, 1.01)),
+        ("augmentation.warp_strength", (0, 0.99), (-0.01, 1)),
+        ("augmentation.noise_sd", (0,), (-0.01,)),
+        ("training.feature_dropout", (0, 1), (-0.01, 1.01)),
+        ("training.weight_decay", (0,), (-1e-9,)),
+        ("data.min_likelihood", (0, 100), (-1, 101)),
+        ("data.demo_records", (100,), (99,)),
+    ],
+)
+def test_bounds_at_both_legal_edges_and_just_outside(key, legal, illegal):
+    for value in legal:
+        assert flatten(to_dict(load_config("default", {key: value})))[key] == value
+    for value in illegal:
+        assert key in problems_of("default", {key: value})[0]
+
+
+def test_an_overlay_that_is_not_there_or_not_yaml(tmp_path):
+    assert problems_of("defualt", {}) == [
+        "unknown config 'defualt', did you mean 'default'? "
+        "(there are default, demo, recipe, or give the path of a .yaml file)"
+    ]
+    path = tmp_path / "x.yaml"
+    assert "can't be read: No such file" in problems_of(str(path), {})[0]
+    path.write_text("a: [1")
+    assert "is not YAML" in problems_of(str(path), {})[0]
+    path.write_bytes(b"\xff\xfe\x00\x81")
+    assert "is not YAML" in problems_of(str(path), {})[0]
+    path.write_text("- 1")
+    assert "must hold a mapping, but holds [1]" in problems_of(str(path), {})[0]
+    path.write_text("training:\n")
+    assert problems_of(str(path), {}) == ["config key 'training' is a section, but is None"]
+
+
+def test_a_dotted_key_below_a_value():
+    assert problems_of("default", {"seed.x": 1}) == [
+        "config key 'seed.x': 'seed' is a value, not a section"
+    ]
+
+
+def test_a_config_file_without_a_key_has_no_default_for_it(tmp_path):
+    tree = to_dict(load_config("default", {}))
+    del tree["training"]["patience"]
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    with pytest.raises(ConfigError, match=r"^config key 'training\.patience' is missing$"):
+        read_config(path)
