@@ -32,6 +32,7 @@ OPERATORS = {
     "Min",
     "Mul",
     "ReduceMax",
+    "ReduceMean",
     "Relu",
     "Sigmoid",
     "Slice",
