@@ -1,6 +1,6 @@
 """The layers of the configuration, with the numbers that the recipe is published with.
 
-Covers: heart_reader.models.rules, heart_reader.training.config.
+Covers: heart_reader.models.rules, heart_reader.training.config, heart_reader.config.yaml_files.
 """
 
 import dataclasses

@@ -1,6 +1,7 @@
 """A real platform: who gets in, where it listens, what it keeps when its servers are killed.
 
-Covers: deploy.migrate, deploy.objects, deploy.process, deploy.state, deploy.users.
+Covers: deploy.migrate, deploy.objects, deploy.process, deploy.state, deploy.users,
+    deploy.server.platform_hooks.
 """
 
 import hashlib

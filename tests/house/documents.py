@@ -51,10 +51,12 @@ def code_of(text: str) -> list[str]:
     lines = text.splitlines()
     fenced, blocks, prose = False, [], []
     for line in lines:
-        fenced ^= line.startswith("```")
+        if line.startswith("```"):
+            fenced = not fenced
+            continue
         code = fenced or line.startswith(("    ", "\t"))
         (blocks if code else prose).append(line)
-    spans = re.findall(r"`([^`]+)`", "\n".join(prose).replace("```", ""))
+    spans = re.findall(r"`([^`]+)`", "\n".join(prose))
     return [line.strip() for line in blocks] + [" ".join(span.split()) for span in spans]
 
 

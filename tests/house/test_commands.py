@@ -47,6 +47,7 @@ def test_every_command_of_the_documents_is_there_and_takes_its_options(said):
 def test_every_parameter_that_stands_alone_is_known_to_some_entry(said):
     known = set().union(*map(options_of, said.values()))
     named = {key for path in DOCUMENTS for key in bare_parameters(path)}
+    known |= {f"tuning.{key}" for key in options_of(said["tuning.tune"])}  # by their section too
     assert len(named) > 10
     assert named - known == set()
 
