@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.bundle.single import Features
+from heart_reader.bundle.measuring import Features
 from heart_reader.data import delineation
-from heart_reader.data.ptbxl import SAMPLING_RATE, SUPERCLASSES
+from heart_reader.data.ptbxl import SAMPLING_RATE
 from heart_reader.data.recording import Recording, read_recording
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
 from heart_reader.evaluation.sheets.ecg import ecg_sheet
+from heart_reader.tasks.task import Task
 
 # Titles of the measurements that the table shows; QTc is Fridericia's.
 MEASUREMENTS = {
@@ -37,8 +38,12 @@ class Reader(Protocol):
     """What reads ECGs: a bundle of any kind, or a device's model file."""
 
     @property
+    def task(self) -> Task:
+        """What it answers."""
+
+    @property
     def thresholds(self) -> NDArray[np.float64]:
-        """One for each class of ``SUPERCLASSES``; at or above means present."""
+        """One for each class of the task; at or above means present."""
 
     def predict(
         self,
@@ -138,12 +143,12 @@ def finding(
     warnings: Sequence[str],
 ) -> dict[str, Any]:
     """What is said of one record, as JSON values; ``null`` where nothing could be measured."""
-    present = bundle.labels(probabilities).tolist()
+    present, classes = bundle.labels(probabilities).tolist(), bundle.task.classes
     return {
         "record": recording.name,
-        "labels": [name for name, there in zip(SUPERCLASSES, present, strict=True) if there],
-        "probabilities": by_class(probabilities),
-        "thresholds": by_class(bundle.thresholds),
+        "labels": [name for name, there in zip(classes, present, strict=True) if there],
+        "probabilities": by_class(probabilities, classes),
+        "thresholds": by_class(bundle.thresholds, classes),
         "measurements": {
             name: None if math.isnan(value) else round(value, 1)
             for name, value in vars(measured).items()
@@ -154,7 +159,7 @@ def finding(
 
 def print_findings(model: str, findings: list[dict[str, Any]]) -> None:
     """One row a record: bold where a class is at or above its threshold."""
-    table = Table("record", *SUPERCLASSES, "labels", title=model)
+    table = Table("record", *findings[0]["probabilities"], "labels", title=model)
     for item in findings:
         cells = [
             f"[bold]{p:.3f}[/bold]" if name in item["labels"] else f"{p:.3f}"
@@ -213,6 +218,6 @@ def drawn_of(recording: Recording, row: Any, bundle: Reader) -> Drawn:
         recording.signal,
         SAMPLING_RATE,
         Path(recording.name).name,
-        by_class(row),
-        by_class(bundle.thresholds),
+        by_class(row, bundle.task.classes),
+        by_class(bundle.thresholds, bundle.task.classes),
     )

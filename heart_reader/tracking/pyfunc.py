@@ -13,14 +13,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from heart_reader.bundle.kinds import open_bundle
-from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import HeartReaderError
 
 
 class HeartReaderModel(PythonModel):
     """Probabilities, labels and thresholds for signals in mV.
 
-    Input: ``signal`` (n_records, 12, 1000). Params: ``features`` ("compute" or "none"), ``age``
+    Input: ``signal`` (n_records, n_leads, n_times). Params: ``features`` ("compute" or "none"), ``age``
     (years) and ``sex`` (0 male, 1 female), each empty or one value a record, NaN or below 0
     where unknown.
     """
@@ -53,11 +52,12 @@ class HeartReaderModel(PythonModel):
         return self._table(probabilities)
 
     def _table(self, probabilities: np.ndarray[Any, Any]) -> pd.DataFrame:
-        table = pd.DataFrame(probabilities.astype(np.float64), columns=list(SUPERCLASSES))
+        classes = self.bundle.task.classes
+        table = pd.DataFrame(probabilities.astype(np.float64), columns=list(classes))
         present = self.bundle.labels(probabilities)
-        names = np.array(SUPERCLASSES)
+        names = np.array(classes)
         table["labels"] = [", ".join(names[row]) for row in present]
-        for name, threshold in zip(SUPERCLASSES, self.bundle.thresholds, strict=True):
+        for name, threshold in zip(classes, self.bundle.thresholds, strict=True):
             table[f"threshold_{name}"] = threshold
         return table
 
