@@ -213,9 +213,7 @@ def network_scores(prepared: Prepared, config: Config) -> NDArray[np.float32]:
     return scores
 
 
-def _said(
-    prepared: Prepared, model: FusionModel, folds: Sequence[int]
-) -> NDArray[np.float32]:
+def _said(prepared: Prepared, model: FusionModel, folds: Sequence[int]) -> NDArray[np.float32]:
     """A network's probabilities for the records of some folds, (n_records, n_classes)."""
     records = prepared.records
     rows = records.rows(folds)

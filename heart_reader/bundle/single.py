@@ -171,9 +171,7 @@ def _description(bundle: Bundle) -> Tree:
     }
 
 
-def _widths(
-    encoder: FeatureEncoder | None, task: Task, spec: SignalSpec
-) -> tuple[int, int, int]:
+def _widths(encoder: FeatureEncoder | None, task: Task, spec: SignalSpec) -> tuple[int, int, int]:
     """What `build_model` asks beside the shape: of features, classes and leads."""
     return 0 if encoder is None else encoder.n_encoded, task.n_classes, spec.n_leads
 
@@ -238,7 +236,7 @@ def _values(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def _architecture(tree: Mapping[str, Any]) -> Architecture:
     backbone = tree["backbone"]
-    shape = parse(tree["shape"], shape_type(backbone))
+    shape: Any = parse(tree["shape"], shape_type(backbone))
     return Architecture(backbone, shape, parse(tree["fusion"], FusionConfig))
 
 

@@ -52,3 +52,6 @@ class SignalSpec:
 def default_spec() -> SignalSpec:
     """The one of ``tasks/defaults.yaml``: a record of PTB-XL at 100 Hz."""
     return parse(default_section("signal"), SignalSpec)
+
+
+PTBXL_SIGNAL = default_spec()

@@ -104,7 +104,7 @@ def _values(
     if len(enough) == 0:
         return {}
     labels, scores = y_true[:, enough], y_score[:, enough]
-    names = [f"auc_{classes[k]}" for k in enough]
+    names = [f"auc_{classes[k]}" for k in enough.tolist()]
     aucs = metrics.class_auc(labels, scores)
     values = dict(zip(names, aucs.tolist(), strict=True))
     whole = len(enough) == len(classes)

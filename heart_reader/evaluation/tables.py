@@ -28,9 +28,7 @@ def print_evaluation(
     console.print(f"F_max {values['f_max']:.4f}, calibration error {values['ece']:.4f}")
 
 
-def auc_rows(
-    values: dict[str, float], classes: Sequence[str]
-) -> list[tuple[str, str, str, str]]:
+def auc_rows(values: dict[str, float], classes: Sequence[str]) -> list[tuple[str, str, str, str]]:
     """Name, AUC, its 95% interval and AUPRC: the mean, then each class."""
 
     def row(name: str, auc: str, auprc: str) -> tuple[str, str, str, str]:
@@ -97,9 +95,7 @@ def fold_profile(records: Records, folds: Sequence[int]) -> str:
     return label_profile(records.y_true[records.rows(folds)], folds, records.task.classes)
 
 
-def label_profile(
-    y_true: NDArray[np.uint8], folds: Sequence[int], classes: Sequence[str]
-) -> str:
+def label_profile(y_true: NDArray[np.uint8], folds: Sequence[int], classes: Sequence[str]) -> str:
     """The same, of labels (n_records, n_classes)."""
     counts = dict(zip(classes, y_true.sum(axis=0, dtype=int).tolist(), strict=True))
     return json.dumps({"folds": list(folds), "n_records": len(y_true), **counts})

@@ -1,6 +1,7 @@
-"""What a model answers: its classes in order, what they mean, and who counts as unlabelled."""
+"""A task: the classes that a model tells apart, in order, and what they mean."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,59 +10,49 @@ from typing import Any, Literal
 import yaml
 
 from heart_reader.config.strict import parse
+from heart_reader.errors import DataError
 
 DEFAULTS = Path(__file__).with_name("defaults.yaml")
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-# What file names, columns and MLflow's metrics all take: 1AVB, _AVB, LAFB/LPFB.
-_CLASS = re.compile(r"[\w./-]+", re.ASCII)
+
+Unlabelled = Literal["drop", "keep"]
 
 
 @dataclass(frozen=True)
 class Task:
-    """A set of classes, of which a record may have several.
+    """What is asked of an ECG; several classes may be present at once.
 
     Attributes:
-        name: lower case; stands in registered names.
-        classes: in the order of every column of labels and scores.
-        titles: what each class means, in words.
-        groups: the heading that each class stands under.
-        unlabelled: what becomes of records without any class: dropped, or kept as negative.
+        name: by which a user and the registry know it.
+        classes: n_classes short names, in the order of every column.
+        titles: what each means, in words.
+        groups: what each belongs to, such as its superclass; for tables and plots.
+        unlabelled: records without any class are dropped, or kept as all-negative.
     """
 
     name: str
     classes: tuple[str, ...]
     titles: tuple[str, ...]
     groups: tuple[str, ...]
-    unlabelled: Literal["drop", "keep"]
+    unlabelled: Unlabelled
+
+    def __post_init__(self) -> None:
+        problems = [*_length_problems(self), *_name_problems(self.classes)]
+        if problems:
+            raise DataError("\n".join(f"task {self.name!r}: {problem}" for problem in problems))
 
     @property
     def n_classes(self) -> int:
         """How many."""
         return len(self.classes)
 
-    def problems(self) -> list[str]:
-        """The rules that types can't say."""
-        found = []
-        if not _NAME.fullmatch(self.name):
-            found.append(f"name must be lower-case letters, digits and _, but is {self.name!r}")
-        if not self.classes:
-            found.append("classes must name at least one class, but is empty")
-        odd = [each for each in self.classes if not _CLASS.fullmatch(each)]
-        if odd:
-            found.append(f"classes must be letters, digits and _ . / -, but has {odd[0]!r}")
-        twice = [each for each in self.classes if self.classes.count(each) > 1]
-        if twice:
-            found.append(f"classes must differ, but {twice[0]!r} is there twice")
-        found += [
-            f"{name} must have one entry for each of {len(self.classes)} classes, but has {n}"
-            for name, n in (("titles", len(self.titles)), ("groups", len(self.groups)))
-            if n != len(self.classes)
-        ]
-        return found
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The classes as they stand in names of metrics and files: ``PRC_S_`` for ``PRC(S)``."""
+        return tuple(map(class_key, self.classes))
 
 
 def default_task() -> Task:
-    """The one of ``defaults.yaml``."""
+    """The one of ``defaults.yaml``: the superclasses of the PTB-XL benchmark."""
     return parse(default_section("task"), Task)
 
 
@@ -69,3 +60,26 @@ def default_task() -> Task:
 def default_section(name: str) -> Any:
     """A section of ``defaults.yaml``, as it stands there."""
     return yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))[name]
+
+
+def class_key(name: str) -> str:
+    """A class's name in characters that MLflow and every file system take."""
+    return re.sub(r"[^\w.-]", "_", name)
+
+
+def _length_problems(task: Task) -> list[str]:
+    n_classes = len(task.classes)
+    if n_classes == 0:
+        return ["it needs at least one class"]
+    return [
+        f"it has {n_classes} classes, but {len(values)} {what}"
+        for what, values in (("titles", task.titles), ("groups", task.groups))
+        if len(values) != n_classes
+    ]
+
+
+def _name_problems(classes: Sequence[str]) -> list[str]:
+    keys = [class_key(name) for name in classes]
+    empty = ["a class has an empty name"] if "" in classes else []
+    twice = sorted({name for name, key in zip(classes, keys, strict=True) if keys.count(key) > 1})
+    return [*empty, *([f"classes {', '.join(twice)} can't be told apart"] if twice else [])]
