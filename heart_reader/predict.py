@@ -30,7 +30,7 @@ def main() -> None:
     """Reads every record that can be read, predicts, and ends with an error for the others."""
     options = parse_options()
     bundle, model = find_bundle(options.model)
-    recorded = read_recordings(options)
+    recorded = read_recordings(options, bundle.spec)
     features = None
     if options.features == "compute":
         features = features_to_explain(bundle, recorded.signals, recorded.age, recorded.sex)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from heart_reader import train_text
 from heart_reader.bundle.provenance import config_hash, git_commit, provenance
-from heart_reader.bundle.single import save_bundle
 from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import CONFIG_DEFAULTS, Config, load_config, read_config
@@ -184,9 +183,9 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.O
             folder / "report" / "explained",
         )
         run.log_folder(folder / "report")
-        save_bundle(bundle, folder / "bundle")
+        bundle.save(folder / "bundle")
         tags = train_text.version_tags(config, prepared.records, values)
-        text = train_text.version_text(config, values)
+        text = train_text.version_text(config, values, bundle.spec)
         version = log_bundle(folder / "bundle", backbone, text, tags)
     # A point behind the last epoch: what the UI sorts by is then the registered model's score.
     final = {f"val/{key}": value for key, value in values.items()}

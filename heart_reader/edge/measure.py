@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.cli.entry import run_entry
-from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
 from heart_reader.edge.formats.table import FORMATS, load_runtime
 from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import ModelError
@@ -33,6 +32,8 @@ class Predictor(Protocol):
     """Anything that says probabilities of records: an exported file, or a bundle in PyTorch."""
 
     n_features: int
+    shape: tuple[int, int]  # of a signal
+    n_classes: int
 
     def probabilities(self, signal: Array, features: Array | None, mask: Array | None, /) -> Array:
         """(n, n_classes)"""
@@ -105,16 +106,16 @@ def main() -> None:
     before = _restart_peak()
     predictor = load(path)
     for _ in range(MEMORY_RUNS):
-        predictor.probabilities(*_blank(predictor.n_features))
+        predictor.probabilities(*_blank(predictor))
     print(f"{(_status_kib('VmHWM') - before) / 1024:.2f}")
 
 
-def _blank(n_features: int) -> tuple[Array, Array | None, Array | None]:
+def _blank(predictor: Predictor) -> tuple[Array, Array | None, Array | None]:
     """Inputs for one record of noise, as weak as an ECG."""
     generator = np.random.default_rng(0)
-    signal = generator.normal(0, 0.1, (1, len(LEADS), N_TIMES)).astype(np.float32)
-    nothing = np.zeros((1, n_features), np.float32)
-    return (signal, nothing, nothing) if n_features else (signal, None, None)
+    signal = generator.normal(0, 0.1, (1, *predictor.shape)).astype(np.float32)
+    nothing = np.zeros((1, predictor.n_features), np.float32)
+    return (signal, nothing, nothing) if predictor.n_features else (signal, None, None)
 
 
 def _restart_peak() -> float:
@@ -136,7 +137,7 @@ def _status_kib(key: str) -> float:
 
 def predict_all(predictor: Predictor, sample: Sample) -> Array:
     """Probabilities of many records, (n, n_classes)."""
-    parts = [np.empty((0, len(SUPERCLASSES)), np.float32)]
+    parts = [np.empty((0, predictor.n_classes), np.float32)]
     for start in range(0, len(sample), BATCH):
         parts.append(
             predictor.probabilities(*inputs_of(predictor, sample, slice(start, start + BATCH)))

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from heart_reader.bundle.ensemble import save_ensemble
 from heart_reader.bundle.kinds import AnyBundle
-from heart_reader.bundle.single import Bundle, save_bundle
+from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import VALIDATION_FOLD
@@ -108,7 +107,7 @@ class Exporter:
             self._bundle_stage(ORIGINAL, self.source, "")
         wanted = self.chosen.wanted
         train = "finetune" in wanted and self.chosen.finetune.epochs > 0
-        if not train and not isinstance(self.source, Bundle):
+        if not train and len(self.source.members) > 1:
             raise ModelError(
                 "an ensemble is exported as one student that learns from it: stage 'finetune' and "
                 "finetune.epochs of at least 1 are needed"
@@ -132,7 +131,8 @@ class Exporter:
             if stage.on_device
         ]
         encoder = self.student.encoder if self.form == "fused" else None
-        write_device_folder(self.folder / DEVICE, files, encoder, source)
+        task, spec = self.student.task, self.student.spec
+        write_device_folder(self.folder / DEVICE, files, encoder, source, task, spec)
         return self.folder / DEVICE
 
     # ------------------------------------------------------------ in PyTorch
@@ -168,16 +168,13 @@ class Exporter:
         chosen = replace(self.chosen.finetune, epochs=epochs)
         distill = chosen.distill
         if distill is None:
-            distill = 0.0 if isinstance(self.source, Bundle) else 0.5
+            distill = 0.0 if len(self.source.members) == 1 else 0.5
         hooks = [lambda epoch, m: self.say(f"epoch {epoch + 1}: {m['val/macro_auc']:.4f}")]
         return finetuned(bundle, self.source, self.records, self.config, chosen, distill, hooks)[0]
 
     def _bundle_stage(self, name: str, bundle: AnyBundle, notes: str) -> None:
         path = self.folder / PYTORCH / name
-        if isinstance(bundle, Bundle):
-            save_bundle(bundle, path)
-        else:
-            save_ensemble(bundle, path)
+        bundle.save(path)
         self._add(name, path, EagerModel(bundle), bundle, notes)
 
     # ------------------------------------------------------------ files

@@ -1,5 +1,6 @@
 """One model on one fold: metrics with intervals, predictions, plots. All of it as plain files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 
 from heart_reader.data.dataset import Records
 from heart_reader.data.delineation import delineate
-from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.evaluation import bootstrap, metrics
 from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.evaluation.examples import best_and_worst
@@ -31,12 +31,12 @@ def resamples_for(y_true: NDArray[np.uint8], n_resamples: int) -> bootstrap.Resa
 def metrics_with_intervals(scored: Scored, config: EvaluationConfig) -> dict[str, float]:
     """Every metric under a flat name, with ``macro_auc_low95`` and the like beside it."""
     found = metrics.summary(
-        scored.y_true, scored.y_score, scored.thresholds, SUPERCLASSES, config.n_bins
+        scored.y_true, scored.y_score, scored.thresholds, scored.classes, config.n_bins
     )
     resamples = resamples_for(scored.y_true, config.n_resamples)
     auc = bootstrap.auc_bootstrap(scored.y_true, scored.y_score, resamples)
     samples = {"macro_auc": auc.mean(axis=1)}
-    samples |= {f"auc_{name}": auc[:, k] for k, name in enumerate(SUPERCLASSES)}
+    samples |= {f"auc_{name}": auc[:, k] for k, name in enumerate(scored.classes)}
     samples["f_max"] = bootstrap.f_max_bootstrap(scored.y_true, scored.y_score, resamples)
     for name, values in samples.items():
         for level in (90, 95):
@@ -48,16 +48,17 @@ def metrics_with_intervals(scored: Scored, config: EvaluationConfig) -> dict[str
 def write_plots(scored: Scored, values: dict[str, float], n_bins: int, folder: Path) -> None:
     """ROC, precision-recall, confusion, calibration and co-occurrence, as PNG files."""
     y_true, y_score, limits = scored.y_true, scored.y_score, scored.thresholds
+    names = scored.classes
     intervals = np.array(
-        [[values[f"auc_{name}_{end}95"] for name in SUPERCLASSES] for end in ("low", "high")]
+        [[values[f"auc_{name}_{end}95"] for name in names] for end in ("low", "high")]
     )  # (2, n_classes)
     y_pred = y_score >= limits
     figures = {
-        "roc": plots.roc_curves(y_true, y_score, SUPERCLASSES, intervals, 0.95, limits),
-        "precision_recall": plots.precision_recall(y_true, y_score, SUPERCLASSES),
-        "calibration": plots.calibration(y_true, y_score, SUPERCLASSES, n_bins),
-        "confusion": confusion_matrices(y_true, y_pred, SUPERCLASSES),
-        "cooccurrence": label_cooccurrence(y_true, y_pred, SUPERCLASSES),
+        "roc": plots.roc_curves(y_true, y_score, names, intervals, 0.95, limits),
+        "precision_recall": plots.precision_recall(y_true, y_score, names),
+        "calibration": plots.calibration(y_true, y_score, names, n_bins),
+        "confusion": confusion_matrices(y_true, y_pred, names),
+        "cooccurrence": label_cooccurrence(y_true, y_pred, names),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
@@ -82,9 +83,9 @@ def write_sheets(scored: Scored, records: Records, n_sheets: int, folder: Path) 
                 signal,
                 records.pack.fs,
                 f"ECG {scored.ecg_id[row]}",
-                by_class(scored.y_score[row]),
-                by_class(scored.thresholds),
-                by_class(scored.y_true[row]),
+                by_class(scored.y_score[row], scored.classes),
+                by_class(scored.thresholds, scored.classes),
+                by_class(scored.y_true[row], scored.classes),
                 f"{kind} {rank} of {len(scored.ecg_id)} records, by cross-entropy",
             )
             save(figure, folder / f"{kind}_{rank}_{scored.ecg_id[row]:05d}.png")
@@ -101,6 +102,6 @@ def write_beat_sheets(scored: Scored, records: Records, n_sheets: int, folder: P
         save(figure, folder / f"beats_{record + 1}_{scored.ecg_id[row]:05d}.png")
 
 
-def by_class(values: NDArray[Any]) -> dict[str, Any]:
-    """``(n_classes,)`` as a mapping from the superclass."""
-    return dict(zip(SUPERCLASSES, values.tolist(), strict=True))
+def by_class(values: NDArray[Any], classes: Sequence[str]) -> dict[str, Any]:
+    """``(n_classes,)`` as a mapping from the class."""
+    return dict(zip(classes, values.tolist(), strict=True))

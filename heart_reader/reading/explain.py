@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heart_reader.bundle.kinds import AnyBundle
-from heart_reader.bundle.single import Bundle, measure
+from heart_reader.bundle.measuring import raw_features
+from heart_reader.bundle.single import Bundle
 from heart_reader.data.checks import require_signals
 from heart_reader.data.dataset import Records
 from heart_reader.data.delineation import delineate
-from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.evaluation.examples import best_and_worst
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
@@ -41,12 +41,8 @@ class LogOdds:
     """
 
     def __init__(self, bundle: AnyBundle) -> None:
-        self.members: tuple[Bundle, ...]
-        if isinstance(bundle, Bundle):
-            self.members, weights = (bundle,), np.ones((1, len(SUPERCLASSES)))
-        else:
-            self.members, weights = bundle.members, bundle.weights
-        self.log_weights = torch.as_tensor(weights, dtype=torch.float32).log()
+        self.members = bundle.members
+        self.log_weights = torch.as_tensor(bundle.weights, dtype=torch.float32).log()
 
     def __call__(self, signal: Tensor, *encoded: Tensor) -> Tensor:
         """(n, n_classes), of signals (n, n_leads, n_times)."""
@@ -75,12 +71,12 @@ def explain(
         bundle: one model or an ensemble.
         signal: mV (n_leads, n_times), 100 Hz.
         features: raw (n_features,), as `measure` gives them; ``None``: the model went without.
-        class_names: of ``SUPERCLASSES``.
+        class_names: of the task.
 
     Raises:
         DataError: a bad signal, or another number of features than the model reads.
     """
-    require_signals(signal[None])
+    require_signals(signal[None], bundle.spec)
     log_odds = LogOdds(bundle)
     inputs = (_tensor(signal), *_encoded(log_odds.members, features))
     # An electrode's offset is no finding: each lead's own level, without a wave.
@@ -90,7 +86,7 @@ def explain(
         here, usual = (torch.sigmoid(log_odds(*x))[0] for x in (inputs, baselines))
     found = []
     for name in class_names:
-        k = SUPERCLASSES.index(name)
+        k = bundle.task.classes.index(name)
         parts, delta = IntegratedGradients(log_odds).attribute(
             inputs,
             baselines,
@@ -120,9 +116,7 @@ def features_to_explain(
     bundle: AnyBundle, signals: NDArray[np.floating[Any]], age: Any, sex: Any
 ) -> NDArray[np.float32] | None:
     """The raw features (n_records, n_features) that a bundle measures on signals, if it does."""
-    if bundle.encoder is None or bundle.encoder.source != "compute":
-        return None
-    return measure(signals, "compute", age, sex)
+    return raw_features(bundle.feature_source, signals, bundle.spec.fs, "compute", age, sex)
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:
@@ -157,13 +151,15 @@ def _by_feature(
 
 
 def classes_to_explain(
-    probabilities: NDArray[np.floating[Any]], thresholds: NDArray[np.floating[Any]]
+    probabilities: NDArray[np.floating[Any]],
+    thresholds: NDArray[np.floating[Any]],
+    classes: Sequence[str],
 ) -> list[str]:
     """The classes that are present, the clearest first; where none is, the one nearest to it."""
     share = probabilities / thresholds
     order = [int(k) for k in np.argsort(-share, kind="stable")]
     present = [k for k in order if share[k] >= 1]
-    return [SUPERCLASSES[k] for k in present or order[:1]]
+    return [classes[k] for k in present or order[:1]]
 
 
 def explain_all(
@@ -180,7 +176,7 @@ def explain_all(
             bundle,
             signals[record],
             None if features is None else features[record],
-            classes_to_explain(probabilities[record], bundle.thresholds),
+            classes_to_explain(probabilities[record], bundle.thresholds, bundle.task.classes),
         )
         if usable[record]
         else []
@@ -207,17 +203,18 @@ def write_explained_sheets(
     delineation = delineate(signals, records.pack.fs)
     for record, row in enumerate(best):
         features = None if records.features is None else records.features.values[rows[record]]
-        names = classes_to_explain(scored.y_score[row], scored.thresholds)[:1]
+        y_score, limits, classes = scored.y_score[row], scored.thresholds, scored.classes
+        names = classes_to_explain(y_score, limits, classes)[:1]
         (explanation,) = explain(bundle, signals[record], features, names)
         figure = explained_sheet(
             signals[record],
             records.pack.fs,
             f"ECG {scored.ecg_id[row]}",
-            by_class(scored.y_score[row]),
-            by_class(scored.thresholds),
+            by_class(y_score, classes),
+            by_class(limits, classes),
             explanation,
             delineation,
             record,
-            by_class(scored.y_true[row]),
+            by_class(scored.y_true[row], classes),
         )
         save(figure, folder / f"{scored.ecg_id[row]:05d}_{explanation.class_name}.png")

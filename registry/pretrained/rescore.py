@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.bundle.ensemble import EnsembleBundle
+from heart_reader.bundle.ensemble import KIND
 from heart_reader.bundle.evidence import Evidence, gather, load_evidence, save_evidence
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.bundle.scoring import score
@@ -88,7 +88,7 @@ def _evidence(folder: Path, records: Records) -> Evidence:
 
 def _judged(bundle: AnyBundle, known: dict[str, Scored], records: Records) -> NDArray[np.float32]:
     """What it may be judged by: an ensemble's weights were fitted on fold 9."""
-    if not isinstance(bundle, EnsembleBundle):
+    if bundle.kind != KIND:
         return list(known.values())[-1].y_score
     chosen, _ = load_settings({})
     fold = fold9(records)

@@ -20,7 +20,7 @@ CONFIG = EvaluationConfig(n_resamples=200, n_bins=10, n_sheets=1)
 def scored() -> Scored:
     y_true, y_score = make_fold(300, seed=5)
     rows = np.arange(300)
-    return Scored(rows, rows + 1, y_true.astype(np.uint8), y_score, np.full(5, 0.5))
+    return Scored(rows, rows + 1, y_true.astype(np.uint8), y_score, np.full(5, 0.5), SUPERCLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_sheets_are_of_the_most_right_and_the_most_wrong(demo_root, cache, tmp_p
     y_score = np.where(y_true == 1, 0.6, 0.4).astype(np.float32)
     y_score[4] = np.where(y_true[4] == 1, 0.99, 0.01)
     y_score[7] = np.where(y_true[7] == 1, 0.02, 0.98)
-    scored = Scored(rows, records.ecg_id[rows], y_true, y_score, np.full(5, 0.5))
+    scored = Scored(rows, records.ecg_id[rows], y_true, y_score, np.full(5, 0.5), SUPERCLASSES)
     report.write_sheets(scored, records, 1, tmp_path)
     best, worst = (records.ecg_id[rows[k]] for k in (4, 7))
     expected = {f"best_1_{best:05d}.png", f"worst_1_{worst:05d}.png"}

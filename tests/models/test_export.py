@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from heart_reader.models import build_model
-from tests.models.configs import model_config
+from tests.models.configs import published
 
 BACKBONES = ["inception1d", "xresnet1d101", "se_resnet1d"]
 
@@ -18,7 +17,7 @@ BACKBONES = ["inception1d", "xresnet1d101", "se_resnet1d"]
 def trained_like(backbone, n_features):
     """A model whose running statistics and residual branches are not those of a fresh one."""
     torch.manual_seed(0)
-    model = build_model(model_config(backbone), n_features)
+    model = published(backbone, n_features)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.2, 0.5)

@@ -31,7 +31,7 @@ class OnnxRuntime(Runtime):
         except (*broken, errors.InvalidArgument, errors.NotImplemented, errors.NoModel) as error:
             raise ModelError(f"{path} can't be read as ONNX: {one_line(error)}") from error
         self.path = path
-        self.n_features = contract_of(
+        self.n_features, self.shape, self.n_classes = contract_of(
             path,
             {item.name: item.shape for item in self._session.get_inputs()},
             [item.shape for item in self._session.get_outputs()],

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
 from heart_reader.edge.sample import Array
 from heart_reader.errors import DataError, ModelError
 
@@ -20,27 +19,32 @@ class Runtime(ABC):
     Attributes:
         path: of the file.
         n_features: that it reads; 0 for a signal-only file.
+        shape: of a signal that it reads, (n_leads, n_times).
+        n_classes: that it answers.
     """
 
     path: Path
     n_features: int
+    shape: tuple[int, int]
+    n_classes: int
 
     def probabilities(
         self, signal: NDArray[Any], features: NDArray[Any] | None, mask: NDArray[Any] | None
     ) -> Array:
-        """Probabilities (n, 5), float32, in the order of ``SUPERCLASSES``.
+        """Probabilities (n, n_classes), float32.
 
         Args:
-            signal: mV (n, 12, 1000).
+            signal: mV (n, n_leads, n_times).
             features: raw values (n, n_features); NaN counts as missing. ``None``: no features.
             mask: (n, n_features), 1 where a value was measured; ``None``: where it is finite.
 
         Raises:
             DataError: another shape, or features for a file that reads none.
         """
-        if signal.ndim != 3 or signal.shape[1:] != (len(LEADS), N_TIMES):
+        if signal.ndim != 3 or signal.shape[1:] != self.shape:
+            n_leads, n_times = self.shape
             raise DataError(
-                f"signal must have the shape (n, {len(LEADS)}, {N_TIMES}), but has {signal.shape}"
+                f"signal must have the shape (n, {n_leads}, {n_times}), but has {signal.shape}"
             )
         feed = {"signal": np.ascontiguousarray(signal, np.float32)}
         if self.n_features:
@@ -70,24 +74,36 @@ def _feature_feed(
     return {"features": values.astype(np.float32), "mask": known.astype(np.float32)}
 
 
-def contract_of(path: Path, inputs: Mapping[str, Any], outputs: list[Any]) -> int:
-    """The number of features that a file reads.
+def contract_of(
+    path: Path, inputs: Mapping[str, Any], outputs: list[Any]
+) -> tuple[int, tuple[int, int], int]:
+    """The number of features that a file reads, a signal's shape, the number of classes.
 
     Raises:
         ModelError: inputs or outputs that aren't those of a model made here.
     """
-    names = set(inputs)
-    width = inputs["features"][1] if "features" in inputs else 0
-    expected = {"signal": [len(LEADS), N_TIMES]}
-    if names != {"signal"}:
-        expected |= {"features": [width], "mask": [width]}
     found = {name: list(shape)[1:] for name, shape in inputs.items()}
-    if found != expected or [list(shape)[1:] for shape in outputs] != [[len(SUPERCLASSES)]]:
+    given = [list(shape)[1:] for shape in outputs]
+    if not _fits(found, given):
         raise ModelError(
-            f"{path} is no model of this project: it reads {found} and gives "
-            f"{[list(shape)[1:] for shape in outputs]} for each record"
+            f"{path} is no model of this project: it reads {found} and gives {given} for each "
+            "record"
         )
-    return int(width)
+    n_leads, n_times = found["signal"]
+    return found.get("features", [0])[0], (n_leads, n_times), given[0][0]
+
+
+def _fits(inputs: Mapping[str, list[Any]], outputs: list[list[Any]]) -> bool:
+    names = {"signal"} if len(inputs) == 1 else {"signal", "features", "mask"}
+    n_sizes = {"signal": 2, "features": 1, "mask": 1}
+    sizes = [n for shape in (*inputs.values(), *outputs) for n in shape]
+    return (
+        set(inputs) == names
+        and all(len(inputs[name]) == n_sizes[name] for name in names)
+        and inputs.get("features") == inputs.get("mask")
+        and [len(shape) for shape in outputs] == [1]
+        and all(isinstance(n, int) and n > 0 for n in sizes)
+    )
 
 
 def one_line(error: Exception) -> str:

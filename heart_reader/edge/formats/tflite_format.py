@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.edge.formats.base import Example, Format, Made, Part, Precision, Source
 from heart_reader.edge.formats.runtime import Runtime, contract_of, one_line
 from heart_reader.edge.sample import Array
@@ -37,7 +36,7 @@ class LiteRuntime(Runtime):
         self._inputs = {name: item["index"] for name, item in inputs.items()}
         (self._output,) = (item["index"] for item in outputs.values())
         self.path = path
-        self.n_features = contract_of(
+        self.n_features, self.shape, self.n_classes = contract_of(
             path,
             {name: item["shape"].tolist() for name, item in inputs.items()},
             [item["shape"].tolist() for item in outputs.values()],
@@ -50,7 +49,7 @@ class LiteRuntime(Runtime):
                 self._interpreter.set_tensor(index, feed[name][row : row + 1])
             self._interpreter.invoke()
             rows.append(self._interpreter.get_tensor(self._output))  # (1, n_classes)
-        return np.concatenate(rows) if rows else np.empty((0, len(SUPERCLASSES)), np.float32)
+        return np.concatenate(rows) if rows else np.empty((0, self.n_classes), np.float32)
 
 
 def _make(source: Source) -> Iterator[Made]:

@@ -28,7 +28,7 @@ class Explanation:
     """What moved one class's log-odds in one record.
 
     Attributes:
-        class_name: of ``SUPERCLASSES``.
+        class_name: of the task.
         probability: of the record.
         usual: the probability of a flat ECG with usual features, from which it was moved.
         signal: log-odds that each sample added, (n_leads, n_times).
