@@ -1,6 +1,7 @@
 """Puts a backup into an empty platform, and compares everything with what the backup says.
 
-python -m deploy.restore FOLDER
+python -m deploy.restore --folder .platform/backups        # the newest one there
+python -m deploy.restore --from FOLDER
 """
 
 import json
@@ -11,16 +12,19 @@ from typing import Any
 
 from psycopg2 import sql
 
-from deploy.backup import MANIFEST, OBJECTS, file_hash, folder_of, run_tool, summary
+from deploy.backup import OBJECTS, file_hash, run_tool, summary
 from deploy.databases import OWNERS, SUPERUSER, connect, digests, make_databases, users_of
 from deploy.objects import Objects
+from deploy.shelf import LATEST, MANIFEST, Shelf, shelf_options
 from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError, DataError
 
 
 def main() -> None:
     """Checks the backup and the platform, restores, compares."""
-    folder = folder_of(sys.argv[1:])
+    options = shelf_options(sys.argv[1:], "from", ())
+    named = options["from"] != LATEST
+    folder = Path(options["from"]).resolve() if named else Shelf(options["folder"]).newest()
     manifest = read_manifest(folder)
     objects = Objects.from_environment()
     with connect(SUPERUSER) as server:
