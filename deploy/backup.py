@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg2
 
-from deploy.databases import OWNERS, SUPERUSER, digests
+from deploy.databases import OWNERS, digests, superuser
 from deploy.objects import Objects
 from deploy.shelf import AUTO, MANIFEST, Shelf, how_many, shelf_options
 from heart_reader.cli.entry import run_entry
@@ -62,14 +62,14 @@ def write_backup(target: Path) -> dict[str, Any]:
 def dump(database: str, folder: Path) -> dict[str, str]:
     """Writes ``DATABASE.dump``, and gives the digests of its tables in the very same snapshot."""
     password = os.environ["POSTGRES_PASSWORD"]
-    opened = psycopg2.connect(dbname=database, user=SUPERUSER, password=password)
+    opened = psycopg2.connect(dbname=database, user=superuser(), password=password)
     try:
         opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with opened.cursor() as at:
             at.execute("SELECT pg_export_snapshot()")
             (snapshot,) = at.fetchone()
             command = ["pg_dump", "--format=custom", "--no-owner", "--no-privileges"]
-            command += [f"--snapshot={snapshot}", f"--username={SUPERUSER}"]
+            command += [f"--snapshot={snapshot}", f"--username={superuser()}"]
             command += [f"--file={folder / database}.dump", database]
             run_tool(command)
             return digests(at)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from deploy.external import External
 from heart_reader.errors import ConfigError
 from heart_reader.project import REPOSITORY
 
@@ -58,9 +59,13 @@ def read_services(variables: Mapping[str, str], file: Path = FILE) -> dict[str, 
         ConfigError: a variable that must be given isn't.
     """
     tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    variables = host_variables(variables, file)
-    services = interpolate(tree["services"], variables)
-    return {name: _service(name, each) for name, each in services.items()}
+    elsewhere = External.of(variables).replaced
+    services = interpolate(tree["services"], host_variables(variables, file))
+    return {
+        name: _service(name, each, elsewhere)
+        for name, each in services.items()
+        if name not in elsewhere
+    }
 
 
 def host_variables(variables: Mapping[str, str], file: Path = FILE) -> dict[str, str]:
@@ -72,7 +77,7 @@ def places(variables: Mapping[str, str], file: Path = FILE) -> dict[str, str]:
     """Where things are without containers."""
     tree = yaml.safe_load(file.read_text(encoding="utf-8"))
     found: dict[str, str] = interpolate(tree["x-host"], variables)
-    return found
+    return {**found, **External.of(variables).variables()}
 
 
 def interpolate(tree: Any, variables: Mapping[str, str]) -> Any:
@@ -101,10 +106,11 @@ def _value(match: re.Match[str], variables: Mapping[str, str]) -> str:
     return text or ""
 
 
-def _service(name: str, tree: Mapping[str, Any]) -> Service:
+def _service(name: str, tree: Mapping[str, Any], elsewhere: Collection[str]) -> Service:
     conditions = {
         other: "done" if "completed" in each["condition"] else "healthy"
         for other, each in tree.get("depends_on", {}).items()
+        if other not in elsewhere
     }
     return Service(
         name=name,

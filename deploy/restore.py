@@ -13,7 +13,15 @@ from typing import Any
 from psycopg2 import sql
 
 from deploy.backup import OBJECTS, file_hash, run_tool, summary
-from deploy.databases import OWNERS, SUPERUSER, connect, digests, make_databases, users_of
+from deploy.databases import (
+    MAIN,
+    OWNERS,
+    connect,
+    digests,
+    make_databases,
+    superuser,
+    users_of,
+)
 from deploy.objects import Objects
 from deploy.shelf import LATEST, MANIFEST, Shelf, shelf_options
 from heart_reader.cli.entry import run_entry
@@ -27,7 +35,7 @@ def main() -> None:
     folder = Path(options["from"]).resolve() if named else Shelf(options["folder"]).newest()
     manifest = read_manifest(folder)
     objects = Objects.from_environment()
-    with connect(SUPERUSER) as server:
+    with connect(MAIN) as server:
         make_databases(server)
         if users_of(server, OWNERS):
             raise ConfigError("somebody uses the databases: stop the platform's server first")
@@ -84,7 +92,7 @@ def restore(dump: Path, database: str, owner: str) -> None:
         at.execute("DROP SCHEMA public CASCADE")
         at.execute(sql.SQL("CREATE SCHEMA public AUTHORIZATION {}").format(role))
     command = ["pg_restore", "--no-owner", "--no-privileges", f"--role={owner}", "--exit-on-error"]
-    run_tool([*command, f"--username={SUPERUSER}", f"--dbname={database}", str(dump)])
+    run_tool([*command, f"--username={superuser()}", f"--dbname={database}", str(dump)])
     with connect(database) as opened, opened.cursor() as at:
         at.execute("ANALYZE")
 
