@@ -29,7 +29,7 @@ from heart_reader.evaluation.tables import fold_profile
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
 from heart_reader.project import REPOSITORY
 from heart_reader.reading.explain import write_explained_sheets
-from heart_reader.tracking import Run, log_bundle
+from heart_reader.tracking import Run, log_bundle, registered_name, require_editable
 from heart_reader.tracking import runs as tracking
 from heart_reader.training.callbacks import CheckpointWriter, MetricLogger
 from heart_reader.training.checkpoint import load_checkpoint
@@ -127,6 +127,8 @@ def train(job: Job) -> list[train_text.Outcome]:
         tracking.continue_experiment(job.resumed)
     single = len(job.backbones) == 1
     name = None if job.resumed else train_text.run_name(job.config, job.backbones)
+    for backbone in job.backbones:
+        require_editable(registered_name(backbone))
     with tracking.open_run(name, resumed_id, system_metrics=single) as run:
         log_job(run, job)
         records = load_development(job.config.data, job.config.features, cache_folder())

@@ -26,7 +26,7 @@ from heart_reader.evaluation.mixing import CrossFitted, cross_fit, fit_weights, 
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import youden
 from heart_reader.project import REPOSITORY
-from heart_reader.tracking import ModelVersion, Run, load_registered
+from heart_reader.tracking import ModelVersion, Run, load_registered, require_editable
 from heart_reader.tracking import runs as tracking
 from registry.client import (
     ENSEMBLE,
@@ -84,6 +84,7 @@ def main() -> None:
     wanted, overlay = options.pop("members", "auto"), options.pop("config", "default")
     load_config(overlay, as_trained({}, options))  # a wrong option is refused before any run
     tracking.set_up_tracking()
+    require_editable(ENSEMBLE)
     versions = choose_members(Registry(), wanted)
     make_ensemble(versions, overlay, options, settings)
 
