@@ -14,6 +14,7 @@ from heart_reader.config.strict import to_dict
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.evaluation.tables import auc_rows, fold_counts, markdown_table
+from heart_reader.evaluation.thresholds import REMEMBERED
 from heart_reader.tracking import Run
 from heart_reader.training.trainer import FitResult
 
@@ -72,6 +73,7 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
         "data_digest": records.digest[:16],
         "config_hash": config_hash(config),
         "val_macro_auc": f"{values['macro_auc']:.4f}",
+        REMEMBERED: str(config.evaluation.rule),
     }
 
 
