@@ -20,13 +20,14 @@ from heart_reader.reading.records import (
     drawn_of,
     findings_of,
     read_recordings,
+    require_all_read,
     show,
     stems,
 )
 
 
 def main() -> None:
-    """Reads the options and every record before it predicts, so that nothing is half-done."""
+    """Reads every record that can be read, predicts, and ends with an error for the others."""
     options = parse_options()
     bundle, model = find_bundle(options.model)
     recorded = read_recordings(options)
@@ -45,6 +46,7 @@ def main() -> None:
             }
         write_explanations(Path(options.explain), recorded, probabilities, bundle, explained)
     show(model, bundle, recorded, probabilities, findings, options)
+    require_all_read(recorded)
 
 
 def parse_options() -> argparse.Namespace:
