@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from heart_reader import train_text
+from heart_reader.bundle.evidence import patients_of
 from heart_reader.bundle.provenance import config_hash, git_commit, provenance
 from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
@@ -288,7 +289,9 @@ def write_report(
     report.write_sheets(scored, records, config.evaluation.n_sheets, folder / "sheets")
     if records.features is not None:
         report.write_beat_sheets(scored, records, config.evaluation.n_sheets, folder / "beats")
-    scored.frame().to_parquet(folder / "predictions_fold9.parquet", index=False)
+    # Whoever chooses on these scores keeps a patient's records together.
+    frame = scored.frame().assign(patient_id=patients_of(records, scored.rows))
+    frame.to_parquet(folder / "predictions_fold9.parquet", index=False)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.data.spec import SignalSpec
 from heart_reader.evaluation.tables import auc_rows, fold_counts, markdown_table
+from heart_reader.evaluation.thresholds import REMEMBERED
 from heart_reader.tasks.task import Task, default_task
 from heart_reader.tracking import Run
 from heart_reader.tracking.runs import run_address
@@ -75,6 +76,7 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
         "data_digest": records.digest[:16],
         "config_hash": config_hash(config),
         "val_macro_auc": f"{values['macro_auc']:.4f}",
+        REMEMBERED: str(config.evaluation.rule),
     }
 
 

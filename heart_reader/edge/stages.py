@@ -11,7 +11,7 @@ from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records
-from heart_reader.data.ptbxl import VALIDATION_FOLD
+from heart_reader.data.ptbxl import SUPERCLASSES, VALIDATION_FOLD
 from heart_reader.edge.choices import form_of, largest_ratio, sample_of, student_of
 from heart_reader.edge.config import EdgeConfig
 from heart_reader.edge.device.folder import DeviceFile, write_device_folder
@@ -25,7 +25,7 @@ from heart_reader.edge.network.prune import pruned
 from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import HeartReaderError, ModelError
 from heart_reader.evaluation.metrics import macro_auc
-from heart_reader.evaluation.thresholds import youden
+from heart_reader.evaluation.thresholds import choose, rule_of
 
 ORIGINAL, PRUNED, FINETUNED = "original", "pruned", "fine-tuned"
 DEVICE, FILES, PYTORCH = "device", "files", "pytorch"  # folders
@@ -124,9 +124,11 @@ class Exporter:
         return self.stages
 
     def write_device_folder(self, source: Mapping[str, str]) -> Path:
-        """The files with their labels, input contract and example; thresholds of each its own."""
+        """The files with their labels, input contract and example; thresholds of each its own,
+        by the source's rule."""
+        rule = rule_of(self.source.provenance)
         files = [
-            DeviceFile(stage.path, youden(self.y_true, stage.y_score))
+            DeviceFile(stage.path, choose(rule, self.y_true, stage.y_score, SUPERCLASSES))
             for stage in self.stages
             if stage.on_device
         ]
