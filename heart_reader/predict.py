@@ -16,9 +16,11 @@ from heart_reader.evaluation.sheets.explanation import Explanation, as_json, wav
 from heart_reader.reading.explain import explain_all, features_to_explain
 from heart_reader.reading.records import (
     Recorded,
+    abouts,
     add_record_options,
     drawn_of,
     findings_of,
+    notes_of,
     read_recordings,
     show,
     stems,
@@ -42,7 +44,8 @@ def main() -> None:
             item["explanations"] = {
                 each.class_name: as_json(each, spans, N_NAMED) for each in explained[record]
             }
-        write_explanations(Path(options.explain), recorded, probabilities, bundle, explained)
+        folder = Path(options.explain)
+        write_explanations(folder, model, recorded, probabilities, bundle, explained)
     show(model, bundle, recorded, probabilities, findings, options)
 
 
@@ -73,6 +76,7 @@ def find_bundle(address: str) -> tuple[AnyBundle, str]:
 
 def write_explanations(
     folder: Path,
+    model: str,
     recorded: Recorded,
     probabilities: Any,
     bundle: AnyBundle,
@@ -80,12 +84,14 @@ def write_explanations(
 ) -> None:
     """``NAME_CLASS.png`` for each class that is explained; the paths go to stderr."""
     folder.mkdir(parents=True, exist_ok=True)
-    named = zip(stems(recorded.recordings), recorded.recordings, strict=True)
-    for record, (stem, recording) in enumerate(named):
+    named = zip(stems(recorded.recordings), abouts(recorded, model), strict=True)
+    for record, (stem, about) in enumerate(named):
+        drawn = drawn_of(recorded.recordings[record], probabilities[record], bundle)
+        notes = notes_of(recorded, record)
         for each in explained[record]:
-            drawn = drawn_of(recording, probabilities[record], bundle)
-            notes = "; ".join(recording.notes)
-            figure = explained_sheet(*drawn, each, recorded.measured, record, subtitle=notes)
+            figure = explained_sheet(
+                *drawn, each, recorded.measured, record, subtitle=notes, about=about
+            )
             print(save(figure, folder / f"{stem}_{each.class_name}.png"), file=sys.stderr)
 
 

@@ -20,7 +20,7 @@ from heart_reader.data.ptbxl import SAMPLING_RATE, SUPERCLASSES
 from heart_reader.data.recording import Recording, read_recording
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
-from heart_reader.evaluation.sheets.ecg import ecg_sheet
+from heart_reader.evaluation.sheets.ecg import About, ecg_sheet
 
 # Titles of the measurements that the table shows; QTc is Fridericia's.
 MEASUREMENTS = {
@@ -118,7 +118,7 @@ def show(
     else:
         print_findings(model, findings)
     if options.plot:
-        write_plots(Path(options.plot), recorded.recordings, probabilities, reader)
+        write_plots(Path(options.plot), model, recorded, probabilities, reader)
 
 
 def read_with(reader: Reader, model: str, options: argparse.Namespace) -> None:
@@ -185,14 +185,28 @@ def measurement_table(findings: list[dict[str, Any]]) -> Table:
 
 
 def write_plots(
-    folder: Path, recordings: list[Recording], probabilities: Any, bundle: Reader
+    folder: Path, model: str, recorded: Recorded, probabilities: Any, bundle: Reader
 ) -> None:
     """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stem, recording, row in zip(stems(recordings), recordings, probabilities, strict=True):
-        drawn = drawn_of(recording, row, bundle)
-        figure = ecg_sheet(*drawn, subtitle="; ".join(recording.notes))
+    every = zip(stems(recorded.recordings), abouts(recorded, model), probabilities, strict=True)
+    for record, (stem, about, row) in enumerate(every):
+        drawn = drawn_of(recorded.recordings[record], row, bundle)
+        figure = ecg_sheet(*drawn, subtitle=notes_of(recorded, record), about=about)
         print(save(figure, folder / f"{stem}.png"), file=sys.stderr)
+
+
+def abouts(recorded: Recorded, model: str) -> list[About]:
+    """What stands on a sheet beside each ECG."""
+    measured = delineation.main_measurements(recorded.measured)
+    rows = zip(recorded.age, recorded.sex, measured, strict=True)
+    return [About(float(age), float(sex), each, model) for age, sex, each in rows]
+
+
+def notes_of(recorded: Recorded, record: int) -> str:
+    """What was done to a recording, and what was odd in it."""
+    notes = (*recorded.recordings[record].notes, *recorded.measured.warnings[record])
+    return "; ".join(notes)
 
 
 def stems(recordings: list[Recording]) -> list[str]:
