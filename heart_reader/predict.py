@@ -25,6 +25,7 @@ from heart_reader.reading.records import (
     show,
     stems,
 )
+from heart_reader.reading.reports import add_report_options, write_reports
 
 
 def main() -> None:
@@ -46,6 +47,8 @@ def main() -> None:
             }
         folder = Path(options.explain)
         write_explanations(folder, model, recorded, probabilities, bundle, explained)
+    if options.report:
+        write_reports(options, model, recorded, probabilities, bundle)
     show(model, bundle, recorded, probabilities, findings, options)
 
 
@@ -54,6 +57,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m heart_reader.predict", description=__doc__)
     parser.add_argument("--model", required=True, help="models:/NAME@ALIAS or a bundle folder")
     add_record_options(parser)
+    add_report_options(parser)
     parser.add_argument(
         "--explain",
         metavar="FOLDER",

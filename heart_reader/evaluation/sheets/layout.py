@@ -27,7 +27,9 @@ PAPER_WIDTH_MM = TRACE_LEFT_MM + STRIP_S * MM_PER_S + 5.0
 BIN_MM = 2.0  # of width: how finely traces of two rows are kept apart
 APART_MM = 1.5  # between what is on two rows, and to the paper's edges
 NAME_MM = (8.0, 3.5)  # width and height of a lead's name
-NAME_ABOVE_MM = 8.0  # its row's level, where no wave is in its way
+LOOSE_MM, TIGHT_MM = 5.0, 1.0  # rooms are multiples of these; tight before the gain is halved
+PULSE_ROOM_MM = 11.5  # of a calibration pulse of 10 mm over the first row
+TIGHT = 0.6  # of a layout's own spacing and edges
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ class Layout:
         rows: of leads.
         spacing_mm: of rows that have no tall waves.
         edge_mm: from the outer rows to the paper's edges, without tall waves.
+        name_mm: a lead's name over its row's level, where no wave is in its way.
     """
 
     rows: tuple[tuple[str, ...], ...]
     spacing_mm: float
     edge_mm: float
+    name_mm: float
 
 
 LAYOUTS = {
@@ -55,9 +59,10 @@ LAYOUTS = {
         ),
         35.0,
         20.0,
+        8.0,
     ),
-    "6x2": Layout(tuple(zip(LEADS[:6], LEADS[6:], strict=True)), 20.0, 15.0),
-    "12x1": Layout(tuple((lead,) for lead in LEADS), 10.0, 15.0),
+    "6x2": Layout(tuple(zip(LEADS[:6], LEADS[6:], strict=True)), 20.0, 15.0, 4.0),
+    "12x1": Layout(tuple((lead,) for lead in LEADS), 10.0, 15.0, 2.0),
 }
 
 
@@ -128,11 +133,13 @@ def place(
     checked = _checked(signal, fs)
     for gain in GAINS_MM_PER_MV:
         pieces = _pieces(checked, fs, layout, gain)
-        names = [_name_height(piece) for piece in pieces]
-        top, gaps, bottom = _room(pieces, names, layout)
-        needed = top + sum(gaps) + bottom
-        if needed <= most_mm:
-            return _stand(pieces, names, top, gaps, bottom, max(least_mm, _up_to_5(needed)), gain)
+        names = [_name_height(piece, layout.name_mm) for piece in pieces]
+        for step in (LOOSE_MM, TIGHT_MM):
+            top, gaps, bottom = _room(pieces, names, layout, step)
+            needed = top + sum(gaps) + bottom
+            if needed <= most_mm:
+                height = max(least_mm, _up_to(LOOSE_MM, needed))
+                return _stand(pieces, names, top, gaps, bottom, height, gain)
     shrunk = (most_mm - 2 * layout.edge_mm) / max(len(layout.rows) - 1, 1)
     edge, gaps = layout.edge_mm, [shrunk] * len(gaps)
     return _stand(pieces, names, edge, gaps, edge, most_mm, GAINS_MM_PER_MV[-1])
@@ -176,28 +183,33 @@ def _piece(
     )
 
 
-def _name_height(piece: Trace) -> float:
+def _name_height(piece: Trace, usual: float) -> float:
     """Lower edge of a lead's name over its row's level: above every wave that it stands over."""
     under = (piece.x_mm < piece.left_mm + NAME_MM[0] + 1) & np.isfinite(piece.y_mm)
     highest = float(piece.y_mm[under].max()) if under.any() else 0.0
-    return max(NAME_ABOVE_MM, highest + 1.0)
+    return max(usual, highest + 1.0)
 
 
 # ---------------------------------------------------------------- rows
 
 
 def _room(
-    pieces: Sequence[Trace], names: Sequence[float], layout: Layout
+    pieces: Sequence[Trace], names: Sequence[float], layout: Layout, step: float
 ) -> tuple[float, list[float], float]:
-    """Room over the first row, between rows, and under the last one."""
+    """Room over the first row, between rows, and under the last one, in multiples of a step."""
+    share = 1.0 if step == LOOSE_MM else TIGHT
     n_rows = len(layout.rows)
     lower, upper = _profiles(pieces, names, n_rows)
     gaps = [
-        max(layout.spacing_mm, _up_to_5(float((upper[row + 1] - lower[row]).max()) + APART_MM))
+        max(
+            layout.spacing_mm * share,
+            _up_to(step, float((upper[row + 1] - lower[row]).max()) + APART_MM),
+        )
         for row in range(n_rows - 1)
     ]
-    top = max(layout.edge_mm, _up_to_5(float(upper[0].max()) + APART_MM))
-    bottom = max(layout.edge_mm, _up_to_5(float(-lower[-1].min()) + APART_MM))
+    edge = layout.edge_mm * share
+    top = max(edge, PULSE_ROOM_MM, _up_to(step, float(upper[0].max()) + APART_MM))
+    bottom = max(edge, _up_to(step, float(-lower[-1].min()) + APART_MM))
     return top, gaps, bottom
 
 
@@ -219,8 +231,8 @@ def _profiles(
     return lower, upper
 
 
-def _up_to_5(x: float) -> float:
-    return float(np.ceil(x / 5 - 1e-9) * 5)
+def _up_to(step: float, x: float) -> float:
+    return float(np.ceil(x / step - 1e-9) * step)
 
 
 def _stand(
@@ -232,7 +244,9 @@ def _stand(
     height: float,
     gain: float,
 ) -> Placed:
-    """Levels, from the top down; what room is left is under the last row and over the first."""
+    """Levels, from the top down; what room is left is between the rows, and at both edges."""
+    spare = height - top - sum(gaps) - bottom
+    gaps = [gap + np.floor(spare / len(gaps) / 5) * 5 for gap in gaps]
     spare = height - top - sum(gaps) - bottom
     first = height - top - np.floor(spare / 10) * 5
     middles = first - np.concatenate([[0.0], np.cumsum(gaps)])
