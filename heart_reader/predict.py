@@ -13,23 +13,27 @@ from heart_reader.cli.entry import run_entry
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.sheets.explained import N_NAMED, explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation, as_json, waves
+from heart_reader.reading.drawing import (
+    abouts,
+    add_drawing_options,
+    draw,
+    drawn_of,
+    notes_of,
+    stems,
+)
 from heart_reader.reading.explain import explain_all, features_to_explain
 from heart_reader.reading.records import (
     Recorded,
-    abouts,
     add_record_options,
-    drawn_of,
     findings_of,
-    notes_of,
     read_recordings,
+    require_all_read,
     show,
-    stems,
 )
-from heart_reader.reading.reports import add_report_options, write_reports
 
 
 def main() -> None:
-    """Reads the options and every record before it predicts, so that nothing is half-done."""
+    """Reads every record that can be read, predicts, and ends with an error for the others."""
     options = parse_options()
     bundle, model = find_bundle(options.model)
     recorded = read_recordings(options)
@@ -39,7 +43,8 @@ def main() -> None:
     probabilities = bundle.predict(recorded.signals, features)
     findings = findings_of(bundle, recorded, probabilities)
     if options.explain:
-        explained = explain_all(bundle, recorded.signals, features, probabilities)
+        usable = [quality.usable for quality in recorded.quality]
+        explained = explain_all(bundle, recorded.signals, features, probabilities, usable)
         for record, item in enumerate(findings):
             spans = waves(recorded.measured, record)
             item["explanations"] = {
@@ -47,9 +52,9 @@ def main() -> None:
             }
         folder = Path(options.explain)
         write_explanations(folder, model, recorded, probabilities, bundle, explained)
-    if options.report:
-        write_reports(options, model, recorded, probabilities, bundle)
-    show(model, bundle, recorded, probabilities, findings, options)
+    show(model, recorded, findings, options)
+    draw(options, model, recorded, probabilities, bundle)
+    require_all_read(recorded)
 
 
 def parse_options() -> argparse.Namespace:
@@ -57,7 +62,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m heart_reader.predict", description=__doc__)
     parser.add_argument("--model", required=True, help="models:/NAME@ALIAS or a bundle folder")
     add_record_options(parser)
-    add_report_options(parser)
+    add_drawing_options(parser)
     parser.add_argument(
         "--explain",
         metavar="FOLDER",
@@ -90,7 +95,7 @@ def write_explanations(
     folder.mkdir(parents=True, exist_ok=True)
     named = zip(stems(recorded.recordings), abouts(recorded, model), strict=True)
     for record, (stem, about) in enumerate(named):
-        drawn = drawn_of(recorded.recordings[record], probabilities[record], bundle)
+        drawn = drawn_of(recorded, record, probabilities, bundle)
         notes = notes_of(recorded, record)
         for each in explained[record]:
             figure = explained_sheet(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from heart_reader.config.load import read_yaml
+from heart_reader.config.yaml_files import read_yaml
 from heart_reader.errors import did_you_mean
 
 DEFAULTS = Path(__file__).parent / "defaults.yaml"

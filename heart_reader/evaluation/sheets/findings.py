@@ -71,6 +71,9 @@ def draw_findings(
     """A bar a class, and a key, from the top of axes in millimetres down."""
     top = side.get_ylim()[1]
     side.text(0, top - 2, "Model", fontsize=10, fontweight="bold", color=INK, va="top")
+    if not probabilities:
+        side.text(4, top - FIRST_MM, "not judged", fontsize=9.5, color=GREY, va="center")
+        return
     shown = shown_classes(probabilities, thresholds, most)
     colors = class_colors(shown)
     for place, name in enumerate(shown):

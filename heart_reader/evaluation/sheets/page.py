@@ -74,6 +74,8 @@ def finding_lines(
     >>> finding_lines({"NORM": 0.58, "MI": 0.52}, {"NORM": 0.6, "MI": 0.18})
     ('Found: MI 52% (from 18%)', 'Not found: NORM 58% (from 60%)')
     """
+    if not probabilities:
+        return "No findings: the record can't be judged", ""
     order = sorted(probabilities, key=lambda name: -probabilities[name] / thresholds[name])
     told = {n: f"{n} {probabilities[n]:.0%} (from {thresholds[n]:.0%})" for n in order}
     found = [told[name] for name in order if probabilities[name] >= thresholds[name]]
