@@ -132,6 +132,7 @@ def test_the_panel_names_what_moved_it_with_values_and_units():
     colors = {text.get_text(): text.get_color() for text in side.texts}
     assert colors["+0.80"] == FOR and colors["-0.30"] == AGAINST
     assert colors["+0.03"] not in (FOR, AGAINST)  # too little to be a verdict
+    assert all(bar.get_y() > 0 for c in side.containers for bar in c)  # none is cut
     bars = {c.get_label(): c[0].get_width() for c in side.containers}
     assert bars["Q duration aVF 44 ms"] == pytest.approx(0.8 / SCALE * BAR_REACH_MM)
     assert bars["III 1.0 s"] == pytest.approx(1.0 / SCALE * BAR_REACH_MM)

@@ -138,8 +138,8 @@ def test_a_normal_ecg_measures_as_normal():
     assert 360 <= found.qtc_ms <= 450
     assert -30 <= found.qrs_axis_degrees <= 90
     i, ii, iii, avr = ecg[:4]
-    np.testing.assert_allclose(iii, ii - i, atol=2e-3)  # Einthoven, to the table's microvolt
-    np.testing.assert_allclose(avr, -(i + ii) / 2, atol=2e-3)
+    np.testing.assert_allclose(iii, ii - i, atol=5e-3)  # Einthoven, mV; warping and rounding
+    np.testing.assert_allclose(avr, -(i + ii) / 2, atol=5e-3)
 
 
 def test_a_faster_heart_has_a_shorter_qt():

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from heart_reader.errors import DataError
 from heart_reader.evaluation.plots.figures import GREY, INK, PALE, class_colors
 
-FIRST_MM, STEP_MM = 15.0, 12.0  # of the bars, from the top down
+FIRST_MM, STEP_MM = 15.0, 11.0  # of the bars, from the top down
 BAR_LEFT_MM, BAR_HEIGHT_MM = 17.0, 5.0
 KEY_MM = 14.0
 

@@ -9,7 +9,7 @@ from heart_reader.evaluation.sheets.explanation import Terms
 
 # Told apart by every kind of colour vision, and neither is a class's colour nor the grid's.
 FOR, AGAINST = "#E66100", "#5D3A9B"
-ROW_MM = 3.9
+ROW_MM = 3.75
 BAR_MM, BAR_REACH_MM = 47.0, 9.0  # where 0 is, and to each side
 SCALE = 2.0  # log-odds at the end of a bar, on every sheet
 SMALL = 0.1  # log-odds; what is less is written in grey
