@@ -134,7 +134,7 @@ def make_bundle(
     """The best weights as a bundle, thresholds chosen on fold 9, and its fold-9 predictions."""
     draft = untuned_bundle(prepared, config, result, provenance)
     scored = score(draft, prepared.records, (VALIDATION_FOLD,))
-    thresholds = choose(config.evaluation.rule, scored.y_true, scored.y_score, SUPERCLASSES)
+    thresholds = choose(config.evaluation.rule, scored.y_true, scored.y_score, scored.classes)
     bundle = replace(draft, thresholds=thresholds)
     return bundle, replace(scored, thresholds=thresholds)
 

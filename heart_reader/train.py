@@ -184,6 +184,7 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.O
             prepared.records,
             config.evaluation.n_sheets,
             folder / "report" / "explained",
+            backbone,
         )
         run.log_folder(folder / "report")
         bundle.save(folder / "bundle")
@@ -284,11 +285,12 @@ def write_report(
     """Plots, sheets and fold-9 predictions, as they lie in the run's artifacts."""
     plots = folder / "plots"
     plots.mkdir(parents=True)
-    report.write_plots(scored, values, config.evaluation.n_bins, plots)
+    backbone, n_sheets = config.model.backbone, config.evaluation.n_sheets
+    report.write_plots(scored, values, config.evaluation.n_bins, plots, f"{backbone}, fold 9")
     save(training_curves(result.history), plots / "training_curves.png")
-    report.write_sheets(scored, records, config.evaluation.n_sheets, folder / "sheets")
+    report.write_sheets(scored, records, n_sheets, folder / "sheets", backbone)
     if records.features is not None:
-        report.write_beat_sheets(scored, records, config.evaluation.n_sheets, folder / "beats")
+        report.write_beat_sheets(scored, records, n_sheets, folder / "beats")
     # Whoever chooses on these scores keeps a patient's records together.
     frame = scored.frame().assign(patient_id=patients_of(records, scored.rows))
     frame.to_parquet(folder / "predictions_fold9.parquet", index=False)

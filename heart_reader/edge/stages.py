@@ -11,7 +11,7 @@ from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records
-from heart_reader.data.ptbxl import SUPERCLASSES, VALIDATION_FOLD
+from heart_reader.data.ptbxl import VALIDATION_FOLD
 from heart_reader.edge.choices import form_of, largest_ratio, sample_of, student_of
 from heart_reader.edge.config import EdgeConfig
 from heart_reader.edge.device.folder import DeviceFile, write_device_folder
@@ -128,7 +128,9 @@ class Exporter:
         by the source's rule."""
         rule = rule_of(self.source.provenance)
         files = [
-            DeviceFile(stage.path, choose(rule, self.y_true, stage.y_score, SUPERCLASSES))
+            DeviceFile(
+                stage.path, choose(rule, self.y_true, stage.y_score, self.source.task.classes)
+            )
             for stage in self.stages
             if stage.on_device
         ]

@@ -105,7 +105,8 @@ def write_report(
 ) -> None:
     """Plots, weights and both kinds of fold-9 predictions, as they lie in the run's artifacts."""
     plots = folder / "plots"
-    report.write_plots(judged, values, config.evaluation.n_bins, plots)
+    whose = f"ensemble of {len(named)}, fold 9, cross-fitted"
+    report.write_plots(judged, values, config.evaluation.n_bins, plots, whose)
     if len(bundle.members) in DRAWN:
         auc = mixture_auc(own.y_true, np.stack(list(named.values())))
         points, aucs = simplex_grid(auc, chosen.grid_steps)

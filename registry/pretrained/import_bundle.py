@@ -203,7 +203,7 @@ def write_evidence(it: Imported, evidence: Evidence, folder: Path) -> None:
     own = evidence.scored(evidence.y_score, limits)
     judged = evidence.scored(evidence.y_judged, limits)
     values = report.metrics_with_intervals(judged, config)
-    report.write_plots(judged, values, config.n_bins, folder / "plots")
+    report.write_plots(judged, values, config.n_bins, folder / "plots", f"{it.kind}, fold 9")
     own.frame().to_parquet(folder / LOGGED, index=False)
     if it.together:
         judged.frame().to_parquet(folder / CROSS_FITTED, index=False)
