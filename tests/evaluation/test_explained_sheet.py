@@ -1,4 +1,7 @@
-"""Marks lie around the waves in the colour of their direction, and what is listed adds up."""
+"""Marks lie around the waves in the colour of their direction, and what is listed adds up.
+
+Covers: heart_reader.evaluation.sheets.feature_words, heart_reader.evaluation.sheets.findings.
+"""
 
 import numpy as np
 import pytest

@@ -1,7 +1,9 @@
 """Delineation of synthetic beats, whose waves are known, and of real records.
 
 Covers: heart_reader.data.delineation.beats, heart_reader.data.delineation.conditioning,
-    heart_reader.data.delineation.fiducials, heart_reader.data.delineation.measurements.
+    heart_reader.data.delineation.fiducials, heart_reader.data.delineation.measurements,
+    heart_reader.data.delineation.edges, heart_reader.data.delineation.pacing,
+    heart_reader.data.delineation.spikes.
 """
 
 import csv
