@@ -113,4 +113,4 @@ def _activity_behind(slope: Floats, at: Ints) -> Ints:
     behind = (w >= at[:, None] + CAPTURE_FROM) & (w < at[:, None] + CAPTURE_TO)
     height = np.where(behind, slope, 0).max(axis=1)
     lasting: Bools = behind & (slope > CAPTURE_SHARE * height[:, None])
-    return np.where(lasting, w, 0).max(axis=1) - at
+    return np.asarray(np.where(lasting, w, 0).max(axis=1) - at)
