@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from heart_reader.data.formats.lead_names import other_system
+from heart_reader.data.formats.limits import require_rate
 from heart_reader.data.gaps import LONGEST_BRIDGE, bridged, describe, gaps_of, longest
 from heart_reader.data.limb_leads import (
     LIMB_LEADS,
@@ -22,7 +23,6 @@ from heart_reader.data.recording import Recording
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError, did_you_mean
 
-LOWEST_FS, HIGHEST_FS = 50, 10_000  # Hz
 SHORTEST = 2.5  # s
 MARGIN = 1.0  # s beyond the window, for the filter of the resampling
 
@@ -47,8 +47,7 @@ def to_model_input(recording: Recording, spec: SignalSpec) -> ModelInput:
         DataError: leads missing, a rate that no ECG has, too short, or a gap in what is used.
     """
     name, fs = recording.name, recording.fs
-    if not LOWEST_FS <= fs <= HIGHEST_FS:
-        raise DataError(f"record {name} must have 50 to 10000 Hz, but has {fs:g} Hz")
+    require_rate(name, fs)
     window = recording.signal[:, : int(-(-seconds_wanted(spec) * fs // 1))]
     n_used = min(window.shape[1], int(-(-spec.n_times / spec.fs * fs // 1)))
     if n_used < SHORTEST * fs:
