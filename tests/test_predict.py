@@ -1,4 +1,7 @@
-"""The command line of `predict` on a bundle folder, as a process of its own."""
+"""The command line of `predict` on a bundle folder, as a process of its own.
+
+Covers: heart_reader.reading.records.
+"""
 
 import json
 import os
@@ -148,3 +151,14 @@ def test_a_word_for_a_sex_in_capitals_and_a_rate_that_is_left_aside(folder, reco
     assert run.returncode == 0, run.stderr
     notes = json.loads(run.stdout)["records"][0]["notes"]
     assert "--fs 500 left aside: the file says 100 Hz" in notes
+
+
+def test_a_report_is_a_page_for_each_record(folder, records, tmp_path):
+    options = ("--report", tmp_path / "pages", "--layout", "6x2", "--age", 63, "--sex", "f")
+    run = predict("--model", folder, *options, *records)
+    assert run.returncode == 0, run.stderr
+    pages = [tmp_path / "pages" / f"{Path(record).name}.pdf" for record in records]
+    assert run.stderr.splitlines()[-2:] == [str(page) for page in pages]
+    for page in pages:
+        text = page.read_bytes()
+        assert text.startswith(b"%PDF") and text.count(b"/Type /Page ") == 1
