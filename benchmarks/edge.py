@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from heart_reader.data.ptbxl import LEADS, N_TIMES
-from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.table import load_runtime
 from heart_reader.edge.measure import Predictor, file_bytes, latencies, peak_memory
 from heart_reader.edge.sample import Sample
 

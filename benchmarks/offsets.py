@@ -119,7 +119,7 @@ def sample(records: Records, rows: Any) -> Sample:
 
 def on_device(path: Path, signal: Array) -> Array:
     """With the features measured on the very signal."""
-    from heart_reader.edge.formats.runtime import load_runtime
+    from heart_reader.edge.formats.table import load_runtime
 
     features = measure(signal, "compute", None, None, FS)
     return load_runtime(path).probabilities(signal, features, None)

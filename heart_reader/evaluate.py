@@ -135,8 +135,10 @@ def log_evaluation(
     run.log_metrics(parts | {f"{prefix}/{g.name}/n_records": g.n_records for g in groups}, 0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        report.write_plots(scored, values, config.evaluation.n_bins, folder / "plots")
-        report.write_sheets(scored, records, config.evaluation.n_sheets, folder / "sheets")
+        n_bins, n_sheets = config.evaluation.n_bins, config.evaluation.n_sheets
+        judged = f"{version.uri.removeprefix('models:/')}, fold {fold}"
+        report.write_plots(scored, values, n_bins, folder / "plots", judged)
+        report.write_sheets(scored, records, n_sheets, folder / "sheets", version.uri)
         scored.frame().to_parquet(folder / f"predictions_fold{fold}.parquet", index=False)
         subgroups.frame(groups).to_csv(folder / "subgroups.csv", index=False)
         run.log_folder(folder)

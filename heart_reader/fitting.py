@@ -19,7 +19,7 @@ from heart_reader.data.normaliser import Normaliser, fit_normaliser
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.scored import Scored
-from heart_reader.evaluation.thresholds import youden
+from heart_reader.evaluation.thresholds import choose
 from heart_reader.models import FusionModel, build_model
 from heart_reader.models.predicting import probabilities
 from heart_reader.training.precision import resolve_device
@@ -134,7 +134,7 @@ def make_bundle(
     """The best weights as a bundle, thresholds chosen on fold 9, and its fold-9 predictions."""
     draft = untuned_bundle(prepared, config, result, provenance)
     scored = score(draft, prepared.records, (VALIDATION_FOLD,))
-    thresholds = youden(scored.y_true, scored.y_score)
+    thresholds = choose(config.evaluation.rule, scored.y_true, scored.y_score, scored.classes)
     bundle = replace(draft, thresholds=thresholds)
     return bundle, replace(scored, thresholds=thresholds)
 

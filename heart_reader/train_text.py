@@ -15,8 +15,10 @@ from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.data.spec import SignalSpec
 from heart_reader.evaluation.tables import auc_rows, fold_counts, markdown_table
+from heart_reader.evaluation.thresholds import REMEMBERED
 from heart_reader.tasks.task import Task, default_task
 from heart_reader.tracking import Run
+from heart_reader.tracking.runs import run_address
 from heart_reader.training.trainer import FitResult
 
 
@@ -75,6 +77,7 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
         "data_digest": records.digest[:16],
         "config_hash": config_hash(config),
         "val_macro_auc": f"{values['macro_auc']:.4f}",
+        REMEMBERED: str(config.evaluation.rule),
     }
 
 
@@ -121,7 +124,16 @@ def print_outcomes(outcomes: Sequence[Outcome]) -> None:
         table.add_row(f"{outcome.backbone} v{version}", *outcome_cells(outcome))
     console = Console()
     console.print(table)
-    console.print("Compare the runs:  make ui  (then open http://127.0.0.1:5000)", highlight=False)
+    for line in ways_on([outcome.run_id for outcome in outcomes]):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def ways_on(run_ids: Sequence[str]) -> list[str]:
+    """Where the runs can be looked at: on their server, else in a UI that is to be started."""
+    found = [address for address in map(run_address, run_ids) if address is not None]
+    if not found:
+        return ["Compare the runs:  make ui  (then open http://127.0.0.1:5000)"]
+    return [f"Look at the run:  {address}" for address in found]
 
 
 # ---------------------------------------------------------------- in the UI

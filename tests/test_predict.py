@@ -1,4 +1,7 @@
-"""The command line of `predict` on a bundle folder, as a process of its own."""
+"""The command line of `predict` on a bundle folder, as a process of its own.
+
+Covers: heart_reader.reading.records.
+"""
 
 import json
 import os
@@ -99,3 +102,14 @@ def test_a_missing_record_is_one_line_and_nothing_is_half_done(folder, records, 
     run = predict("--model", folder, records[0], tmp_path / "gone")
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith("error: record ") and run.stderr.count("\n") == 1
+
+
+def test_a_report_is_a_page_for_each_record(folder, records, tmp_path):
+    options = ("--report", tmp_path / "pages", "--layout", "6x2", "--age", 63, "--sex", "f")
+    run = predict("--model", folder, *options, *records)
+    assert run.returncode == 0, run.stderr
+    pages = [tmp_path / "pages" / f"{Path(record).name}.pdf" for record in records]
+    assert run.stderr.splitlines()[-2:] == [str(page) for page in pages]
+    for page in pages:
+        text = page.read_bytes()
+        assert text.startswith(b"%PDF") and text.count(b"/Type /Page ") == 1

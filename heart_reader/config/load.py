@@ -22,7 +22,14 @@ from heart_reader.training.config import TrainingConfig
 CONFIG_FOLDER = Path(__file__).parent
 CONFIG_DEFAULTS = CONFIG_FOLDER / "default.yaml"
 # What a user types most often, without its section.
-SHORT_NAMES = {"data": "data.root", "features": "features.source", "backbone": "model.backbone"}
+SHORT_NAMES = {
+    "data": "data.root",
+    "features": "features.source",
+    "backbone": "model.backbone",
+    "thresholds": "evaluation.thresholds",
+}
+# Keys that runs of earlier versions lack, and what those did: such a run can go on.
+YOUNGER = {"evaluation": {"thresholds": "youden"}}
 
 
 @dataclass(frozen=True)

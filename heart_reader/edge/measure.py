@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.cli.entry import run_entry
-from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.table import FORMATS, load_runtime
 from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import ModelError
 from heart_reader.project import REPOSITORY
@@ -26,8 +26,6 @@ BATCH = 64  # records a call
 TURN = 10  # predictions of one model before the next one's
 WARM_UP = 2  # of a turn, not counted
 MEMORY_RUNS = 20
-# What a file's interpreter imports: part of the device's system, not of the model.
-LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert.interpreter"}
 
 
 class Predictor(Protocol):
@@ -103,7 +101,8 @@ def main() -> None:
         from heart_reader.edge.eager import load_eager as load
     else:
         load = load_runtime  # type: ignore[assignment]
-        importlib.import_module(LIBRARIES.get(path.suffix, "numpy"))
+        if path.suffix in FORMATS:  # the interpreter is part of the device's system
+            importlib.import_module(FORMATS[path.suffix].library)
     before = _restart_peak()
     predictor = load(path)
     for _ in range(MEMORY_RUNS):

@@ -1,7 +1,7 @@
 """What moved a probability: which samples of which lead, and which structured features.
 
-Integrated gradients of the log-odds, from a flat ECG with usual features to the record: what each
-input added on the way, so that all of it adds up to the difference of the two log-odds.
+Integrated gradients of the log-odds, from a normal ECG with the record's rhythm to the record:
+what each input added on the way, so that all of it adds up to the difference of the two log-odds.
 
 Sundararajan et al., "Axiomatic Attribution for Deep Networks", ICML 2017.
 https://arxiv.org/abs/1703.01365
@@ -25,10 +25,11 @@ from heart_reader.data.dataset import Records
 from heart_reader.data.delineation import delineate
 from heart_reader.evaluation.examples import best_and_worst
 from heart_reader.evaluation.plots.figures import save
-from heart_reader.evaluation.report import by_class
+from heart_reader.evaluation.report import abouts, by_class
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.sheets.explained import explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation
+from heart_reader.reading.usual import Usual, usual_ecg, usual_features
 
 N_STEPS = 64  # of the integral, Gauss-Legendre; what they leave out is `Explanation.delta`
 BATCH = 8  # steps a pass: their activations lie in memory together
@@ -64,6 +65,7 @@ def explain(
     signal: NDArray[np.floating[Any]],
     features: NDArray[np.float32] | None,
     class_names: Sequence[str],
+    usual: Usual | None = None,
 ) -> list[Explanation]:
     """Why a record has its probabilities, one explanation for each of some classes.
 
@@ -72,6 +74,7 @@ def explain(
         signal: mV (n_leads, n_times), 100 Hz.
         features: raw (n_features,), as `measure` gives them; ``None``: the model went without.
         class_names: of the task.
+        usual: where the path starts; ``None``: `usual_ecg` of the record.
 
     Raises:
         DataError: a bad signal, or another number of features than the model reads.
@@ -79,11 +82,10 @@ def explain(
     require_signals(signal[None], bundle.spec)
     log_odds = LogOdds(bundle)
     inputs = (_tensor(signal), *_encoded(log_odds.members, features))
-    # An electrode's offset is no finding: each lead's own level, without a wave.
-    flat = np.repeat(np.median(signal, axis=1, keepdims=True), signal.shape[1], axis=1)
-    baselines = (_tensor(flat), *(torch.zeros_like(each) for each in inputs[1:]))
+    start = usual_ecg(signal, bundle.spec) if usual is None else usual
+    baselines = (_tensor(start.signal), *_usual_encoded(log_odds.members, start, len(inputs) - 1))
     with torch.no_grad():
-        here, usual = (torch.sigmoid(log_odds(*x))[0] for x in (inputs, baselines))
+        here, before = (torch.sigmoid(log_odds(*x))[0] for x in (inputs, baselines))
     found = []
     for name in class_names:
         k = bundle.task.classes.index(name)
@@ -101,7 +103,8 @@ def explain(
             Explanation(
                 name,
                 float(here[k]),
-                float(usual[k]),
+                float(before[k]),
+                start.name,
                 parts[0][0].numpy().astype(np.float64),
                 moved,
                 names,
@@ -134,6 +137,11 @@ def _encoded(members: Sequence[Bundle], features: NDArray[np.float32] | None) ->
                 return []  # nothing was measured: the model went without
             found.append(torch.from_numpy(encoded))
     return found
+
+
+def _usual_encoded(members: Sequence[Bundle], start: Usual, n_read: int) -> list[Tensor]:
+    encoders = [member.encoder for member in members if member.encoder is not None]
+    return [torch.from_numpy(usual_features(each, start)) for each in encoders[:n_read]]
 
 
 def _by_feature(
@@ -185,7 +193,12 @@ def explain_all(
 
 
 def write_explained_sheets(
-    bundle: AnyBundle, scored: Scored, records: Records, n_sheets: int, folder: Path
+    bundle: AnyBundle,
+    scored: Scored,
+    records: Records,
+    n_sheets: int,
+    folder: Path,
+    model: str = "",
 ) -> None:
     """What moved the clearest class of the records that the model gets most right.
 
@@ -195,12 +208,14 @@ def write_explained_sheets(
         records: where the signals are.
         n_sheets: how many records.
         folder: where ``ECGID_CLASS.png`` and so on go.
+        model: the bundle's name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     best, _ = best_and_worst(scored.y_true, scored.y_score, n_sheets)
     rows = scored.rows[best]
     signals = records.millivolts(rows)
     delineation = delineate(signals, records.pack.fs)
+    known = abouts(records, rows, delineation, model)
     for record, row in enumerate(best):
         features = None if records.features is None else records.features.values[rows[record]]
         y_score, limits, classes = scored.y_score[row], scored.thresholds, scored.classes
@@ -216,5 +231,6 @@ def write_explained_sheets(
             delineation,
             record,
             by_class(scored.y_true[row], classes),
+            about=known[record],
         )
         save(figure, folder / f"{scored.ecg_id[row]:05d}_{explanation.class_name}.png")

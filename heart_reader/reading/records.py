@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,7 @@ from heart_reader.data.model_input import seconds_wanted, to_model_input
 from heart_reader.data.quality import GOOD, Quality, assess
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
-from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
-from heart_reader.evaluation.sheets.ecg import ecg_sheet
 from heart_reader.tasks.task import Task
 
 # Titles of the measurements that the table shows; QTc is Fridericia's.
@@ -78,7 +75,6 @@ def add_record_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--age", type=float, help="years, for every record")
     parser.add_argument("--sex", help="m or f, for every record")
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
-    parser.add_argument("--plot", metavar="FOLDER", help="write an ECG sheet for each record")
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,20 +199,13 @@ def findings_of(reader: Reader, recorded: Recorded, probabilities: Any) -> list[
 
 
 def show(
-    model: str,
-    reader: Reader,
-    recorded: Recorded,
-    probabilities: Any,
-    findings: list[dict[str, Any]],
-    options: argparse.Namespace,
+    model: str, recorded: Recorded, findings: list[dict[str, Any]], options: argparse.Namespace
 ) -> None:
-    """The findings as a table or JSON, and the sheets that were asked for."""
+    """The findings as a table or JSON."""
     if options.json:
         print(json.dumps({"model": model, "records": in_order(recorded, findings)}, indent=1))
     else:
         print_findings(model, findings, recorded.refused)
-    if options.plot:
-        write_plots(Path(options.plot), recorded, probabilities, reader)
 
 
 def in_order(recorded: Recorded, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -228,16 +217,6 @@ def in_order(recorded: Recorded, findings: list[dict[str, Any]]) -> list[dict[st
         else next(answered)
         for each in recorded.read
     ]
-
-
-def read_with(reader: Reader, model: str, options: argparse.Namespace) -> None:
-    """What `main` does but for explanations, with any reader."""
-    recorded = read_recordings(options, reader.spec)
-    features: Features = "compute" if options.features == "compute" else None
-    probabilities = reader.predict(recorded.signals, features, recorded.age, recorded.sex)
-    findings = findings_of(reader, recorded, probabilities)
-    show(model, reader, recorded, probabilities, findings, options)
-    require_all_read(recorded)
 
 
 def finding(
@@ -306,43 +285,3 @@ def measurement_table(findings: list[dict[str, Any]]) -> Table:
         cells = ["-" if value is None else f"{value:.0f}" for value in values]
         table.add_row(Path(item["record"]).name, *cells)
     return table
-
-
-def write_plots(folder: Path, recorded: Recorded, probabilities: Any, bundle: Reader) -> None:
-    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON.
-
-    An unusable record is drawn without the model's bars, its reasons above it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    recordings = recorded.recordings
-    named = zip(stems(recordings), recordings, probabilities, recorded.quality, strict=True)
-    for stem, recording, row, quality in named:
-        drawn = drawn_of(recording, row, bundle)
-        told = [f"{quality.verdict}: {why}" for why in quality.reasons]
-        if not quality.usable:
-            drawn = (*drawn[:3], {}, {})
-        figure = ecg_sheet(*drawn, subtitle="; ".join([*told, *recording.notes]))
-        print(save(figure, folder / f"{stem}.png"), file=sys.stderr)
-
-
-def stems(recordings: list[Record]) -> list[str]:
-    """A file name for each; records of one name in several folders keep theirs apart by their
-    whole path."""
-    names = [Path(recording.name).stem for recording in recordings]
-    if len(set(names)) < len(names):
-        names = [recording.name.strip("./").replace("/", "_") for recording in recordings]
-    return names
-
-
-Drawn = tuple[Any, float, str, dict[str, float], dict[str, float]]
-
-
-def drawn_of(recording: Record, row: Any, bundle: Reader) -> Drawn:
-    """What every sheet of a recording begins with."""
-    return (
-        recording.signal,
-        bundle.spec.fs,
-        Path(recording.name).name,
-        by_class(row, bundle.task.classes),
-        by_class(bundle.thresholds, bundle.task.classes),
-    )

@@ -24,9 +24,9 @@ from heart_reader.errors import ModelError
 from heart_reader.evaluation import metrics, report
 from heart_reader.evaluation.mixing import CrossFitted, cross_fit, fit_weights, mix_scores
 from heart_reader.evaluation.scored import Scored
-from heart_reader.evaluation.thresholds import youden
+from heart_reader.evaluation.thresholds import REMEMBERED, choose
 from heart_reader.project import REPOSITORY
-from heart_reader.tracking import ModelVersion, Run, load_registered
+from heart_reader.tracking import ModelVersion, Run, load_registered, require_editable
 from heart_reader.tracking import runs as tracking
 from registry.client import (
     ENSEMBLE,
@@ -84,6 +84,7 @@ def main() -> None:
     wanted, overlay = options.pop("members", "auto"), options.pop("config", "default")
     load_config(overlay, as_trained({}, options))  # a wrong option is refused before any run
     tracking.set_up_tracking()
+    require_editable(ENSEMBLE)
     versions = choose_members(Registry(), wanted)
     make_ensemble(versions, overlay, options, settings)
 
@@ -162,10 +163,11 @@ def fit(
     y_scores = np.stack([member.y_score for member in members])  # (n_members, n, n_classes)
     weights = fit_weights(chosen.method, fold.y_true, y_scores)
     mixed = mix_scores(y_scores, weights)
-    thresholds = youden(fold.y_true, mixed)
+    rule = config.evaluation.rule
+    thresholds = choose(rule, fold.y_true, mixed, fold.classes)
     generator = np.random.default_rng(chosen.seed)
     crossed = cross_fit(
-        chosen.method, fold.y_true, y_scores, fold.patients, chosen.n_groups, generator
+        chosen.method, fold.y_true, y_scores, fold.patients, chosen.n_groups, generator, rule
     )
     judged = Scored(fold.rows, fold.ecg_id, fold.y_true, crossed.y_score, thresholds, fold.classes)
     values = values_of(judged, crossed, config)
@@ -176,6 +178,7 @@ def fit(
         "members": {member.name: member.version.uri for member in members},
         "method": chosen.method,
         "threshold_fold": 9,
+        REMEMBERED: str(rule),
         "validation": values,
     }
     bundle = EnsembleBundle(

@@ -20,6 +20,7 @@ from heart_reader.evaluation.mixing import CrossFitted, simplex_grid
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.plots.simplex import simplex_figure
 from heart_reader.evaluation.scored import Scored
+from heart_reader.evaluation.thresholds import REMEMBERED, rule_of
 from heart_reader.tracking import ModelVersion, Run
 from registry.client import pinned, short_name
 from registry.fold9 import CROSS_FITTED, LOGGED, Ground
@@ -77,6 +78,7 @@ def tags(bundle: AnyBundle, values: Mapping[str, float]) -> dict[str, str]:
         "weights": json.dumps(weights),
         "data_digest": str(bundle.provenance["data_digest"])[:16],
         "val_macro_auc": f"{values['macro_auc']:.4f}",
+        REMEMBERED: str(rule_of(bundle.provenance)),
     }
 
 
@@ -103,7 +105,8 @@ def write_report(
 ) -> None:
     """Plots, weights and both kinds of fold-9 predictions, as they lie in the run's artifacts."""
     plots = folder / "plots"
-    report.write_plots(judged, values, config.evaluation.n_bins, plots)
+    whose = f"ensemble of {len(named)}, fold 9, cross-fitted"
+    report.write_plots(judged, values, config.evaluation.n_bins, plots, whose)
     if len(bundle.members) in DRAWN:
         auc = mixture_auc(own.y_true, np.stack(list(named.values())))
         points, aucs = simplex_grid(auc, chosen.grid_steps)

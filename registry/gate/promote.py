@@ -20,7 +20,7 @@ from heart_reader.config.load import Config, as_trained, load_config
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.errors import ConfigError, DataError, ModelError, TrackingError
 from heart_reader.evaluation.tables import markdown_table
-from heart_reader.tracking import ModelVersion, Run, load_registered
+from heart_reader.tracking import ModelVersion, Run, load_registered, require_editable
 from heart_reader.tracking import runs as tracking
 from registry.client import CHAMPION, PREVIOUS, Registry, pinned, resolve
 from registry.fold9 import (
@@ -58,6 +58,7 @@ def main() -> None:
         raise ConfigError("promote needs --model NAME@ALIAS, NAME/VERSION or NAME")
     tracking.set_up_tracking()
     registry = Registry()
+    require_editable(address.removeprefix("models:/").partition("@")[0].partition("/")[0])
     if rollback:
         roll_back(registry, address.removeprefix("models:/").partition("@")[0])
         return

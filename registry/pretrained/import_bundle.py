@@ -23,7 +23,7 @@ from heart_reader.errors import ConfigError, ModelError
 from heart_reader.evaluation import report
 from heart_reader.models import Architecture, family
 from heart_reader.project import REPOSITORY
-from heart_reader.tracking import ModelVersion, Run, log_bundle, registered_name
+from heart_reader.tracking import ModelVersion, Run, log_bundle, registered_name, require_editable
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.models import CANDIDATE
 from registry.client import Registry, member_tags, pinned
@@ -105,6 +105,8 @@ def import_all(registry: Registry, found: list[Imported]) -> list[ModelVersion]:
 
     What is registered already is left as it is, and named candidate again.
     """
+    for each in found:
+        require_editable(registered_name(each.kind))
     if len(found) == 1:
         return [_import_once(registry, found[0], nested=False)]
     with tracking.open_run(f"import {len(found)} bundles") as run:
@@ -201,7 +203,7 @@ def write_evidence(it: Imported, evidence: Evidence, folder: Path) -> None:
     own = evidence.scored(evidence.y_score, limits)
     judged = evidence.scored(evidence.y_judged, limits)
     values = report.metrics_with_intervals(judged, config)
-    report.write_plots(judged, values, config.n_bins, folder / "plots")
+    report.write_plots(judged, values, config.n_bins, folder / "plots", f"{it.kind}, fold 9")
     own.frame().to_parquet(folder / LOGGED, index=False)
     if it.together:
         judged.frame().to_parquet(folder / CROSS_FITTED, index=False)

@@ -1,4 +1,7 @@
-"""The layers of the configuration, with the numbers that the recipe is published with."""
+"""The layers of the configuration, with the numbers that the recipe is published with.
+
+Covers: heart_reader.models.rules, heart_reader.training.config, heart_reader.config.yaml_files.
+"""
 
 import dataclasses
 import typing

@@ -1,4 +1,7 @@
-"""The device folder and `edge.run` on a file of it, as processes of their own."""
+"""The device folder and `edge.run` on a file of it, as processes of their own.
+
+Covers: heart_reader.edge.device.texts.
+"""
 
 import dataclasses
 import json
@@ -18,7 +21,7 @@ from heart_reader.data.spec import default_spec
 from heart_reader.edge import run
 from heart_reader.edge.device.folder import DeviceFile, read_labels, write_device_folder
 from heart_reader.edge.device.reader import open_device
-from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.table import load_runtime
 from heart_reader.errors import ModelError
 from heart_reader.tasks.task import default_task
 from tests.conftest import REPOSITORY

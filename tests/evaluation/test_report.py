@@ -1,9 +1,10 @@
 """The report of one model on one fold: numbers against scikit-learn, files as they lie."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.image import imread
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, recall_score, roc_auc_score
 
 from heart_reader.config.load import load_config
 from heart_reader.data.dataset import FeaturesConfig, load_development
@@ -69,11 +70,26 @@ def test_every_value_is_finite_and_named_as_mlflow_allows(values):
 
 def test_plots_are_pictures(scored, values, tmp_path):
     report.write_plots(scored, values, CONFIG.n_bins, tmp_path / "plots")
-    names = {path.stem for path in (tmp_path / "plots").iterdir()}
+    names = {path.stem for path in (tmp_path / "plots").glob("*.png")}
     assert names == {"roc", "precision_recall", "calibration", "confusion", "cooccurrence"}
-    for path in (tmp_path / "plots").iterdir():
+    for path in (tmp_path / "plots").glob("*.png"):
         picture = imread(path)
         assert min(picture.shape[:2]) > 300 and picture.std() > 0.01
+
+
+def test_the_table_of_classes_has_all_of_them_the_worst_first(scored, values, tmp_path):
+    report.write_plots(scored, values, CONFIG.n_bins, tmp_path)
+    table = pd.read_csv(tmp_path / "classes.csv")
+    assert set(table["class"]) == set(SUPERCLASSES)
+    assert table["auc"].is_monotonic_increasing
+    for row in table.itertuples():
+        k = SUPERCLASSES.index(row[1])
+        true, found = scored.y_true[:, k], scored.y_score[:, k] >= scored.thresholds[k]
+        assert row.auc == pytest.approx(roc_auc_score(true, scored.y_score[:, k]), abs=1e-4)
+        assert row.auc_low95 == pytest.approx(values[f"auc_{row[1]}_low95"], abs=1e-4)
+        assert row.sensitivity == pytest.approx(recall_score(true, found), abs=1e-4)
+        assert row.specificity == pytest.approx(recall_score(1 - true, ~found), abs=1e-4)
+        assert row.n_positive == true.sum()
 
 
 def test_sheets_are_of_the_most_right_and_the_most_wrong(demo_root, cache, tmp_path):

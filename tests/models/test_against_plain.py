@@ -1,4 +1,8 @@
-"""Every backbone against the plain Conv1d version of itself: the same function and gradient."""
+"""Every backbone against the plain Conv1d version of itself: the same function and gradient.
+
+Covers: heart_reader.models.inception1d, heart_reader.models.se_resnet1d,
+    heart_reader.models.xresnet1d.
+"""
 
 import pytest
 import torch

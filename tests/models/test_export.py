@@ -1,4 +1,7 @@
-"""The models survive being written as ONNX at opset 13; what else the edge does: tests/edge."""
+"""The models survive being written as ONNX at opset 13; what else the edge does: tests/edge.
+
+Covers: heart_reader.models.blocks.
+"""
 
 import onnx
 import onnxruntime

@@ -1,9 +1,9 @@
 """The folder that goes to a device: model files, what they mean, and how to call them.
 
-FILE.onnx, FILE.tflite   the models, all of one form
-labels.json              classes, thresholds of each file, input contract, source, versions
-README.md                the input contract in words
-example.py               reads one ECG with numpy and an interpreter alone
+FILE.SUFFIX    the models, of the formats in edge/formats/table.py, all of one form
+labels.json    classes, thresholds of each file, input contract, source, versions
+README.md      the input contract in words
+example.py     reads one ECG with numpy and an interpreter alone
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from heart_reader.data import delineation
 from heart_reader.data.features import FeatureEncoder
 from heart_reader.data.spec import SignalSpec
 from heart_reader.edge.device.texts import example, readme
+from heart_reader.edge.formats.table import FORMATS
 from heart_reader.errors import ConfigError, DataError, ModelError
 from heart_reader.tasks.task import Task, default_task
 
@@ -49,7 +50,7 @@ class DeviceFile:
     """A model file and what is known of it.
 
     Attributes:
-        path: ending in .onnx or .tflite.
+        path: ending as one of `FORMATS`.
         thresholds: one for each class of the task, chosen on fold 9 with this very file.
     """
 
@@ -128,19 +129,20 @@ def _tree(
         "features": features,
         "files": {file.path.name: _described(file, task, spec) for file in files},
         "source": dict(source),
-        "versions": {
-            name: version(name)
-            for name in ("torch", "onnx", "onnxruntime", "onnx2tf", "tensorflow", "ai-edge-litert")
-        },
+        "versions": {name: version(name) for name in ("torch", *_packages())},
     }
 
 
+def _packages() -> list[str]:
+    """What makes and runs the files."""
+    return [name for each in FORMATS.values() for name in each.packages]
+
+
 def _described(file: DeviceFile, task: Task, spec: SignalSpec) -> dict[str, Any]:
-    n_records = "1" if file.path.suffix == ".tflite" else "n"
+    n_records = "n" if FORMATS[file.path.suffix].any_number else "1"
     return {
         "sha256": digest(file.path),
         "size": file.path.stat().st_size,
-        # Static shapes of TFLite files; an ONNX file takes any number of records.
         "layout": f"({n_records}, {spec.n_leads}, {spec.n_times})",
         "thresholds": dict(zip(task.classes, file.thresholds.tolist(), strict=True)),
     }

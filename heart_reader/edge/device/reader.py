@@ -12,7 +12,8 @@ from heart_reader.bundle.measuring import Features, raw_features
 from heart_reader.data.checks import require_signals
 from heart_reader.data.spec import SignalSpec
 from heart_reader.edge.device.folder import Labels, read_labels
-from heart_reader.edge.formats.runtime import Runtime, load_runtime
+from heart_reader.edge.formats.runtime import Runtime
+from heart_reader.edge.formats.table import load_runtime
 from heart_reader.errors import ModelError
 from heart_reader.tasks.task import Task
 

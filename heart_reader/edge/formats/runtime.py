@@ -1,4 +1,4 @@
-"""Runs an exported file, ONNX or TFLite, behind one method."""
+"""Runs an exported file, of whatever format, behind one method."""
 
 import re
 from abc import ABC, abstractmethod
@@ -74,84 +74,6 @@ def _feature_feed(
     return {"features": values.astype(np.float32), "mask": known.astype(np.float32)}
 
 
-def load_runtime(path: Path) -> Runtime:
-    """The runtime of a file, by its ending.
-
-    Raises:
-        ModelError: no such file, an unknown ending, or a file that is damaged, of a version
-            that the interpreter can't read, or not made here.
-    """
-    if not path.is_file():
-        raise ModelError(f"there is no model file {path}")
-    if path.suffix == ".onnx":
-        return OnnxRuntime(path)
-    if path.suffix == ".tflite":
-        return LiteRuntime(path)
-    raise ModelError(f"a model file ends in .onnx or .tflite, but this is {path}")
-
-
-class OnnxRuntime(Runtime):
-    """By ONNX Runtime."""
-
-    def __init__(self, path: Path) -> None:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        broken = (errors.InvalidProtobuf, errors.InvalidGraph, errors.Fail)
-        try:
-            self._session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
-            )
-        except (*broken, errors.InvalidArgument, errors.NotImplemented, errors.NoModel) as error:
-            raise ModelError(f"{path} can't be read as ONNX: {_one_line(error)}") from error
-        self.path = path
-        self.n_features, self.shape, self.n_classes = contract_of(
-            path,
-            {item.name: item.shape for item in self._session.get_inputs()},
-            [item.shape for item in self._session.get_outputs()],
-        )
-
-    def _run(self, feed: Mapping[str, Array]) -> Array:
-        (found,) = self._session.run(None, dict(feed))
-        return np.asarray(found, np.float32)
-
-
-class LiteRuntime(Runtime):
-    """By the LiteRT interpreter, a record at a time."""
-
-    def __init__(self, path: Path) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        try:
-            self._interpreter = Interpreter(model_path=str(path), num_threads=1)
-            self._interpreter.allocate_tensors()
-            runner = self._interpreter.get_signature_runner()
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{path} can't be read as TFLite: {_one_line(error)}") from error
-        # A converter may put the inputs in any order: they are known by name alone.
-        inputs, outputs = runner.get_input_details(), runner.get_output_details()
-        self._inputs = {name: item["index"] for name, item in inputs.items()}
-        (self._output,) = (item["index"] for item in outputs.values())
-        self.path = path
-        self.n_features, self.shape, self.n_classes = contract_of(
-            path,
-            {name: item["shape"].tolist() for name, item in inputs.items()},
-            [item["shape"].tolist() for item in outputs.values()],
-        )
-
-    def _run(self, feed: Mapping[str, Array]) -> Array:
-        rows = []
-        for row in range(len(feed["signal"])):
-            for name, index in self._inputs.items():
-                self._interpreter.set_tensor(index, feed[name][row : row + 1])
-            self._interpreter.invoke()
-            rows.append(self._interpreter.get_tensor(self._output))  # (1, n_classes)
-        return np.concatenate(rows) if rows else np.empty((0, self.n_classes), np.float32)
-
-
 def contract_of(
     path: Path, inputs: Mapping[str, Any], outputs: list[Any]
 ) -> tuple[int, tuple[int, int], int]:
@@ -184,7 +106,7 @@ def _fits(inputs: Mapping[str, list[Any]], outputs: list[list[Any]]) -> bool:
     )
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """The message without the place in ONNX Runtime's own source that it begins with."""
     text = " ".join(str(error).split())
     return re.sub(r"^.*/onnxruntime_src/\S+ .*?\) (?=[A-Z])", "", text)[:300]
