@@ -22,13 +22,15 @@ from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
 from heart_reader.evaluation.sheets.ecg import ecg_sheet
 
-# Titles of the measurements that the table shows; QTc is Fridericia's.
+# Titles of the measurements that the table shows. JSON has `qtc_ms` besides, the name that
+# Fridericia's QTc had alone.
 MEASUREMENTS = {
     "rate_bpm": "rate /min",
     "pr_ms": "PR ms",
     "qrs_ms": "QRS ms",
     "qt_ms": "QT ms",
-    "qtc_ms": "QTc ms",
+    "qtc_fridericia_ms": "QTc ms (Fridericia)",
+    "qtc_bazett_ms": "QTc ms (Bazett)",
     "qrs_axis_degrees": "QRS axis °",
 }
 
