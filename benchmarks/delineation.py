@@ -6,8 +6,8 @@ ECGdeli (GPL, https://pypi.org/project/ecgdeli) made PTB-XL+'s columns. Without 
 installed into an environment of its own in the cache, and run on the records resampled to 500 Hz
 (a minute or two). What `predict` prints is measured next to the features. ECGdeli's R, S and T are
 the extremes of its filtered signal between its consensus fiducials. The last row is for its own T
-peaks, which often lie on the foot of the wave: --sheets draws the records that differ most. The exit
-code is 1 where a bar is missed.
+peaks, which often lie on the foot of the wave: --sheets draws the records that differ most. The
+exit code is 1 where a bar is missed.
 """
 
 import os
@@ -26,8 +26,6 @@ import wfdb
 from rich.console import Console
 from rich.table import Table
 from scipy.signal import resample_poly
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from heart_reader.cache import cache_folder
 from heart_reader.data.delineation import FEATURE_NAMES, delineate, extract, main_measurements

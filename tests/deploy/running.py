@@ -15,12 +15,13 @@ import boto3
 import psutil
 import requests
 
-from deploy.compose import read_services, read_variables
+from deploy.compose import read_services, read_variables, server_address
 from deploy.make_secrets import write_secrets
 from deploy.users import Admin
 from tests.tracking.processes import FOREIGN, REPOSITORY, SECONDS, Started
 
 PORTS = ("POSTGRES", "MLFLOW", "SYNC", "S3", "S3_MASTER", "S3_VOLUME", "S3_FILER")
+WALL = Path(__file__).parent / "walled"
 LOADED = 5 * SECONDS  # for all servers together, on a busy machine
 
 
@@ -56,13 +57,14 @@ class Platform:
 
     # ------------------------------------------------------------ its life
 
-    def prepare(self) -> None:
-        """Secrets and free ports."""
+    def prepare(self, **settings: str) -> None:
+        """Secrets, free ports and other settings, in the env file."""
         write_secrets(self.state)
         ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
         with (self.state / "env").open("a") as file:
             file.write("".join(f"{name}_PORT={port}\n" for name, port in ports))
             file.write("MLFLOW_WORKERS=1\n")
+            file.write("".join(f"{key}={value}\n" for key, value in settings.items()))
 
     def start(self) -> Started:
         """Starts `make platform`, and waits until it says that it is ready."""
@@ -108,7 +110,7 @@ class Platform:
 
     @property
     def uri(self) -> str:
-        return f"http://127.0.0.1:{self.variables['MLFLOW_PORT']}"
+        return server_address(self.variables)
 
     def pid(self, name: str) -> int:
         """The process of a service."""
@@ -178,6 +180,15 @@ class User:
             "MLFLOW_TRACKING_PASSWORD": self.password,
         }
 
+    @property
+    def wall(self) -> dict[str, str]:
+        """What keeps a Python process from the store's and the database's own ports."""
+        inner = (name for name in PORTS if name != "MLFLOW")
+        return {
+            "PYTHONPATH": os.pathsep.join([str(WALL), str(REPOSITORY)]),
+            "WALLED_PORTS": ",".join(self.platform.variables[f"{name}_PORT"] for name in inner),
+        }
+
     def ask(
         self, method: str, path: str, body: object = None, **headers: str
     ) -> requests.Response:
@@ -192,13 +203,13 @@ class User:
         )
 
     def start(self, log: Path, *words: str, **variables: str) -> Started:
-        """Starts ``python WORDS`` with this login."""
+        """Starts ``python WORDS`` with this login, where only the server can be reached."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, *words],
                 cwd=log.parent,
-                env=self.platform.environment(**self.login, **variables),
+                env=self.platform.environment(**self.login, **self.wall, **variables),
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
