@@ -1,6 +1,6 @@
 """The command line of `predict` on a bundle folder, as a process of its own.
 
-Covers: heart_reader.reading.records.
+Covers: heart_reader.reading.records, heart_reader.reading.drawing.
 """
 
 import json

@@ -159,15 +159,19 @@ def _write(paper: Axes, delineation: Delineation, record: int, title: str) -> No
 def measurement_line(one: MainMeasurements) -> str:
     """The main measurements as an ECG machine prints them, a dash for what isn't there.
 
-    >>> measurement_line(MainMeasurements(71.6, float("nan"), 92.0, 374.0, 396.4, -12.3))
-    'rate 72 /min   PR – ms   QRS 92 ms   QT 374 ms   QTc 396 ms   axis -12°'
+    QTc is Fridericia's (F) and Bazett's (B).
+
+    >>> nan = float("nan")
+    >>> measurement_line(MainMeasurements(71.6, nan, 92.0, 374.0, 396.4, 396.4, 408.6, -12.3))
+    'rate 72 /min   PR – ms   QRS 92 ms   QT 374 ms   QTcF 396 ms   QTcB 409 ms   axis -12°'
     """
     parts = (
         ("rate", one.rate_bpm, " /min"),
         ("PR", one.pr_ms, " ms"),
         ("QRS", one.qrs_ms, " ms"),
         ("QT", one.qt_ms, " ms"),
-        ("QTc", one.qtc_ms, " ms"),
+        ("QTcF", one.qtc_fridericia_ms, " ms"),
+        ("QTcB", one.qtc_bazett_ms, " ms"),
         ("axis", one.qrs_axis_degrees, "°"),
     )
     shown = ((name, f"{x:.0f}" if math.isfinite(x) else "–", unit) for name, x, unit in parts)
