@@ -1,4 +1,7 @@
-"""The sheet is measured as one measures paper: in millimetres, on the saved picture."""
+"""The sheet is measured as one measures paper: in millimetres, on the saved picture.
+
+Covers: heart_reader.evaluation.sheets.findings.
+"""
 
 import numpy as np
 import pytest

@@ -159,11 +159,11 @@ def _write(paper: Axes, delineation: Delineation, record: int, title: str) -> No
 def measurement_line(one: MainMeasurements) -> str:
     """The main measurements as an ECG machine prints them, a dash for what isn't there.
 
-    QTcF is Fridericia's, QTcB Bazett's.
+    QTc is Fridericia's (F) and Bazett's (B).
 
-    >>> measured = MainMeasurements(71.6, float("nan"), 92.0, 374.0, 396.4, 396.4, 408.1, -12.3)
-    >>> measurement_line(measured)
-    'rate 72 /min   PR – ms   QRS 92 ms   QT 374 ms   QTcF 396 ms   QTcB 408 ms   axis -12°'
+    >>> nan = float("nan")
+    >>> measurement_line(MainMeasurements(71.6, nan, 92.0, 374.0, 396.4, 396.4, 408.6, -12.3))
+    'rate 72 /min   PR – ms   QRS 92 ms   QT 374 ms   QTcF 396 ms   QTcB 409 ms   axis -12°'
     """
     parts = (
         ("rate", one.rate_bpm, " /min"),
