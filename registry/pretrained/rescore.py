@@ -28,6 +28,7 @@ from heart_reader.errors import ConfigError, ModelError
 from heart_reader.evaluation.metrics import macro_auc
 from heart_reader.evaluation.mixing import cross_fit
 from heart_reader.evaluation.scored import Scored
+from heart_reader.evaluation.thresholds import rule_of
 from registry.fold9 import fold9, load_records
 from registry.pretrained.import_bundle import PRETRAINED, pretrained
 from registry.settings import load_settings
@@ -95,7 +96,10 @@ def _judged(bundle: AnyBundle, known: dict[str, Scored], records: Records) -> ND
     y_scores = np.stack([known[name].y_score for name in bundle.names])
     generator = np.random.default_rng(chosen.ensemble.seed)
     method, n_groups = str(bundle.provenance["method"]), chosen.ensemble.n_groups
-    return cross_fit(method, fold.y_true, y_scores, fold.patients, n_groups, generator).y_score
+    rule = rule_of(bundle.provenance)
+    return cross_fit(
+        method, fold.y_true, y_scores, fold.patients, n_groups, generator, rule
+    ).y_score
 
 
 def _change(
