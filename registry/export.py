@@ -31,7 +31,13 @@ from heart_reader.edge.stages import DEVICE, FILES, ORIGINAL, PYTORCH, Exporter
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.tables import fold_profile, markdown_table
-from heart_reader.tracking import ModelVersion, Run, load_registered, register_files
+from heart_reader.tracking import (
+    ModelVersion,
+    Run,
+    load_registered,
+    register_files,
+    require_editable,
+)
 from heart_reader.tracking import runs as tracking
 from registry.client import EDGE, LONGEST_DESCRIPTION, pinned, resolve, short_name
 from registry.settings import load_settings
@@ -49,6 +55,7 @@ def main() -> None:
     # A wrong option is refused before any run.
     load_config("default" if overlay == OWN else overlay, as_trained({}, options))
     tracking.set_up_tracking()
+    require_editable(EDGE)
     version = resolve(address)
     with tracking.open_run(f"export {pinned(version)}") as run:
         made, rows = export(version, overlay, options, settings.edge, run)

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from heart_reader.cli.entry import dotted_options, run_entry
-from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation.tables import markdown_table
 from heart_reader.evaluation.thresholds import REMEMBERED, YOUDEN
+from heart_reader.tasks.task import default_task
 from heart_reader.tracking import ModelVersion, Run
 from heart_reader.tracking import runs as tracking
 from registry.client import LONGEST_DESCRIPTION, Registry, pinned, resolve
@@ -22,8 +22,6 @@ RECIPE = (
     "training.learning_rate", "training.batch_size", "seed", "data.root",
     "ensemble.method", "ensemble.n_groups",
 )  # fmt: skip
-METRICS = {"macro AUC": "macro_auc", **{f"AUC {name}": f"auc_{name}" for name in SUPERCLASSES}}
-METRICS |= {"F_max": "f_max"}
 LIMITS = """Research on 12-lead ECGs of 10 s at 100 Hz in mV: support for reading, never a \
 diagnosis. Not a medical device. Trained on PTB-XL (one country, one maker's devices, 1989 to \
 1996): other devices, countries, children and paced rhythms aren't proven. The classes are \
@@ -98,12 +96,22 @@ def _metrics(validated: Mapping[str, float], tested: Mapping[str, float]) -> str
         interval = "" if low is None or high is None else f" ({low:.4f} to {high:.4f})"
         return f"{values[key]:.4f}{interval}"
 
-    names = METRICS | {"calibration error": "ece", "Brier": "brier"}
+    names = {"macro AUC": "macro_auc"}
+    names |= {f"AUC {name}": f"auc_{name}" for name in _classes(validated, tested)}
+    names |= {"F_max": "f_max", "calibration error": "ece", "Brier": "brier"}
     rows = [
         (name, cell(validated, f"val/{key}"), cell(tested, f"test/{key}"))
         for name, key in names.items()
     ]
     return markdown_table(("", "fold 9 (95%)", "fold 10 (95%)"), rows)
+
+
+def _classes(validated: Mapping[str, float], tested: Mapping[str, float]) -> Sequence[str]:
+    """Whose AUC was logged: in the order of the default task, those of another one by name."""
+    keys = {key.partition("/auc_")[2] for key in (*validated, *tested) if "/auc_" in key}
+    found = {key for key in keys if f"{key}_low95" in keys} or keys
+    known = default_task().classes
+    return known if found <= set(known) else sorted(found)
 
 
 def _looks(tags: Mapping[str, str]) -> str:

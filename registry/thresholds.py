@@ -157,7 +157,7 @@ def _scored(
     logged: Logged, y_score: NDArray[np.float32], thresholds: NDArray[np.float64]
 ) -> Scored:
     rows = np.arange(len(logged.ecg_id))
-    return Scored(rows, logged.ecg_id, logged.y_true, y_score, thresholds)
+    return Scored(rows, logged.ecg_id, logged.y_true, y_score, thresholds, logged.classes)
 
 
 # ---------------------------------------------------------------- logging

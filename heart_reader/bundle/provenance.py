@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.evaluation.thresholds import REMEMBERED
 
+COMMIT_VARIABLE = "HEART_READER_COMMIT"
 ANYWHERE = "PTBXL"  # stands for the folder of PTB-XL in a command, and for it in what travels
 
 
@@ -85,7 +87,13 @@ def _otherwise(flat: Mapping[str, Any], layer: Mapping[str, Any]) -> list[str]:
 
 
 def git_commit(folder: Path) -> str:
-    """The commit of a working tree, ``-dirty`` behind it where files differ, or "unknown"."""
+    """The commit of a working tree, ``-dirty`` behind it where files differ, or "unknown".
+
+    An image was built from a commit and holds no working tree: it has ``HEART_READER_COMMIT``.
+    """
+    built = os.environ.get(COMMIT_VARIABLE)
+    if built and not (folder / ".git").exists():
+        return built
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=False)

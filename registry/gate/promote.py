@@ -20,7 +20,7 @@ from heart_reader.config.load import Config, as_trained, load_config
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.errors import ConfigError, DataError, ModelError, TrackingError
 from heart_reader.evaluation.tables import markdown_table
-from heart_reader.tracking import ModelVersion, Run, load_registered
+from heart_reader.tracking import ModelVersion, Run, load_registered, require_editable
 from heart_reader.tracking import runs as tracking
 from registry.client import CHAMPION, PREVIOUS, Registry, pinned, resolve
 from registry.fold9 import (
@@ -29,6 +29,7 @@ from registry.fold9 import (
     evidence_of,
     find_ground,
     logged_scores,
+    require_same_task,
     scores_to_judge,
 )
 from registry.gate import rules as gate
@@ -57,6 +58,7 @@ def main() -> None:
         raise ConfigError("promote needs --model NAME@ALIAS, NAME/VERSION or NAME")
     tracking.set_up_tracking()
     registry = Registry()
+    require_editable(address.removeprefix("models:/").partition("@")[0].partition("/")[0])
     if rollback:
         roll_back(registry, address.removeprefix("models:/").partition("@")[0])
         return
@@ -118,10 +120,12 @@ def judge(
     fold = ground.fold
     mine = scores_to_judge(version, bundle, fold, science)
     if champion is None:
-        checks = gate.floors(fold.y_true, mine, config)
+        checks = gate.floors(fold.y_true, mine, fold.classes, config)
     else:
-        theirs = scores_to_judge(champion, load_registered(champion), fold, science)
-        checks = gate.against_champion(fold.y_true, mine, theirs, config)
+        rival = load_registered(champion)
+        require_same_task({pinned(version): bundle, pinned(champion): rival})
+        theirs = scores_to_judge(champion, rival, fold, science)
+        checks = gate.against_champion(fold.y_true, mine, theirs, fold.classes, config)
     checks.append(gate.calibration(fold.y_true, mine, science.evaluation.n_bins, config))
     logged, arrays, what = to_reproduce(version, bundle, ground, config.n_reproduced)
     try:

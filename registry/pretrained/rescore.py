@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.bundle.ensemble import EnsembleBundle
+from heart_reader.bundle.ensemble import KIND
 from heart_reader.bundle.evidence import Evidence, gather, load_evidence, save_evidence
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.bundle.scoring import score
@@ -89,7 +89,7 @@ def _evidence(folder: Path, records: Records) -> Evidence:
 
 def _judged(bundle: AnyBundle, known: dict[str, Scored], records: Records) -> NDArray[np.float32]:
     """What it may be judged by: an ensemble's weights were fitted on fold 9."""
-    if not isinstance(bundle, EnsembleBundle):
+    if bundle.kind != KIND:
         return list(known.values())[-1].y_score
     chosen, _ = load_settings({})
     fold = fold9(records)
@@ -97,9 +97,8 @@ def _judged(bundle: AnyBundle, known: dict[str, Scored], records: Records) -> ND
     generator = np.random.default_rng(chosen.ensemble.seed)
     method, n_groups = str(bundle.provenance["method"]), chosen.ensemble.n_groups
     rule = rule_of(bundle.provenance)
-    return cross_fit(
-        method, fold.y_true, y_scores, fold.patients, n_groups, generator, rule
-    ).y_score
+    found = cross_fit(method, fold.y_true, y_scores, fold.patients, n_groups, generator, rule)
+    return found.y_score
 
 
 def _change(

@@ -15,8 +15,9 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import mlflow
 import uvicorn
@@ -36,11 +37,13 @@ from starlette.routing import Route
 from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError
-from heart_reader.tracking.delivery.outage import store_errors
+from heart_reader.tracking.delivery.outage import StoreAwayError, store_errors
 from registry.settings import DEFAULTS, WebhookConfig, load_settings
 from registry.sync.syncer import Syncer, make_syncer
 
+T = TypeVar("T")
 NAME = "heart-reader-sync"
+PAUSE = 1.0  # seconds between two tries to reach the server
 PATH = "/registry"
 EVENTS = (
     WebhookEvent(WebhookEntity.MODEL_VERSION, WebhookAction.CREATED),
@@ -60,12 +63,29 @@ def main() -> None:
             f"webhooks come from an MLflow server: MLFLOW_TRACKING_URI must be its http address, "
             f"but is {uri!r}"
         )
-    syncer = make_syncer(options)
+    syncer = when_it_answers(lambda: make_syncer(options))
     secret = find_secret(cache_folder())
     url = own_address(settings.webhook) + PATH
-    register(url, secret)
+    when_it_answers(lambda: register(url, secret))
     print(f"{uri} tells {url} of aliases and versions", flush=True)
     serve(settings.webhook, Verifier(secret, settings.webhook.max_age), syncer)
+
+
+def when_it_answers(work: Callable[[], T]) -> T:
+    """Does what needs the server; who started before it waits for it.
+
+    Raises:
+        TrackingError: it answers, and refuses.
+    """
+    said = False
+    while True:
+        try:
+            return work()
+        except StoreAwayError as error:
+            if not said:
+                print(f"waits for the server: {error}", file=sys.stderr, flush=True)
+                said = True
+            time.sleep(PAUSE)
 
 
 def own_address(config: WebhookConfig) -> str:

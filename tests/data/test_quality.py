@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from benchmarks.quality_faults import FAULTS
 from scipy.signal import butter, resample_poly, sosfiltfilt
 
-from benchmarks.quality_faults import FAULTS
 from heart_reader.data.delineation import delineate
 from heart_reader.data.delineation.beats import BEFORE
 from heart_reader.data.ptbxl import LEADS, load_metadata

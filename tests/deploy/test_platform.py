@@ -1,4 +1,8 @@
-"""A real platform: who gets in, where it listens, what it keeps when its servers are killed."""
+"""A real platform: who gets in, where it listens, what it keeps when its servers are killed.
+
+Covers: deploy.migrate, deploy.objects, deploy.process, deploy.state, deploy.users,
+    deploy.server.platform_hooks.
+"""
 
 import hashlib
 import subprocess
@@ -164,6 +168,13 @@ def test_prometheus_counts_requests_for_admins(platform: Platform, ada: User):
 
 
 # ---------------------------------------------------------------- what is logged there
+
+
+def test_a_training_says_where_its_run_is(platform: Platform, trained: list[str]):
+    logs = "".join((platform.state / "work" / name / "log").read_text() for name in BACKBONES)
+    for run_id in trained:
+        assert f"{platform.uri}/#/experiments/1/runs/{run_id}\n" in logs
+    assert "make ui" not in logs
 
 
 def test_concurrent_trainings_lose_nothing(ada: User, trained: list[str]):

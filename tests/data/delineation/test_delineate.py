@@ -1,4 +1,8 @@
-"""Delineation of synthetic beats, whose waves are known, and of real records."""
+"""Delineation of synthetic beats, whose waves are known, and of real records.
+
+Covers: heart_reader.data.delineation.beats, heart_reader.data.delineation.conditioning,
+    heart_reader.data.delineation.fiducials, heart_reader.data.delineation.measurements.
+"""
 
 import csv
 import warnings
@@ -14,6 +18,7 @@ from wfdb.processing import xqrs_detect
 from heart_reader.data.delineation import FEATURE_NAMES, delineate, extract, main_measurements
 from heart_reader.data.delineation.extract import frontal_axis
 from heart_reader.data.ptbxl import LEADS
+from tests.conftest import REPOSITORY
 
 COLUMN = {name: at for at, name in enumerate(FEATURE_NAMES)}
 
@@ -75,7 +80,7 @@ def read(root: Path, count: int) -> tuple[NDArray[np.float32], list[str]]:
 
 def test_names_and_units_are_those_of_ptbxl_plus() -> None:
     """The 16 measurements of 12 leads and the global ones, listed in PTB-XL+'s description."""
-    description = Path(__file__).parents[3] / "shared/ptbxl_plus/feature_description.csv"
+    description = REPOSITORY.parent / "shared/ptbxl_plus/feature_description.csv"
     if not description.exists():
         pytest.skip("needs PTB-XL+'s feature_description.csv")
     with description.open(encoding="utf-8-sig") as file:
