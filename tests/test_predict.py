@@ -176,7 +176,16 @@ def flat(records, tmp_path_factory) -> Path:
 
 
 def test_a_record_that_can_not_be_read_is_answered_without_labels(folder, records, flat, tmp_path):
-    options = ("--fs", 100, "--explain", tmp_path / "why", "--plot", tmp_path / "sheets")
+    options = (
+        "--fs",
+        100,
+        "--unit",
+        "mV",
+        "--explain",
+        tmp_path / "why",
+        "--plot",
+        tmp_path / "sheets",
+    )
     run = predict("--model", folder, "--json", *options, flat, records[0])
     assert run.returncode == 0, run.stderr
     nothing, something = json.loads(run.stdout)["records"]
@@ -190,7 +199,7 @@ def test_a_record_that_can_not_be_read_is_answered_without_labels(folder, record
 
 
 def test_the_table_says_why_there_are_no_labels(folder, flat):
-    run = predict("--model", folder, "--fs", 100, flat)
+    run = predict("--model", folder, "--fs", 100, "--unit", "mV", flat)
     assert run.returncode == 0, run.stderr
     (row,) = [line for line in run.stdout.splitlines() if "flat.csv │" in line]
     assert row.count(" - ") == 6 and "unusable" in row

@@ -112,7 +112,7 @@ def test_a_precision_out_of_reach_is_said_with_what_is_in_reach():
     )
     with pytest.raises(DataError, match=r"class HYP reaches a precision of 0\.500 at most \(4 "):
         choose(Rule("precision", 0.8), y_true, y_score, ("MI", "HYP"))
-    assert choose(Rule("precision", 0.5), y_true, y_score).tolist() == [0.1, 0.6]
+    assert choose(Rule("precision", 0.5), y_true, y_score).tolist() == [0.8, 0.6]
 
 
 def test_thresholds_of_others_say_who_is_positive():
