@@ -7,16 +7,17 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .PHONY: help env train pretrained ui webhook secrets platform containers try-containers user backup restore empty migrate
-.PHONY: test lint format clean
+.PHONY: test test-quick lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 env: .venv/.made  ## the environment of requirements.lock in .venv
 
-.venv/.made: requirements.lock requirements-dev.lock
+.venv/.made: requirements.lock requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -r requirements.lock -r requirements-dev.lock
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
 	touch $@
 
 train: env  ## three backbones on demo data, tracked and registered
@@ -77,8 +78,16 @@ migrate: env  ## a local store into a server's empty one: SOURCE= TARGET= DATABA
 	$(BIN)/python -m registry.migrate.move --source $${SOURCE:-sqlite:///mlflow.db} \
 	  --target $${TARGET:?the server, http://...} --database $${DATABASE:?the address of its database}
 
+# Threads that spin would take the cores from each other's tests.
+test test-quick: export OMP_NUM_THREADS := 1
+test test-quick: export OMP_WAIT_POLICY := passive
+SPREAD := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
 test: env  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
+
+test-quick: env  ## those that start no process and train nothing
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
 lint: env  ## style and types
 	$(BIN)/ruff check .

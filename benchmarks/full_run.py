@@ -16,15 +16,12 @@ backward. Tried on CPUs; the CUDA path is the trainer's own, and hasn't been tim
 
 import argparse
 import statistics
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from heart_reader.bundle.evidence import gather, patients_of, save_evidence
 from heart_reader.bundle.provenance import git_commit, provenance, train_command, travelling

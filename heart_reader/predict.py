@@ -13,37 +13,48 @@ from heart_reader.cli.entry import run_entry
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.sheets.explained import N_NAMED, explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation, as_json, waves
+from heart_reader.reading.drawing import (
+    abouts,
+    add_drawing_options,
+    draw,
+    drawn_of,
+    notes_of,
+    stems,
+)
 from heart_reader.reading.explain import explain_all, features_to_explain
 from heart_reader.reading.records import (
     Recorded,
     add_record_options,
-    drawn_of,
     findings_of,
     read_recordings,
+    require_all_read,
     show,
-    stems,
 )
 
 
 def main() -> None:
-    """Reads the options and every record before it predicts, so that nothing is half-done."""
+    """Reads every record that can be read, predicts, and ends with an error for the others."""
     options = parse_options()
     bundle, model = find_bundle(options.model)
-    recorded = read_recordings(options)
+    recorded = read_recordings(options, bundle.spec)
     features = None
     if options.features == "compute":
         features = features_to_explain(bundle, recorded.signals, recorded.age, recorded.sex)
     probabilities = bundle.predict(recorded.signals, features)
     findings = findings_of(bundle, recorded, probabilities)
     if options.explain:
-        explained = explain_all(bundle, recorded.signals, features, probabilities)
+        usable = [quality.usable for quality in recorded.quality]
+        explained = explain_all(bundle, recorded.signals, features, probabilities, usable)
         for record, item in enumerate(findings):
             spans = waves(recorded.measured, record)
             item["explanations"] = {
                 each.class_name: as_json(each, spans, N_NAMED) for each in explained[record]
             }
-        write_explanations(Path(options.explain), recorded, probabilities, bundle, explained)
-    show(model, bundle, recorded, probabilities, findings, options)
+        folder = Path(options.explain)
+        write_explanations(folder, model, recorded, probabilities, bundle, explained)
+    show(model, recorded, findings, options)
+    draw(options, model, recorded, probabilities, bundle)
+    require_all_read(recorded)
 
 
 def parse_options() -> argparse.Namespace:
@@ -51,6 +62,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m heart_reader.predict", description=__doc__)
     parser.add_argument("--model", required=True, help="models:/NAME@ALIAS or a bundle folder")
     add_record_options(parser)
+    add_drawing_options(parser)
     parser.add_argument(
         "--explain",
         metavar="FOLDER",
@@ -73,6 +85,7 @@ def find_bundle(address: str) -> tuple[AnyBundle, str]:
 
 def write_explanations(
     folder: Path,
+    model: str,
     recorded: Recorded,
     probabilities: Any,
     bundle: AnyBundle,
@@ -80,12 +93,14 @@ def write_explanations(
 ) -> None:
     """``NAME_CLASS.png`` for each class that is explained; the paths go to stderr."""
     folder.mkdir(parents=True, exist_ok=True)
-    named = zip(stems(recorded.recordings), recorded.recordings, strict=True)
-    for record, (stem, recording) in enumerate(named):
+    named = zip(stems(recorded.recordings), abouts(recorded, model), strict=True)
+    for record, (stem, about) in enumerate(named):
+        drawn = drawn_of(recorded, record, probabilities, bundle)
+        notes = notes_of(recorded, record)
         for each in explained[record]:
-            drawn = drawn_of(recording, probabilities[record], bundle)
-            notes = "; ".join(recording.notes)
-            figure = explained_sheet(*drawn, each, recorded.measured, record, subtitle=notes)
+            figure = explained_sheet(
+                *drawn, each, recorded.measured, record, subtitle=notes, about=about
+            )
             print(save(figure, folder / f"{stem}_{each.class_name}.png"), file=sys.stderr)
 
 

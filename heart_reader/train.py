@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from heart_reader import train_text
+from heart_reader.bundle.evidence import patients_of
 from heart_reader.bundle.provenance import config_hash, git_commit, provenance
-from heart_reader.bundle.single import save_bundle
 from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import CONFIG_DEFAULTS, Config, load_config, read_config
@@ -184,11 +184,12 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.O
             prepared.records,
             config.evaluation.n_sheets,
             folder / "report" / "explained",
+            backbone,
         )
         run.log_folder(folder / "report")
-        save_bundle(bundle, folder / "bundle")
+        bundle.save(folder / "bundle")
         tags = train_text.version_tags(config, prepared.records, values)
-        text = train_text.version_text(config, values)
+        text = train_text.version_text(config, values, bundle.spec)
         version = log_bundle(folder / "bundle", backbone, text, tags)
     # A point behind the last epoch: what the UI sorts by is then the registered model's score.
     final = {f"val/{key}": value for key, value in values.items()}
@@ -284,12 +285,15 @@ def write_report(
     """Plots, sheets and fold-9 predictions, as they lie in the run's artifacts."""
     plots = folder / "plots"
     plots.mkdir(parents=True)
-    report.write_plots(scored, values, config.evaluation.n_bins, plots)
+    backbone, n_sheets = config.model.backbone, config.evaluation.n_sheets
+    report.write_plots(scored, values, config.evaluation.n_bins, plots, f"{backbone}, fold 9")
     save(training_curves(result.history), plots / "training_curves.png")
-    report.write_sheets(scored, records, config.evaluation.n_sheets, folder / "sheets")
+    report.write_sheets(scored, records, n_sheets, folder / "sheets", backbone)
     if records.features is not None:
-        report.write_beat_sheets(scored, records, config.evaluation.n_sheets, folder / "beats")
-    scored.frame().to_parquet(folder / "predictions_fold9.parquet", index=False)
+        report.write_beat_sheets(scored, records, n_sheets, folder / "beats")
+    # Whoever chooses on these scores keeps a patient's records together.
+    frame = scored.frame().assign(patient_id=patients_of(records, scored.rows))
+    frame.to_parquet(folder / "predictions_fold9.parquet", index=False)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,17 @@ PACKAGES = ("heart_reader", "tuning", "registry", "deploy")
 
 # Each part stands on those of a lower layer, and on its own; `heart_reader.` is left out.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "cache", "progress", "project", "interrupt", "config.strict", "cli.usage"),
-    ("data", "models", "evaluation.metrics", "evaluation.checks"),
+    (
+        "errors",
+        "cache",
+        "progress",
+        "project",
+        "interrupt",
+        "config.strict",
+        "config.yaml_files",
+        "cli.usage",
+    ),
+    ("data", "tasks", "models", "evaluation.metrics", "evaluation.checks"),
     ("training", "evaluation"),
     ("config", "bundle", "bundles"),
     ("fitting", "tracking", "edge", "cli"),
@@ -110,6 +119,15 @@ def wrong_arrows(imports: list[Import]) -> list[str]:
 
 
 # ---------------------------------------------------------------- arrows
+
+
+def test_every_module_has_a_layer_and_every_layer_names_what_is_there():
+    modules = {module_of(relative(path)) for path in sources()}
+    ours = {name for name in modules if name.startswith("heart_reader.")}
+    assert {name for name in ours if layer_of(name) is None} == set()
+    named = [f"heart_reader.{name}" for layer in LAYERS for name in layer]
+    assert set(named) <= modules
+    assert len(named) == len(set(named))
 
 
 def test_arrows_inside_heart_reader_go_down_the_layers():

@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from heart_reader.config.load import merge, read_yaml
 from heart_reader.config.strict import parse
+from heart_reader.config.yaml_files import merge, read_yaml
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 TUNING_DEFAULTS = CONFIG_FOLDER / "default.yaml"

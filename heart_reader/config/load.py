@@ -4,17 +4,17 @@ Layers, each strict: ``default.yaml``, then a named or given overlay file, then 
 (``training.epochs=4``). Every problem of a configuration is raised together.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from heart_reader.config.strict import flatten, parse, to_dict
+from heart_reader.config.yaml_files import merge, named_yaml, read_yaml
 from heart_reader.data.augmentation import AugmentationConfig
 from heart_reader.data.dataset import DataConfig, FeaturesConfig
-from heart_reader.errors import ConfigError, did_you_mean
+from heart_reader.errors import ConfigError
 from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.models import ModelConfig
 from heart_reader.training.config import TrainingConfig
@@ -22,7 +22,14 @@ from heart_reader.training.config import TrainingConfig
 CONFIG_FOLDER = Path(__file__).parent
 CONFIG_DEFAULTS = CONFIG_FOLDER / "default.yaml"
 # What a user types most often, without its section.
-SHORT_NAMES = {"data": "data.root", "features": "features.source", "backbone": "model.backbone"}
+SHORT_NAMES = {
+    "data": "data.root",
+    "features": "features.source",
+    "backbone": "model.backbone",
+    "thresholds": "evaluation.thresholds",
+}
+# Keys that runs of earlier versions lack, and what those did: such a run can go on.
+YOUNGER = {"evaluation": {"thresholds": "youden"}}
 
 
 @dataclass(frozen=True)
@@ -70,12 +77,33 @@ def changed(config: Config, overrides: Mapping[str, object]) -> Config:
 
 
 def read_config(path: Path) -> Config:
-    """A complete configuration from a file, such as a run's ``config.yaml``; no defaults.
+    """The configuration that a run of any age left in its ``config.yaml``.
+
+    Keys that it lacks are younger than the run: they get today's defaults, and stderr says so.
 
     Raises:
         ConfigError: the file can't be read, or has problems.
     """
-    return parse(read_yaml(path), Config)
+    tree, defaults = read_yaml(path), read_yaml(CONFIG_DEFAULTS)
+    lacking = _lacking(tree, defaults)
+    if lacking:
+        print(
+            f"{path.name} was written before there were {', '.join(lacking)}: "
+            "today's defaults are taken",
+            file=sys.stderr,
+        )
+    return parse(merge(defaults, tree), Config)
+
+
+def _lacking(tree: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted keys of the defaults that a tree doesn't have; a section stands for all in it."""
+    found = []
+    for key, value in defaults.items():
+        if key not in tree:
+            found.append(f"{prefix}{key}")
+        elif isinstance(value, Mapping) and isinstance(tree[key], Mapping):
+            found += _lacking(tree[key], value, f"{prefix}{key}.")
+    return found
 
 
 def as_trained(provenance: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
@@ -90,51 +118,6 @@ def as_trained(provenance: Mapping[str, Any], options: Mapping[str, str]) -> dic
 
 
 # ---------------------------------------------------------------- reading and layering
-
-
-def named_yaml(folder: Path, name: str, what: str) -> Path:
-    """The YAML file that a user names: by its path, or by its stem in one of our folders.
-
-    Raises:
-        ConfigError: no file of that name; ``what`` is what it would have been.
-    """
-    if Path(name).suffix in {".yaml", ".yml"}:
-        return Path(name)
-    named = {path.stem: path for path in folder.glob("*.yaml")}
-    if name not in named:
-        raise ConfigError(
-            f"unknown {what} {name!r}{did_you_mean(name, named)} "
-            f"(there are {', '.join(sorted(named))}, or give the path of a .yaml file)"
-        )
-    return named[name]
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        ConfigError: no such file, not YAML, or not a mapping.
-    """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"config file {path} can't be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"config file {path} is not YAML: {' '.join(str(error).split())}"
-        ) from error
-    if not isinstance(tree, dict):
-        raise ConfigError(f"config file {path} must hold a mapping, but holds {tree!r}")
-    return tree
-
-
-def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with the keys of ``overlay`` in place of its own, section by section."""
-    merged = dict(base)
-    for key, value in overlay.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = merge(merged[key], value) if both else value
-    return merged
 
 
 def _set_dotted(tree: dict[str, Any], key: str, value: object) -> None:

@@ -2,11 +2,13 @@
 
 from heart_reader.models.fusion import (
     BACKBONES,
+    Architecture,
     FusionConfig,
     FusionModel,
     ModelConfig,
     build_model,
     family,
+    shape_type,
 )
 from heart_reader.models.inception1d import InceptionConfig
 from heart_reader.models.se_resnet1d import SEResNetConfig
@@ -14,6 +16,7 @@ from heart_reader.models.xresnet1d import XResNetConfig
 
 __all__ = [
     "BACKBONES",
+    "Architecture",
     "FusionConfig",
     "FusionModel",
     "InceptionConfig",
@@ -22,4 +25,5 @@ __all__ = [
     "XResNetConfig",
     "build_model",
     "family",
+    "shape_type",
 ]

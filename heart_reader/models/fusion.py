@@ -8,12 +8,11 @@ Notation used for tensor shapes:
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
-from heart_reader.data.ptbxl import LEADS, SUPERCLASSES
 from heart_reader.errors import ConfigError, did_you_mean
 from heart_reader.models.blocks import Backbone, ConcatPool, as_image, initialise
 from heart_reader.models.feature_branch import FeatureBranch
@@ -64,8 +63,19 @@ class FusionConfig:
 
 
 @dataclass(frozen=True)
+class Architecture:
+    """One model's shape: all that rebuilding it takes, whatever other backbones there are."""
+
+    backbone: str
+    """A key of BACKBONES."""
+    shape: Any
+    """The backbone's own section of `ModelConfig`."""
+    fusion: FusionConfig
+
+
+@dataclass(frozen=True)
 class ModelConfig:
-    """The whole model."""
+    """What may be chosen of a model: a section for each family of backbones."""
 
     backbone: str
     """A key of BACKBONES."""
@@ -79,11 +89,35 @@ class ModelConfig:
         unknown = self.backbone not in BACKBONES
         return [f"backbone: {_unknown(self.backbone)}"] if unknown else []
 
+    @property
+    def architecture(self) -> Architecture:
+        """The shape of the backbone that is chosen.
+
+        Raises:
+            ConfigError: no backbone of that name.
+        """
+        shape_type(self.backbone)
+        return Architecture(self.backbone, getattr(self, family(self.backbone)), self.fusion)
+
+
+def shape_type(backbone: str) -> type:
+    """The type of a backbone's section.
+
+    Raises:
+        ConfigError: no backbone of that name.
+    """
+    if backbone not in BACKBONES:
+        raise ConfigError(_unknown(backbone))
+    found: type = get_type_hints(ModelConfig)[family(backbone)]
+    return found
+
 
 class FusionModel(nn.Module):
     """Logits from a signal and, where ``n_features`` is not 0, from structured features."""
 
-    def __init__(self, backbone: Backbone, config: FusionConfig, n_features: int) -> None:
+    def __init__(
+        self, backbone: Backbone, config: FusionConfig, n_features: int, n_classes: int
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.pool = ConcatPool()
@@ -97,7 +131,7 @@ class FusionModel(nn.Module):
                 n_features, config.feature_sizes, config.feature_mlp_dropout
             )
             joined_size += config.feature_sizes[-1]
-        logits_layer = nn.Linear(config.head_size, len(SUPERCLASSES))
+        logits_layer = nn.Linear(config.head_size, n_classes)
         self.head = nn.Sequential(
             nn.Linear(joined_size, config.head_size),
             nn.ReLU(inplace=True),
@@ -141,20 +175,23 @@ class FusionModel(nn.Module):
         return logits
 
 
-def build_model(config: ModelConfig, n_features: int) -> FusionModel:
+def build_model(
+    architecture: Architecture, n_features: int, n_classes: int, n_leads: int
+) -> FusionModel:
     """A freshly initialised model; seed torch before to get the same one again.
 
     Args:
-        config: the model's shape.
+        architecture: the model's shape.
         n_features: columns of the feature table; 0 for a signal-only model.
+        n_classes: of the task.
+        n_leads: of the signal.
 
     Raises:
         ConfigError: no backbone of that name.
     """
-    if config.backbone not in BACKBONES:
-        raise ConfigError(_unknown(config.backbone))
-    section = getattr(config, family(config.backbone))
-    return FusionModel(BACKBONES[config.backbone](section, len(LEADS)), config.fusion, n_features)
+    shape_type(architecture.backbone)
+    backbone = BACKBONES[architecture.backbone](architecture.shape, n_leads)
+    return FusionModel(backbone, architecture.fusion, n_features, n_classes)
 
 
 def family(backbone: str) -> str:

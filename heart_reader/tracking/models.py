@@ -17,8 +17,9 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import heart_reader
 from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
-from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
+from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ModelError, TrackingError
+from heart_reader.tasks.task import Task
 from heart_reader.tracking.delivery.outage import patient
 from heart_reader.tracking.permissions import left_behind
 
@@ -49,13 +50,15 @@ def registered_name(kind: str) -> str:
     return f"heart-reader-{kind}"
 
 
-def signature() -> ModelSignature:
+def signature(task: Task, spec: SignalSpec) -> ModelSignature:
     """``signal`` alone is an input: a tensor signature has no optional ones, params are."""
-    probabilities = [ColSpec("double", name) for name in SUPERCLASSES]
-    thresholds = [ColSpec("double", f"threshold_{name}") for name in SUPERCLASSES]
+    probabilities = [ColSpec("double", name) for name in task.classes]
+    thresholds = [ColSpec("double", f"threshold_{name}") for name in task.classes]
+    labels = ColSpec("string", "labels")
+    quality = [ColSpec("string", name) for name in ("quality", "quality_reasons")]
     return ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(LEADS), N_TIMES), "signal")]),
-        outputs=Schema([*probabilities, ColSpec("string", "labels"), *thresholds]),
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *spec.shape), "signal")]),
+        outputs=Schema([*probabilities, labels, *thresholds, *quality]),
         params=ParamSchema(
             [
                 ParamSpec("features", "string", "compute"),
@@ -77,6 +80,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
     earlier = _registered_by_open_run(kind)
     if earlier is not None:
         return earlier
+    bundle = open_bundle(folder)
     _drop_unfinished_models(kind)
     with warnings.catch_warnings():
         # It asks for an input example and for its own kind of type hints; the signature is given.
@@ -86,7 +90,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
             python_model=str(package / "tracking" / "pyfunc.py"),
             artifacts={"bundle": str(folder)},
             code_paths=[str(package)],
-            signature=signature(),
+            signature=signature(bundle.task, bundle.spec),
             pip_requirements=_requirements(),
         )
     draft = ModelVersion(name, "", info.model_id, info.run_id)

@@ -29,6 +29,7 @@ from registry.fold9 import (
     evidence_of,
     find_ground,
     logged_scores,
+    require_same_task,
     scores_to_judge,
 )
 from registry.gate import rules as gate
@@ -119,10 +120,12 @@ def judge(
     fold = ground.fold
     mine = scores_to_judge(version, bundle, fold, science)
     if champion is None:
-        checks = gate.floors(fold.y_true, mine, config)
+        checks = gate.floors(fold.y_true, mine, fold.classes, config)
     else:
-        theirs = scores_to_judge(champion, load_registered(champion), fold, science)
-        checks = gate.against_champion(fold.y_true, mine, theirs, config)
+        rival = load_registered(champion)
+        require_same_task({pinned(version): bundle, pinned(champion): rival})
+        theirs = scores_to_judge(champion, rival, fold, science)
+        checks = gate.against_champion(fold.y_true, mine, theirs, fold.classes, config)
     checks.append(gate.calibration(fold.y_true, mine, science.evaluation.n_bins, config))
     logged, arrays, what = to_reproduce(version, bundle, ground, config.n_reproduced)
     try:

@@ -20,15 +20,21 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.bundle.ensemble import EnsembleBundle, load_ensemble, save_beside_members
+from heart_reader.bundle.ensemble import (
+    KIND,
+    EnsembleBundle,
+    load_ensemble,
+    save_beside_members,
+)
 from heart_reader.bundle.evidence import gather, patients_of, save_evidence
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.provenance import train_command, travelling
 from heart_reader.bundle.scoring import score
-from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
+from heart_reader.bundle.single import load_bundle, save_bundle
 from heart_reader.cli.entry import dotted_options, run_entry
-from heart_reader.config.load import Config, as_trained, load_config, read_yaml
+from heart_reader.config.load import Config, as_trained, load_config
 from heart_reader.config.strict import flatten
+from heart_reader.config.yaml_files import read_yaml
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import VALIDATION_FOLD
 from heart_reader.errors import ConfigError, ModelError
@@ -108,9 +114,10 @@ def write_single(version: ModelVersion, options: dict[str, str], folder: Path) -
     Raises:
         ModelError: it doesn't say of fold 9 what was logged of it.
     """
-    bundle = load_registered(version)
-    if not isinstance(bundle, Bundle):
+    found = load_registered(version)
+    if found.kind == KIND:
         raise ModelError(f"{pinned(version)} is an ensemble that names no members")
+    bundle = found.members[0]
     config, records = run_config(version), load_records([bundle], science(bundle, options))
     made = travelling(
         bundle.provenance, config, train_command(config), commit_of(version, options)
@@ -146,15 +153,13 @@ def write_ensemble(version: ModelVersion, options: dict[str, str], folder: Path)
     Raises:
         ModelError: it doesn't say of fold 9 what was logged of it.
     """
-    bundle = load_registered(version)
-    if not isinstance(bundle, EnsembleBundle):
+    found = load_registered(version)
+    if found.kind != KIND:
         raise ModelError(f"{pinned(version)} names members, but holds no ensemble")
-    records = load_records([bundle], science(bundle, options))
-    members = tuple(load_bundle(folder.parent / name) for name in bundle.names)
-    made = travelling(
-        bundle.provenance, {}, ensemble_command(version), commit_of(version, options)
-    )
-    bundle = replace(bundle, members=members, provenance=made)
+    records = load_records([found], science(found, options))
+    members = tuple(load_bundle(folder.parent / name) for name in found.names)
+    made = travelling(found.provenance, {}, ensemble_command(version), commit_of(version, options))
+    bundle = EnsembleBundle(members, found.names, found.weights, found.thresholds, made)
     fold, scored = fold9(records), score(bundle, records, (VALIDATION_FOLD,))
     logged = logged_scores(version, fold, LOGGED)
     judged = logged_scores(version, fold, CROSS_FITTED)

@@ -43,14 +43,15 @@ def folder(bundle: Bundle, tmp_path: Path) -> Path:
 
 
 def test_probabilities_by_hand(bundle, prepared, signals):
-    """Normalise, encode, forward, sigmoid: each step written out with numpy and torch."""
+    """Centre, normalise, encode, forward, sigmoid: each step written out with numpy and torch."""
     rows = prepared.records.rows((9,))
     raw = prepared.records.features.values[rows]
     encoder, normaliser = bundle.encoder, bundle.normaliser
     missing = np.isnan(raw)
     filled = np.clip(np.where(missing, encoder.median, raw), encoder.low, encoder.high)
     encoded = np.hstack([(filled - encoder.median) / encoder.scale, missing]).astype(np.float32)
-    x = (signals - np.array(normaliser.mean)[:, None]) / np.array(normaliser.std)[:, None]
+    centred = signals - signals.mean(axis=2, keepdims=True)
+    x = (centred - np.array(normaliser.mean)[:, None]) / np.array(normaliser.std)[:, None]
     with torch.no_grad():
         logits = bundle.model(torch.from_numpy(x.astype(np.float32)), torch.from_numpy(encoded))
     given = bundle.predict(signals, raw)
@@ -165,14 +166,13 @@ def test_missing_and_cut_files(folder):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format", 2, "has format 2, this code reads 1"),
-        ("classes", ["MI", "NORM", "STTC", "CD", "HYP"], "has classes .*this code reads"),
-        ("leads", ["II", "I"], "has leads .*this code reads"),
-        ("sampling_rate", 500, "has sampling_rate 500, this code reads 100"),
+        ("format", 7, "has format 7, this code reads 1 and 2"),
+        ("task", {"name": "x"}, "is damaged: .*'classes' is missing"),
+        ("signal", ["II", "I"], "is damaged"),
         ("thresholds", [0.5], "is damaged: .*5 thresholds are needed"),
         ("normaliser", {"mean": [0]}, "is damaged: .*'std' is missing"),
-        ("model", {}, "is damaged: .*'backbone' is missing"),
-        ("encoder", {"source": "compute"}, "is damaged: KeyError"),
+        ("model", {}, "is damaged: it lacks 'backbone'"),
+        ("encoder", {"source": "compute"}, "is damaged: it lacks 'low'"),
     ],
 )
 def test_a_description_that_breaks_the_contract(folder, key, value, message):

@@ -1,3 +1,8 @@
+"""Records are fetched, verified and packed, and what is wrong with them is said.
+
+Covers: heart_reader.cache, heart_reader.progress.
+"""
+
 import hashlib
 import http.server
 import os

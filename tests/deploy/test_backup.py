@@ -1,4 +1,7 @@
-"""A backup of a platform that runs, restored into one that is empty, compared from outside."""
+"""A backup of a platform that runs, restored into one that is empty, compared from outside.
+
+Covers: deploy.restore, deploy.tool.
+"""
 
 import hashlib
 import json

@@ -1,4 +1,8 @@
-"""A real platform: who gets in, where it listens, what it keeps when its servers are killed."""
+"""A real platform: who gets in, where it listens, what it keeps when its servers are killed.
+
+Covers: deploy.migrate, deploy.objects, deploy.process, deploy.state, deploy.users,
+    deploy.server.platform_hooks.
+"""
 
 import subprocess
 import sys

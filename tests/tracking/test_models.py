@@ -1,3 +1,8 @@
+"""Registered models: served, loaded elsewhere, and read back.
+
+Covers: heart_reader.tracking.pyfunc.
+"""
+
 import json
 import os
 import re
