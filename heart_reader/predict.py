@@ -22,14 +22,15 @@ from heart_reader.reading.drawing import (
     stems,
 )
 from heart_reader.reading.explain import explain_all, features_to_explain
+from heart_reader.reading.printed import show
 from heart_reader.reading.records import (
     Recorded,
     add_record_options,
     findings_of,
     read_recordings,
     require_all_read,
-    show,
 )
+from heart_reader.tasks.task import class_key
 
 
 def main() -> None:
@@ -101,7 +102,8 @@ def write_explanations(
             figure = explained_sheet(
                 *drawn, each, recorded.measured, record, subtitle=notes, about=about
             )
-            print(save(figure, folder / f"{stem}_{each.class_name}.png"), file=sys.stderr)
+            name = f"{stem}_{class_key(each.class_name)}.png"
+            print(save(figure, folder / name), file=sys.stderr)
 
 
 if __name__ == "__main__":

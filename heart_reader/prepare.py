@@ -26,6 +26,8 @@ from heart_reader.data.quality.survey import survey
 from heart_reader.data.signals.pack import describe_defects, load_pack, verify
 from heart_reader.data.signals.stale import remove_stale_packs
 from heart_reader.errors import ConfigError, DataError
+from heart_reader.tasks.ptbxl import TaskConfig, ptbxl_task, read_statements, statement_labels
+from heart_reader.tasks.task import MANY, Task, default_task
 
 _SHOWN = 10  # warnings and defects printed one by one
 
@@ -35,6 +37,7 @@ class Findings:
     """What `check_tree` saw; records by ``ecg_id``."""
 
     metadata: pd.DataFrame
+    task: Task
     labels: np.ndarray  # (n_records, n_classes)
     absent_folds: tuple[int, ...]
     digest: str
@@ -50,20 +53,21 @@ def main() -> None:
     clean = truth("clean", options.pop("clean", "false"))
     url = options.pop("url", PHYSIONET)
     overlay = "demo" if options.get("data", "demo") == "demo" else "default"
-    config = load_config(options.pop("config", overlay), options).data
+    whole = load_config(options.pop("config", overlay), options)
+    config = whole.data
     if fetch:
         if config.root == "demo":
             raise ConfigError("download=true needs a folder to fetch to: give it as --data PATH")
         n_files = download(Path(config.root), url)
         print(f"{n_files} files are there and have the published hashes")
     cache = cache_folder()
-    print_findings(check_tree(data_root(config, cache), config, cache), Console())
+    print_findings(check_tree(data_root(config, cache), config, whole.task, cache), Console())
     if clean:
         removed = remove_stale_packs(cache)
         print("\n".join(f"removed {line}" for line in removed) or "no old pack in the cache")
 
 
-def check_tree(root: Path, config: DataConfig, cache: Path) -> Findings:
+def check_tree(root: Path, config: DataConfig, asked: TaskConfig, cache: Path) -> Findings:
     """Verify every file of a tree and pack folds 1 to 9.
 
     Fold 10 is verified where it is there, but never packed: only ``evaluate`` opens it.
@@ -73,7 +77,9 @@ def check_tree(root: Path, config: DataConfig, cache: Path) -> Findings:
     """
     metadata = ptbxl.load_metadata(root)
     ptbxl.check_patients_disjoint(metadata)
-    labels = ptbxl.superclass_labels(metadata, ptbxl.load_statements(root), config.min_likelihood)
+    statements = read_statements(root)
+    task = ptbxl_task(asked.name, statements, asked.unlabelled)
+    labels = statement_labels(metadata, statements, task, config.min_likelihood)
     development = ptbxl.select_folds(metadata, (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD))
     pack = load_pack(root, development, cache, config.on_defect, progress=True)
     test = metadata[metadata["strat_fold"] == ptbxl.TEST_FOLD]
@@ -83,6 +89,7 @@ def check_tree(root: Path, config: DataConfig, cache: Path) -> Findings:
         raise DataError(describe_defects(root, defects))
     return Findings(
         metadata=metadata,
+        task=task,
         labels=labels,
         absent_folds=() if there else (ptbxl.TEST_FOLD,),
         digest=pack.digest,
@@ -94,8 +101,11 @@ def check_tree(root: Path, config: DataConfig, cache: Path) -> Findings:
 
 def print_findings(findings: Findings, console: Console) -> None:
     """The table of folds and classes, then the warnings and defects."""
-    table = Table(title="Records by fold and superclass")
-    for heading in ("fold", "n", *ptbxl.SUPERCLASSES, "none"):
+    task = findings.task
+    many = task.n_classes > MANY
+    what = "superclass" if task == default_task() else f"class of task {task.name}"
+    table = Table(title=f"Records by fold and {what}")
+    for heading in ("fold", "n", *(() if many else task.classes), "none"):
         table.add_column(heading, justify="right")
     for heading in (DOUBTFUL, UNUSABLE):
         table.add_column(heading, justify="right", min_width=len(heading))
@@ -105,13 +115,15 @@ def print_findings(findings: Findings, console: Console) -> None:
             table.add_row(str(fold), "not in this tree")
         else:
             ids = findings.metadata.index[folds == fold]
-            counts = _counts(findings.labels[folds == fold])
+            counts = _counts(findings.labels[folds == fold], many)
             table.add_row(str(fold), *counts, *_verdict_counts(findings.quality, ids))
     there = ~np.isin(folds, findings.absent_folds)
     table.add_section()
     verdicts = _verdict_counts(findings.quality, findings.metadata.index[there])
-    table.add_row("all", *_counts(findings.labels[there]), *verdicts)
+    table.add_row("all", *_counts(findings.labels[there], many), *verdicts)
     console.print(table)
+    if many:
+        console.print(_class_table(findings))
     n_patients = findings.metadata["patient_id"][there].nunique()
     console.print(f"{n_patients} patients, none in two of train, validation and test")
     _print_some(console, "warning", findings.warnings)
@@ -124,9 +136,29 @@ def print_findings(findings: Findings, console: Console) -> None:
     console.print(f"folds 1 to 9 are packed, digest {findings.digest}", soft_wrap=True)
 
 
-def _counts(labels: np.ndarray) -> list[str]:
-    columns = [len(labels), *labels.sum(axis=0), (labels.sum(axis=1) == 0).sum()]
+def _counts(labels: np.ndarray, many: bool) -> list[str]:
+    by_class = () if many else labels.sum(axis=0)
+    columns = [len(labels), *by_class, (labels.sum(axis=1) == 0).sum()]
     return [str(int(n)) for n in columns]
+
+
+def _class_table(findings: Findings) -> Table:
+    """A row a class, where they are too many for columns."""
+    table = Table("class", "meaning", title=f"Records of task {findings.task.name} by class")
+    folds = findings.metadata["strat_fold"].to_numpy()
+    parts = {
+        "folds 1 to 8": np.isin(folds, ptbxl.TRAIN_FOLDS),
+        "fold 9": folds == ptbxl.VALIDATION_FOLD,
+        "fold 10": (folds == ptbxl.TEST_FOLD) & ~np.isin(folds, findings.absent_folds),
+    }
+    for heading in parts:
+        table.add_column(heading, justify="right")
+    counts = np.stack([findings.labels[rows].sum(axis=0, dtype=int) for rows in parts.values()])
+    for name, title, row in zip(
+        findings.task.classes, findings.task.titles, counts.T.tolist(), strict=True
+    ):
+        table.add_row(escape(name), escape(title), *map(str, row))
+    return table
 
 
 def _verdict_counts(quality: dict[int, Quality], ids: pd.Index) -> list[str]:

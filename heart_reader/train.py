@@ -100,7 +100,7 @@ def resumed_job(run_id: str, options: dict[str, str]) -> Job:
         TrackingError: no such run, not one of ``train``, or one that is finished.
     """
     # `mlflow run` passes its declared parameters along, whether the user typed them or not.
-    extra = sorted(set(options) - {"config", "data", "features", "backbone"})
+    extra = sorted(set(options) - {"config", "data", "task", "features", "backbone"})
     if extra:
         raise ConfigError(f"resume continues a run as it began: leave out {', '.join(extra)}")
     run = tracking.find_run(run_id)
@@ -129,10 +129,12 @@ def train(job: Job) -> list[train_text.Outcome]:
     single = len(job.backbones) == 1
     name = None if job.resumed else train_text.run_name(job.config, job.backbones)
     for backbone in job.backbones:
-        require_editable(registered_name(backbone))
+        require_editable(registered_name(backbone, job.config.task.name))
     with tracking.open_run(name, resumed_id, system_metrics=single) as run:
         log_job(run, job)
-        records = load_development(job.config.data, job.config.features, cache_folder())
+        records = load_development(
+            job.config.data, job.config.task, job.config.features, cache_folder()
+        )
         train_text.print_records(records)
         log_records(run, records, job.config)
         prepared = prepare(records)

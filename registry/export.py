@@ -39,7 +39,7 @@ from heart_reader.tracking import (
     require_editable,
 )
 from heart_reader.tracking import runs as tracking
-from registry.client import EDGE, LONGEST_DESCRIPTION, pinned, resolve, short_name
+from registry.client import LONGEST_DESCRIPTION, kind_of, name_beside, pinned, resolve
 from registry.settings import load_settings
 from registry.sync.plan import SOURCE
 
@@ -55,11 +55,11 @@ def main() -> None:
     # A wrong option is refused before any run.
     load_config("default" if overlay == OWN else overlay, as_trained({}, options))
     tracking.set_up_tracking()
-    require_editable(EDGE)
     version = resolve(address)
+    require_editable(name_beside(version.name, "edge"))
     with tracking.open_run(f"export {pinned(version)}") as run:
         made, rows = export(version, overlay, options, settings.edge, run)
-    print_table(f"{EDGE} v{made.version}, made from {pinned(version)}", rows)
+    print_table(f"{made.name} v{made.version}, made from {pinned(version)}", rows)
 
 
 def export(
@@ -99,9 +99,8 @@ def export(
         _log(run, rows, version, chosen, folder)
     text = describe(version, exporter, rows)
     run.describe(f"## {pinned(version)} on a device\n\n{text}")
-    made = register_files(
-        DEVICE, "edge", text[:LONGEST_DESCRIPTION], tags(version, exporter, rows)
-    )
+    name = name_beside(version.name, "edge")
+    made = register_files(DEVICE, name, text[:LONGEST_DESCRIPTION], tags(version, exporter, rows))
     run.set_tags({"model": made.uri, "form": exporter.form})
     return made, rows
 
@@ -122,7 +121,7 @@ def _records(source: AnyBundle, config: Config, run: Run) -> Records:
         DataError: other data than those that it was trained on.
     """
     features = FeaturesConfig("none" if source.encoder is None else source.encoder.source)
-    records = load_development(config.data, features, cache_folder())
+    records = load_development(config.data, config.task, features, cache_folder())
     digest, trained = records.digest[:16], str(source.provenance.get("data_digest", ""))[:16]
     if trained != digest:
         raise DataError(
@@ -166,7 +165,8 @@ def tags(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> dict
     return {
         SOURCE: pinned(version),
         "source_run": version.run_id,
-        "backbone": short_name(version.name),
+        "backbone": kind_of(version.name),
+        "task": exporter.source.task.name,
         "form": exporter.form,
         "formats": ",".join(files),
         "stages": json.dumps(table),

@@ -73,7 +73,7 @@ def tune(order: Order) -> list[Study]:
         run_workers(order.tuning, {k: v for k, v in order.options.items() if k != "resume"})
     first = order.configs[0]
     with opened_storage(order.tuning) as storage:
-        records = load_development(first.data, first.features, cache_folder())
+        records = load_development(first.data, first.task, first.features, cache_folder())
         alone = len(order.configs) == 1
         return [search(config, order.tuning, records, storage, alone) for config in order.configs]
 

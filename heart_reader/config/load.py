@@ -17,6 +17,7 @@ from heart_reader.data.dataset import DataConfig, FeaturesConfig
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.models import ModelConfig
+from heart_reader.tasks.ptbxl import TaskConfig
 from heart_reader.training.config import TrainingConfig
 
 CONFIG_FOLDER = Path(__file__).parent
@@ -24,6 +25,7 @@ CONFIG_DEFAULTS = CONFIG_FOLDER / "default.yaml"
 # What a user types most often, without its section.
 SHORT_NAMES = {
     "data": "data.root",
+    "task": "task.name",
     "features": "features.source",
     "backbone": "model.backbone",
     "thresholds": "evaluation.thresholds",
@@ -38,6 +40,7 @@ class Config:
 
     seed: int
     data: DataConfig
+    task: TaskConfig
     features: FeaturesConfig
     model: ModelConfig
     training: TrainingConfig
@@ -60,7 +63,8 @@ def load_config(overlay: str, overrides: Mapping[str, object]) -> Config:
     if overlay != "default":
         tree = merge(tree, read_yaml(named_yaml(CONFIG_FOLDER, overlay, "config")))
     for key, value in overrides.items():
-        _set_dotted(tree, SHORT_NAMES.get(key, key), value)
+        if (key, value) != ("task", "auto"):  # what MLproject passes where nobody said
+            _set_dotted(tree, SHORT_NAMES.get(key, key), value)
     return parse(tree, Config)
 
 
@@ -107,14 +111,16 @@ def _lacking(tree: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str =
 
 
 def as_trained(provenance: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
-    """Overrides that name the data a bundle was made from, where the options leave it open.
+    """Overrides that name what a bundle was made from, where the options leave it open.
 
     Args:
-        provenance: of a bundle; ``data`` in it is its maker's ``DataConfig``.
+        provenance: of a bundle; ``data`` and ``task`` in it are its maker's ``DataConfig`` and
+            ``TaskConfig``. Before there were several tasks, none was remembered.
         options: a user's; "auto" for ``data`` is as good as none.
     """
     given = {key: value for key, value in options.items() if (key, value) != ("data", "auto")}
-    return flatten({"data": provenance.get("data", {})}) | given
+    made = {section: provenance.get(section, {}) for section in ("data", "task")}
+    return flatten(made) | given
 
 
 # ---------------------------------------------------------------- reading and layering

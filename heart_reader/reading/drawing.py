@@ -14,6 +14,7 @@ from heart_reader.evaluation.report import by_class
 from heart_reader.evaluation.sheets.ecg import About, ecg_sheet
 from heart_reader.evaluation.sheets.layout import LAYOUTS
 from heart_reader.evaluation.sheets.page import report_page
+from heart_reader.reading.printed import show
 from heart_reader.reading.records import (
     Reader,
     Record,
@@ -21,7 +22,6 @@ from heart_reader.reading.records import (
     findings_of,
     read_recordings,
     require_all_read,
-    show,
 )
 
 FORMATS = ("pdf", "svg", "png")

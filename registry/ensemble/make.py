@@ -29,10 +29,10 @@ from heart_reader.project import REPOSITORY
 from heart_reader.tracking import ModelVersion, Run, load_registered, require_editable
 from heart_reader.tracking import runs as tracking
 from registry.client import (
-    ENSEMBLE,
     Registry,
     choose_members,
     member_tags,
+    name_beside,
     pinned,
     register,
     short_name,
@@ -84,8 +84,9 @@ def main() -> None:
     wanted, overlay = options.pop("members", "auto"), options.pop("config", "default")
     load_config(overlay, as_trained({}, options))  # a wrong option is refused before any run
     tracking.set_up_tracking()
-    require_editable(ENSEMBLE)
-    versions = choose_members(Registry(), wanted)
+    task = options.get("task", options.get("task.name"))
+    versions = choose_members(Registry(), wanted, None if task == "auto" else task)
+    require_editable(name_beside(versions[0].name, "ensemble"))
     make_ensemble(versions, overlay, options, settings)
 
 
@@ -174,6 +175,7 @@ def fit(
     provenance = {
         "run_id": run.run_id,
         "data": to_dict(config.data),
+        "task": to_dict(config.task),
         "data_digest": fold.digest,
         "members": {member.name: member.version.uri for member in members},
         "method": chosen.method,
@@ -239,7 +241,7 @@ def log_and_register(
     run.log_metrics(logged | compared | {"fitted/macro_auc": own}, 0, version.model_id)
     run.describe(f"## {version.uri}\n\n{text}")
     write_card(Registry(), version)
-    written.print_table(f"{ENSEMBLE} v{version.version}", values, table)
+    written.print_table(f"{version.name} v{version.version}", values, table)
     return version
 
 

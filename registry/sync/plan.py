@@ -10,14 +10,12 @@ from dataclasses import dataclass
 import yaml
 
 from heart_reader.project import MLPROJECT
-from heart_reader.tracking import ModelVersion
+from heart_reader.tracking import ModelVersion, registered_name
 from heart_reader.tracking.models import CANDIDATE
 from registry.client import (
-    BACKBONE_NAMES,
     CHAMPION,
-    EDGE,
-    ENSEMBLE,
     Registry,
+    backbone_names,
     member_tags,
     pinned,
     short_name,
@@ -51,36 +49,44 @@ class Step:
 
 
 def due(registry: Registry) -> list[Step]:
-    """Every missing step, in the order in which they are to be done."""
-    found = ((name, registry.find(name, CHAMPION)) for name in BACKBONE_NAMES)
-    champions = [version for _, version in found if version is not None]
+    """Every missing step, in the order in which they are to be done; each task by itself."""
+    return [step for task in registry.tasks() for step in _of_task(registry, task)]
+
+
+def _of_task(registry: Registry, task: str | None) -> list[Step]:
+    found = (registry.find(name, CHAMPION) for name in backbone_names(task))
+    champions = [version for version in found if version is not None]
     return [
-        *_ensemble_steps(registry, champions),
-        *_report_steps(registry, champions),
-        *_export_steps(registry, champions),
+        *_ensemble_steps(registry, champions, registered_name("ensemble", task)),
+        *_report_steps(registry, champions, registered_name("ensemble", task)),
+        *_export_steps(registry, champions, registered_name("edge", task)),
     ]
 
 
-def _ensemble_steps(registry: Registry, champions: Sequence[ModelVersion]) -> list[Step]:
+def _ensemble_steps(
+    registry: Registry, champions: Sequence[ModelVersion], ensemble: str
+) -> list[Step]:
     if len(champions) < 2:
         return []
     members = member_tags(champions)["members"]
-    newest = registry.find(ENSEMBLE, CANDIDATE)
+    newest = registry.find(ensemble, CANDIDATE)
     made_of = "" if newest is None else registry.tags(newest).get("members", "")
     if newest is None or set(made_of.split(",")) != set(members.split(",")):
         new = sorted(set(members.split(",")) - set(made_of.split(",")))
         gone = sorted(set(made_of.split(",")) - set(members.split(",")) - {""})
         what = f"champions {', '.join(map(short_name, new))}" if new else "champions without"
         reason = f"{what} {', '.join(map(short_name, gone))}" if gone and not new else what
-        return [Step("ensemble", ENSEMBLE, "ensemble", reason, (("members", members),))]
+        return [Step("ensemble", ensemble, "ensemble", reason, (("members", members),))]
     judged = "gate" in registry.tags(newest)
-    if judged or newest == registry.find(ENSEMBLE, CHAMPION):
+    if judged or newest == registry.find(ensemble, CHAMPION):
         return []
     return [_on_version("promote", newest, "a candidate that the gate hasn't seen")]
 
 
-def _report_steps(registry: Registry, champions: Sequence[ModelVersion]) -> list[Step]:
-    ensembles = [registry.find(ENSEMBLE, alias) for alias in (CANDIDATE, CHAMPION)]
+def _report_steps(
+    registry: Registry, champions: Sequence[ModelVersion], ensemble: str
+) -> list[Step]:
+    ensembles = [registry.find(ensemble, alias) for alias in (CANDIDATE, CHAMPION)]
     wanted = {pinned(v): v for v in [*champions, *ensembles] if v is not None}
     steps = []
     for version in wanted.values():
@@ -92,8 +98,8 @@ def _report_steps(registry: Registry, champions: Sequence[ModelVersion]) -> list
     return steps
 
 
-def _export_steps(registry: Registry, champions: Sequence[ModelVersion]) -> list[Step]:
-    exported = {each.tags.get(SOURCE) for each in registry.versions(EDGE)}
+def _export_steps(registry: Registry, champions: Sequence[ModelVersion], edge: str) -> list[Step]:
+    exported = {each.tags.get(SOURCE) for each in registry.versions(edge)}
     return [
         _on_version("export", version, "no edge export")
         for version in champions

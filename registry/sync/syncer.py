@@ -19,7 +19,7 @@ from heart_reader.config.load import as_trained, load_config
 from heart_reader.errors import HeartReaderError, TrackingError
 from heart_reader.tracking import runs as tracking
 from registry import claims
-from registry.client import BACKBONE_NAMES, EDGE, ENSEMBLE, Registry, resolve
+from registry.client import Registry, resolve
 from registry.fold9 import data_present, data_root_of
 from registry.gate.promote import REFUSED
 from registry.model_card import write_card
@@ -107,7 +107,7 @@ class Syncer:
         Raises:
             TrackingError: steps that failed.
         """
-        claims.sweep(self.registry, (*BACKBONE_NAMES, ENSEMBLE, EDGE))
+        claims.sweep(self.registry, self.registry.names())
         done = 0
         while not self.stop.is_set():
             ready, others = self.look()

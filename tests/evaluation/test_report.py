@@ -93,8 +93,8 @@ def test_the_table_of_classes_has_all_of_them_the_worst_first(scored, values, tm
 
 
 def test_sheets_are_of_the_most_right_and_the_most_wrong(demo_root, cache, tmp_path):
-    data = load_config("default", {"data": str(demo_root)}).data
-    records = load_development(data, FeaturesConfig("none"), cache)
+    config = load_config("default", {"data": str(demo_root)})
+    records = load_development(config.data, config.task, FeaturesConfig("none"), cache)
     rows = records.rows((9,))
     y_true = records.y_true[rows]
     y_score = np.where(y_true == 1, 0.6, 0.4).astype(np.float32)

@@ -150,7 +150,7 @@ from tuning.search_space import load_space
 
 options, cache, folder, pretrained, old = json.loads(sys.argv[1]), *map(Path, sys.argv[2:])
 config = load_config("default", options)
-prepared = prepare(load_development(config.data, config.features, cache))
+prepared = prepare(load_development(config.data, config.task, config.features, cache))
 bundle, scored = make_bundle(prepared, config, make_trainer(prepared, config).fit([]), {})
 save_bundle(bundle, folder)
 signal = prepared.records.millivolts(scored.rows[:2]).astype(np.float32)
@@ -226,7 +226,7 @@ def test_a_new_backbone_is_a_file_a_line_and_a_section(cache, demo_root, tmp_pat
     assert "config key model.newnet.width must be at least 1, but is 0" in said["refused"]
     # What was made before doesn't notice.
     config = tiny_config(data=str(demo_root))
-    records = load_development(config.data, FeaturesConfig("none"), cache)
+    records = load_development(config.data, config.task, FeaturesConfig("none"), cache)
     signal = records.millivolts(records.rows((9,))[:2]).astype(np.float32)
     expected = open_bundle(pretrained).predict(signal, None)
     np.testing.assert_allclose(said["before"], expected, atol=1e-6)
