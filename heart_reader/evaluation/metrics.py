@@ -22,7 +22,6 @@ from heart_reader.evaluation.checks import (
     check_scores,
     judged,
     require_both,
-    require_labelled,
     require_positives,
 )
 
@@ -190,13 +189,14 @@ def f_max(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> FMax:
     At a threshold, precision is the mean over records with at least one prediction, recall the
     mean over all records. Between two neighbouring scores nothing changes, so the scores
     themselves are all the thresholds there are; one cumulative sum visits them. Of equal
-    values the highest threshold is taken.
+    values the highest threshold is taken. Records without a label don't count: nobody's recall.
 
     Raises:
-        DataError: bad input, or a record without a label.
+        DataError: bad input, or no record with a label.
     """
     labels, scores = check_scores(y_true, y_score)
-    require_labelled(labels)
+    rows = labelled(labels)
+    labels, scores = labels[rows], scores[rows]
     steps = f_max_steps(labels, scores)
     curve = steps.curve(None, len(labels))
     best = int(curve.argmax())

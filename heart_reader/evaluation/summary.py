@@ -18,7 +18,6 @@ from heart_reader.evaluation.metrics import (
     defined_auc,
     expected_calibration_error,
     f_max,
-    labelled,
     mean_defined,
     per_defined,
 )
@@ -53,8 +52,7 @@ def summary(
     limits = check_per_class("thresholds", thresholds, labels.shape[1])
     aucs = defined_auc(labels, scores)
     auprcs = per_defined(average_precision, labels, scores)
-    rows = labelled(labels)
-    best = f_max(labels[rows], scores[rows])
+    best = f_max(labels, scores)
     challenge = challenge_metrics(labels, scores >= limits)
     metrics = {
         "macro_auc": mean_defined(aucs),

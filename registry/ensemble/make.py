@@ -99,8 +99,8 @@ def make_ensemble(
         made_by = {"method": settings.ensemble.method, "git_commit": commit}
         run.set_tags(member_tags(versions) | made_by)
         bundles = [_single(version) for version in versions]
-        _require_same_data(versions, bundles)
         require_same_task(dict(zip(map(pinned, versions), bundles, strict=True)))
+        _require_same_data(versions, bundles)
         config = load_config(overlay, as_trained(bundles[0].provenance, options))
         run.log_params(
             flatten({"ensemble": to_dict(settings.ensemble), "data": to_dict(config.data)})

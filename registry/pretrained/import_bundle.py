@@ -161,6 +161,7 @@ def _log(run: Run, it: Imported, lineage: Mapping[str, str]) -> ModelVersion:
     run.log_params(flatten(params))
     tags = {
         "backbone": it.kind,
+        "task": it.bundle.task.name,
         "data_digest": str(made.get("data_digest", "unknown"))[:16],
         "config_hash": str(made.get("config_hash", "unknown")),
         **lineage,
