@@ -39,6 +39,11 @@ class Contained(Platform):
     def containers(self) -> Containers:
         return Containers(self.state, self.variables)
 
+    @property
+    def built_from(self) -> Path:
+        """A file with the commit of the images."""
+        return self.state / "commit"
+
     def id(self, service: str) -> str:
         """The container of a service."""
         return self.containers.ask("ps", "-q", service)[0]
@@ -86,6 +91,7 @@ def contained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contained]:
             made.prepare(**project, **{k: v for k, v in arguments.items() if v})
             images = ["objects", *(["sync"] if WHOLE else [])]
             try:
+                made.built_from.write_text(made.containers.environment()["COMMIT"])
                 made.containers.call("build", *images)
                 yield made
             finally:
@@ -157,7 +163,7 @@ def test_sync_hears_of_an_alias_and_knows_its_commit(contained: Contained, ada: 
     while "woken at" not in docker("logs", contained.id("sync")).stdout:
         assert time.monotonic() < deadline, docker("logs", contained.id("sync"))
         time.sleep(0.5)
-    commit = contained.containers.environment()["COMMIT"]
+    commit = contained.built_from.read_text()
     command = ["exec", contained.id("sync"), "printenv", "HEART_READER_COMMIT"]
     assert docker(*command).stdout.strip() == commit != "unknown"
 

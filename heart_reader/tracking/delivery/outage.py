@@ -86,7 +86,8 @@ def store_errors() -> Iterator[None]:
         yield
     except STORE_ERRORS as error:
         if is_refusal(error):
-            raise RefusedError(f"tracking store {shown_uri()}: {who()} may not do that") from error
+            said = f"{who()} may not do that: {_reason(error)}"
+            raise RefusedError(f"tracking store {shown_uri()}: {said}") from error
         kind = StoreAwayError if is_outage(error) else TrackingError
         raise kind(
             f"tracking store {shown_uri()}: {_reason(error)} (is MLFLOW_TRACKING_URI right, "
