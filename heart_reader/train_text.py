@@ -73,6 +73,7 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
     """What the registry filters by."""
     return {
         "backbone": config.model.backbone,
+        "task": records.task.name,
         "data_digest": records.digest[:16],
         "config_hash": config_hash(config),
         "val_macro_auc": f"{values['macro_auc']:.4f}",

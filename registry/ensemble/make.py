@@ -20,7 +20,6 @@ from heart_reader.bundle.single import Bundle
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config, as_trained, load_config
 from heart_reader.config.strict import flatten, to_dict
-from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import ModelError
 from heart_reader.evaluation import metrics, report
 from heart_reader.evaluation.mixing import CrossFitted, cross_fit, fit_weights, mix_scores
@@ -165,7 +164,7 @@ def fit(
     weights = fit_weights(chosen.method, fold.y_true, y_scores)
     mixed = mix_scores(y_scores, weights)
     rule = config.evaluation.rule
-    thresholds = choose(rule, fold.y_true, mixed, SUPERCLASSES)
+    thresholds = choose(rule, fold.y_true, mixed, fold.classes)
     generator = np.random.default_rng(chosen.seed)
     crossed = cross_fit(
         chosen.method, fold.y_true, y_scores, fold.patients, chosen.n_groups, generator, rule

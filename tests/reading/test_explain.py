@@ -12,6 +12,7 @@ from heart_reader.bundle.single import Bundle
 from heart_reader.data.delineation import delineate, main_measurements
 from heart_reader.data.normal.ecg import normal_ecg
 from heart_reader.data.ptbxl import LEADS, SUPERCLASSES
+from heart_reader.data.spec import PTBXL_SIGNAL
 from heart_reader.evaluation.sheets.explanation import (
     WINDOW,
     Explanation,
@@ -74,7 +75,7 @@ def log_odds(p: float) -> float:
 @pytest.mark.parametrize("kind", ["bundle", "ensemble"])
 def test_all_contributions_add_up_to_what_was_moved(kind, request, bundle, signals, features):
     model: AnyBundle = request.getfixturevalue(kind)
-    normal = usual_ecg(signals[0])
+    normal = usual_ecg(signals[0], PTBXL_SIGNAL)
     known = np.concatenate([normal.measured[:-2], bundle.encoder.median[-2:]])  # age and sex
     given = model.predict(signals[:1], features[:1])[0]
     usual = model.predict(normal.signal[None], known[None])[0]
@@ -104,7 +105,7 @@ def test_without_features_the_signal_alone_moved_it(bundle, signals):
 
 
 def test_a_lead_that_is_as_usual_moved_nothing(bundle, signals, features):
-    start = usual_ecg(signals[0])
+    start = usual_ecg(signals[0], PTBXL_SIGNAL)
     signal, v3 = signals[0].copy(), LEADS.index("V3")
     signal[v3] = start.signal[v3]
     (found,) = explain(bundle, signal, features[0], ["STTC"], start)
@@ -117,7 +118,7 @@ def test_a_lead_that_is_as_usual_moved_nothing(bundle, signals, features):
 
 def test_a_normal_ecg_has_the_records_beats_and_levels(signals):
     shifted = signals[0] + np.linspace(-0.5, 0.5, 12, dtype=np.float32)[:, None]
-    start = usual_ecg(shifted)
+    start = usual_ecg(shifted, PTBXL_SIGNAL)
     np.testing.assert_allclose(
         np.median(start.signal, axis=1), np.median(shifted, axis=1), atol=1e-5
     )
@@ -150,7 +151,7 @@ def test_a_faster_heart_has_a_shorter_qt():
 
 def test_without_beats_it_starts_from_a_flat_line(bundle):
     noise = np.zeros((12, 1000), np.float32) + 0.2
-    start = usual_ecg(noise)
+    start = usual_ecg(noise, PTBXL_SIGNAL)
     assert start.name == FLAT and start.measured is None
     np.testing.assert_array_equal(start.signal, noise)
     np.testing.assert_array_equal(usual_features(bundle.encoder, start), 0)

@@ -1,4 +1,7 @@
-"""Small inputs that real files led to, where they lie beside the checkout."""
+"""Small inputs that real files led to, where they lie beside the checkout.
+
+Covers: heart_reader.data.formats.reading.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""A day of 12 leads is read as far as it is used: in a process of its own, by its peak memory."""
+"""A day of 12 leads is read as far as it is used: in a process of its own, by its peak memory.
+
+Covers: heart_reader.data.formats.wfdb_record, heart_reader.data.formats.ishne.
+"""
 
 import os
 import subprocess

@@ -1,4 +1,7 @@
-"""Files that mean harm, or are damaged: a clear line each, soon, in little memory."""
+"""Files that mean harm, or are damaged: a clear line each, soon, in little memory.
+
+Covers: heart_reader.data.formats.limits.
+"""
 
 import io
 import struct
