@@ -1,6 +1,8 @@
 """From a file to what a model reads: rates, orders, units, lengths, gaps, leads that follow.
 
 Covers: heart_reader.data.gaps, heart_reader.data.recording.
+
+Covers: heart_reader.data.gaps, heart_reader.data.limb_leads, heart_reader.data.recording.
 """
 
 import re
