@@ -159,7 +159,8 @@ def _write(paper: Axes, delineation: Delineation, record: int, title: str) -> No
 def measurement_line(one: MainMeasurements) -> str:
     """The main measurements as an ECG machine prints them, a dash for what isn't there.
 
-    >>> measurement_line(MainMeasurements(71.6, float("nan"), 92.0, 374.0, 396.4, -12.3))
+    >>> found = MainMeasurements(71.6, float("nan"), 92.0, 374.0, 396.4, 396.4, 408.0, -12.3)
+    >>> measurement_line(found)
     'rate 72 /min   PR – ms   QRS 92 ms   QT 374 ms   QTc 396 ms   axis -12°'
     """
     parts = (
