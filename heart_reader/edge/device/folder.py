@@ -162,7 +162,7 @@ def read_labels(model: Path) -> Labels:
     path = model.parent / LABELS
     if not model.is_file():
         raise ModelError(f"there is no model file {model}")
-    tree = read_mapping(path, f"device folder {model.parent}")
+    tree = read_mapping(path, str(path))
     try:
         task, spec = _read_contract(path, tree)
         entry = tree["files"].get(model.name)
