@@ -11,8 +11,8 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ from heart_reader.errors import ConfigError
 MANIFEST, OBJECTS = "manifest.json", "objects.tar"
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Writes the folder; it has its name only once it is whole."""
-    target = folder_of(sys.argv[1:])
+    target = folder_of(words)
     if target.exists():
         raise ConfigError(f"{target} is there already: name another folder")
     partial = target.with_name(f"{target.name}.partial")
@@ -43,7 +43,7 @@ def main() -> None:
     print(f"{target}: {summary(manifest)}")
 
 
-def folder_of(words: list[str]) -> Path:
+def folder_of(words: Sequence[str]) -> Path:
     """The one argument.
 
     Raises:

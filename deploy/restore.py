@@ -4,8 +4,7 @@ python -m deploy.restore FOLDER
 """
 
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError, DataError
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Checks the backup and the platform, restores, compares."""
-    folder = folder_of(sys.argv[1:])
+    folder = folder_of(words)
     manifest = read_manifest(folder)
     objects = Objects.from_environment()
     with connect(SUPERUSER) as server:

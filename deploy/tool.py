@@ -6,8 +6,7 @@ Where the platform isn't running, what the tool needs is started for as long as 
 """
 
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,9 +19,9 @@ from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Runs the tool with the variables that the Compose file gives it."""
-    options = dotted_options(sys.argv[1:])
+    options = dotted_options(words)
     name = options.pop("name", "")
     state = state_folder(options)
     services, _ = prepare(state)

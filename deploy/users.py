@@ -8,7 +8,7 @@ Single experiments and models are shared in MLflow's own UI.
 
 import os
 import secrets
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ EXISTS = "RESOURCE_ALREADY_EXISTS"
 SECONDS = 120.0  # that a busy server may take to answer
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Makes the user, or gives one that is there another role."""
-    options = dotted_options(sys.argv[1:])
+    options = dotted_options(words)
     name, role = options.pop("name", ""), options.pop("role", "member")
     state = state_folder(options)
     if not name:

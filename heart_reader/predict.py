@@ -3,8 +3,8 @@
 python -m heart_reader.predict --model models:/heart-reader-se_resnet1d@candidate RECORD ...
 """
 
-import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.sheets.explained import N_NAMED, explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation, as_json, waves
 from heart_reader.reading.explain import explain_all, features_to_explain
+from heart_reader.reading.options import predict_parser
 from heart_reader.reading.records import (
     Recorded,
-    add_record_options,
     drawn_of,
     findings_of,
     read_recordings,
@@ -25,9 +25,9 @@ from heart_reader.reading.records import (
 )
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options and every record before it predicts, so that nothing is half-done."""
-    options = parse_options()
+    options = predict_parser().parse_args(words)
     bundle, model = find_bundle(options.model)
     recorded = read_recordings(options)
     features = None
@@ -44,19 +44,6 @@ def main() -> None:
             }
         write_explanations(Path(options.explain), recorded, probabilities, bundle, explained)
     show(model, bundle, recorded, probabilities, findings, options)
-
-
-def parse_options() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m heart_reader.predict", description=__doc__)
-    parser.add_argument("--model", required=True, help="models:/NAME@ALIAS or a bundle folder")
-    add_record_options(parser)
-    parser.add_argument(
-        "--explain",
-        metavar="FOLDER",
-        help="write a sheet for each label found, with what moved its probability",
-    )
-    return parser.parse_args()
 
 
 def find_bundle(address: str) -> tuple[AnyBundle, str]:

@@ -21,6 +21,7 @@ CHAMPION, PREVIOUS = "champion", "previous"
 ENSEMBLE, EDGE = registered_name("ensemble"), registered_name("edge")
 BACKBONE_NAMES = tuple(registered_name(backbone) for backbone in BACKBONES)
 PREFIX = registered_name("")
+SOURCE = "source"  # the tag of an edge version: the pinned version that it was exported from
 # What MLflow's stores hold of a description.
 LONGEST_DESCRIPTION = 5000
 

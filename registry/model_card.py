@@ -4,7 +4,6 @@ python -m registry.model_card --model heart-reader-ensemble@champion
 """
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 
 from heart_reader.cli.entry import dotted_options, run_entry
@@ -30,9 +29,9 @@ superclasses of statements by readers, not outcomes. Thresholds are Youden's J o
 them anew for other prevalences. Probabilities aren't calibrated beyond the error given."""
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options, and writes the card."""
-    options = dotted_options(sys.argv[1:])
+    options = dotted_options(words)
     if set(options) != {"model"}:
         raise ConfigError(
             f"card takes --model NAME@ALIAS or NAME/VERSION and nothing else, "

@@ -5,7 +5,6 @@ The defaults live in ``defaults.yaml``, those of the export beside its code.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
@@ -13,8 +12,8 @@ import yaml
 from heart_reader.config.strict import parse
 from heart_reader.edge.config import EdgeConfig, edge_defaults
 from heart_reader.errors import ConfigError
+from registry.commands import DEFAULTS
 
-DEFAULTS = Path(__file__).parent / "defaults.yaml"
 # What a user types most often, without its section.
 SHORT_NAMES = {
     "method": "ensemble.method",

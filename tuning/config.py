@@ -7,9 +7,9 @@ from typing import Literal
 
 from heart_reader.config.load import merge, read_yaml
 from heart_reader.config.strict import parse
+from tuning.commands import TUNING_DEFAULTS
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
-TUNING_DEFAULTS = CONFIG_FOLDER / "default.yaml"
 CV_SPLITS = (2, 4, 8)  # that divide folds 1 to 8 evenly
 
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from heart_reader.config.load import CONFIG_FOLDER, Config, merge, read_yaml
+from heart_reader.config.load import Config, merge, read_yaml
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.project import CONFIG_FOLDER
 
 ANYWHERE = "PTBXL"  # stands for the folder of PTB-XL in a command, and for it in what travels
 

@@ -11,16 +11,15 @@ from typing import Any
 
 import yaml
 
-from heart_reader.config.strict import flatten, parse, to_dict
+from heart_reader.config.strict import parse, to_dict
 from heart_reader.data.augmentation import AugmentationConfig
 from heart_reader.data.dataset import DataConfig, FeaturesConfig
 from heart_reader.errors import ConfigError, did_you_mean
 from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.models import ModelConfig
+from heart_reader.project import CONFIG_DEFAULTS, CONFIG_FOLDER
 from heart_reader.training.config import TrainingConfig
 
-CONFIG_FOLDER = Path(__file__).parent
-CONFIG_DEFAULTS = CONFIG_FOLDER / "default.yaml"
 # What a user types most often, without its section.
 SHORT_NAMES = {"data": "data.root", "features": "features.source", "backbone": "model.backbone"}
 
@@ -76,17 +75,6 @@ def read_config(path: Path) -> Config:
         ConfigError: the file can't be read, or has problems.
     """
     return parse(read_yaml(path), Config)
-
-
-def as_trained(provenance: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
-    """Overrides that name the data a bundle was made from, where the options leave it open.
-
-    Args:
-        provenance: of a bundle; ``data`` in it is its maker's ``DataConfig``.
-        options: a user's; "auto" for ``data`` is as good as none.
-    """
-    given = {key: value for key, value in options.items() if (key, value) != ("data", "auto")}
-    return flatten({"data": provenance.get("data", {})}) | given
 
 
 # ---------------------------------------------------------------- reading and layering

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from heart_reader.config.load import read_yaml
 from heart_reader.errors import did_you_mean
+from heart_reader.project import EDGE_DEFAULTS
 
-DEFAULTS = Path(__file__).parent / "defaults.yaml"
 # What a user may leave out; original and the fp32 ONNX file are always made.
 STAGES = ("prune", "finetune", "quantize", "tflite")
 
@@ -131,7 +130,7 @@ class EdgeConfig:
 
 def edge_defaults() -> dict[str, Any]:
     """The section's defaults as a tree, for a loader to change and to parse."""
-    return read_yaml(DEFAULTS)
+    return read_yaml(EDGE_DEFAULTS)
 
 
 def _at_least(section: object, least: Mapping[str, float]) -> list[str]:

@@ -53,17 +53,6 @@ class Reader(Protocol):
         """Which classes are present, (n_records, n_classes)."""
 
 
-def add_record_options(parser: argparse.ArgumentParser) -> None:
-    """Which records are read, with what beside them, and what is printed."""
-    parser.add_argument("records", nargs="+", metavar="RECORD", help="WFDB record, or CSV in mV")
-    parser.add_argument("--fs", type=float, help="sampling rate of CSV files in Hz")
-    parser.add_argument("--features", choices=("compute", "none"), default="compute")
-    parser.add_argument("--age", type=float, help="years, for every record")
-    parser.add_argument("--sex", choices=("m", "f"), help="for every record")
-    parser.add_argument("--json", action="store_true", help="JSON instead of a table")
-    parser.add_argument("--plot", metavar="FOLDER", help="write an ECG sheet for each record")
-
-
 @dataclass(frozen=True)
 class Recorded:
     """All recordings of a call.

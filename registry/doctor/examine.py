@@ -5,7 +5,6 @@ python -m registry.doctor.examine --fix true
 python -m registry.doctor.examine --close RUN_ID,RUN_ID
 """
 
-import sys
 import time
 from collections.abc import Sequence
 
@@ -25,9 +24,9 @@ FAILED = "failed"
 OPTIONS = {"fix": "false", "close": "none", "delete": "false"}
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options, looks, prints the table; repairs with ``fix``."""
-    given = dotted_options(sys.argv[1:])
+    given = dotted_options(words)
     if unknown := sorted(set(given) - set(OPTIONS)):
         raise ConfigError(f"doctor takes {', '.join(OPTIONS)}, but was given {', '.join(unknown)}")
     options = OPTIONS | given

@@ -9,8 +9,7 @@ still empty, and the next call goes on. What is there already is compared, never
 """
 
 import os
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import mlflow
@@ -29,9 +28,9 @@ from registry.migrate.rows import Difference, compare, copy_rows, is_empty, left
 REQUIRED = ("source", "target", "database")
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options, copies what is missing, and prints the comparison."""
-    options = dotted_options(sys.argv[1:])
+    options = dotted_options(words)
     artifacts = options.pop("artifacts", "auto")
     if set(options) != set(REQUIRED):
         wanted = ", ".join(f"--{name}" for name in REQUIRED)

@@ -5,9 +5,8 @@ python -m registry.pretrained.import_bundle --bundle all        # every bundle o
 """
 
 import shutil
-import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,9 +58,9 @@ class Imported:
         return dict(self.bundle.provenance.get("validation", {}))
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options and every bundle, registers them, and prints the versions."""
-    options = dotted_options(sys.argv[1:])
+    options = dotted_options(words)
     if set(options) != {"bundle"}:
         given = ", ".join(sorted(options)) or "nothing"
         raise ConfigError(

@@ -8,7 +8,6 @@ What is in the folder under the same name is replaced.
 """
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +26,8 @@ from heart_reader.bundle.provenance import train_command, travelling
 from heart_reader.bundle.scoring import score
 from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
 from heart_reader.cli.entry import dotted_options, run_entry
-from heart_reader.config.load import Config, as_trained, load_config, read_yaml
+from heart_reader.config.load import read_yaml
+from heart_reader.config.request import AUTO, ConfigRequest, config_request
 from heart_reader.config.strict import flatten
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import VALIDATION_FOLD
@@ -36,12 +36,22 @@ from heart_reader.evaluation.scored import Scored
 from heart_reader.tracking import ModelVersion, Run, load_registered
 from heart_reader.tracking import runs as tracking
 from registry.client import PREFIX, Registry, pinned, resolve, short_name
+from registry.commands import DEFAULTS
 from registry.fold9 import CROSS_FITTED, LOGGED, fold9, load_records, logged_scores
 from registry.pretrained.import_bundle import PRETRAINED
-from registry.settings import DEFAULTS
 
 TOLERANCE = 1e-4  # of a probability
 OPTIONS = {"model", "folder", "data", "commit"}
+
+
+@dataclass(frozen=True)
+class MakeRequest:
+    """Which versions, where to, which data, and the commit of runs that didn't log theirs."""
+
+    models: tuple[str, ...]
+    folder: Path
+    config: ConfigRequest
+    commit: str | None
 
 
 @dataclass(frozen=True)
@@ -60,41 +70,48 @@ class Written:
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options, writes members before ensembles, and prints sizes."""
-    options = dotted_options(sys.argv[1:])
+    request = read_request(dotted_options(words))
+    tracking.set_up_tracking()
+    print_table(make_pretrained(Registry(), request))
+
+
+def read_request(options: Mapping[str, str]) -> MakeRequest:
+    """What the options ask for.
+
+    Raises:
+        ConfigError: no model, or unknown options.
+    """
     if "model" not in options or not set(options) <= OPTIONS:
         given = ", ".join(sorted(options)) or "nothing"
         raise ConfigError(
             "make_pretrained takes --model NAME@ALIAS,... and, where wanted, --folder, --data and "
             f"--commit (of runs that didn't log theirs), but was given {given}"
         )
-    folder = Path(options.pop("folder", str(PRETRAINED)))
-    tracking.set_up_tracking()
-    versions = [resolve(address.strip()) for address in options.pop("model").split(",")]
-    written = make_pretrained(Registry(), versions, options, folder)
-    print_table(written)
+    models = tuple(address.strip() for address in options["model"].split(","))
+    data = config_request({"data": options.get("data", AUTO)})
+    folder = Path(options.get("folder", str(PRETRAINED)))
+    return MakeRequest(models, folder, data, options.get("commit"))
 
 
-def make_pretrained(
-    registry: Registry, versions: Sequence[ModelVersion], options: dict[str, str], folder: Path
-) -> list[Written]:
+def make_pretrained(registry: Registry, request: MakeRequest) -> list[Written]:
     """A bundle folder for each version, and for each member of an ensemble.
 
     Raises:
         ModelError: two different versions under one name.
     """
-    ensembles, singles = [], dict[str, ModelVersion]()
-    for version in versions:
+    ensembles, singles, folder = [], dict[str, ModelVersion](), request.folder
+    for version in map(resolve, request.models):
         members = registry.tags(version).get("members", "")
         ensembles += [version] if members else []
         for each in [resolve(name) for name in members.split(",")] if members else [version]:
             if singles.setdefault(short_name(each.name), each) != each:
                 other = pinned(singles[short_name(each.name)])
                 raise ModelError(f"{pinned(each)} and {other} can't both lie in {folder}")
-    written = [write_single(each, options, folder / name) for name, each in singles.items()]
+    written = [write_single(each, request, folder / name) for name, each in singles.items()]
     written += [
-        write_ensemble(each, options, folder / short_name(each.name)) for each in ensembles
+        write_ensemble(each, request, folder / short_name(each.name)) for each in ensembles
     ]
     return written
 
@@ -102,7 +119,7 @@ def make_pretrained(
 # ---------------------------------------------------------------- one bundle
 
 
-def write_single(version: ModelVersion, options: dict[str, str], folder: Path) -> Written:
+def write_single(version: ModelVersion, request: MakeRequest, folder: Path) -> Written:
     """A single model: its weights, what makes it again, and its evidence.
 
     Raises:
@@ -111,9 +128,10 @@ def write_single(version: ModelVersion, options: dict[str, str], folder: Path) -
     bundle = load_registered(version)
     if not isinstance(bundle, Bundle):
         raise ModelError(f"{pinned(version)} is an ensemble that names no members")
-    config, records = run_config(version), load_records([bundle], science(bundle, options))
+    config = run_config(version)
+    records = load_records([bundle], request.config.for_bundle(bundle.provenance))
     made = travelling(
-        bundle.provenance, config, train_command(config), commit_of(version, options)
+        bundle.provenance, config, train_command(config), commit_of(version, request.commit)
     )
     bundle = replace(bundle, provenance=made)
     logged = logged_scores(version, fold9(records), LOGGED)
@@ -140,7 +158,7 @@ def write_single(version: ModelVersion, options: dict[str, str], folder: Path) -
     return Written(folder, pinned(version), kind, difference, macro_auc(bundle))
 
 
-def write_ensemble(version: ModelVersion, options: dict[str, str], folder: Path) -> Written:
+def write_ensemble(version: ModelVersion, request: MakeRequest, folder: Path) -> Written:
     """An ensemble beside its members' folders, which are there already.
 
     Raises:
@@ -149,10 +167,10 @@ def write_ensemble(version: ModelVersion, options: dict[str, str], folder: Path)
     bundle = load_registered(version)
     if not isinstance(bundle, EnsembleBundle):
         raise ModelError(f"{pinned(version)} names members, but holds no ensemble")
-    records = load_records([bundle], science(bundle, options))
+    records = load_records([bundle], request.config.for_bundle(bundle.provenance))
     members = tuple(load_bundle(folder.parent / name) for name in bundle.names)
     made = travelling(
-        bundle.provenance, {}, ensemble_command(version), commit_of(version, options)
+        bundle.provenance, {}, ensemble_command(version), commit_of(version, request.commit)
     )
     bundle = replace(bundle, members=members, provenance=made)
     fold, scored = fold9(records), score(bundle, records, (VALIDATION_FOLD,))
@@ -191,12 +209,6 @@ def publish(stored: Path, folder: Path) -> None:
 # ---------------------------------------------------------------- where it comes from
 
 
-def science(bundle: AnyBundle, options: Mapping[str, str]) -> Config:
-    """The configuration that reads the data that a bundle was made of."""
-    given = {key: value for key, value in options.items() if key == "data"}
-    return load_config("default", as_trained(bundle.provenance, given))
-
-
 def run_config(version: ModelVersion) -> dict[str, Any]:
     """The configuration that a version was trained with, as its run logged it.
 
@@ -220,11 +232,11 @@ def ensemble_command(version: ModelVersion) -> str:
     return " ".join(["mlflow run . -e ensemble --env-manager local", *(f"-P {w}" for w in words)])
 
 
-def commit_of(version: ModelVersion, options: Mapping[str, str]) -> str:
+def commit_of(version: ModelVersion, given: str | None) -> str:
     """The commit of the code that made a version: as its run says, else as the user does."""
     tags = Run(version.run_id).tags()
     logged = tags.get("git_commit", tags.get("mlflow.source.git.commit", "unknown"))
-    return options.get("commit", logged) if logged == "unknown" else logged
+    return given if given is not None and logged == "unknown" else logged
 
 
 def macro_auc(bundle: AnyBundle) -> float:

@@ -33,7 +33,7 @@ from pathlib import Path
 from heart_reader.cli.entry import run_entry
 from heart_reader.tracking.runs import open_run, set_up_tracking
 
-def main():
+def main(words):
     set_up_tracking()
     with open_run(sys.argv[1]) as run:
         run.set_tags({"backbones": "se_resnet1d"})
