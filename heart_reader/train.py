@@ -95,7 +95,7 @@ def main(words: Sequence[str]) -> None:
     """Reads the options, trains, and prints the table."""
     request = read_request(dotted_options(words))
     tracking.set_up_tracking()
-    train_text.print_outcomes(train(job_of(request)))
+    train_text.print_trained(train(job_of(request)))
 
 
 # ---------------------------------------------------------------- what to do
@@ -165,7 +165,7 @@ def refuse_changes(names: Iterable[str]) -> None:
 # ---------------------------------------------------------------- the flow
 
 
-def train(job: Job) -> list[train_text.Outcome]:
+def train(job: Job) -> list[train_text.TrainedBackbone]:
     """Trains every backbone of a job, each in a run of its own, below one parent if several."""
     resumed_id = job.resumed.run_id if job.resumed else None
     if job.resumed:
@@ -180,9 +180,9 @@ def train(job: Job) -> list[train_text.Outcome]:
         prepared = prepare(records)
         if single:
             return [train_backbone(run, job.config, prepared)]
-        outcomes = [train_child(run, config, job.tags, prepared) for config in job.configs]
-        run.describe(train_text.comparison(outcomes, job.config, records))
-        return outcomes
+        trained = [train_child(run, config, job.tags, prepared) for config in job.configs]
+        run.describe(train_text.comparison(trained, job.config, records))
+        return trained
 
 
 def with_backbone(config: Config, backbone: str) -> Config:
@@ -192,13 +192,13 @@ def with_backbone(config: Config, backbone: str) -> Config:
 
 def train_child(
     parent: Run, config: Config, tags: Mapping[str, str], prepared: Prepared
-) -> train_text.Outcome:
+) -> train_text.TrainedBackbone:
     """One backbone below a parent run; begun, continued or, where it is finished, left alone."""
     backbone = config.model.backbone
     earlier = {child.data.tags.get("backbone"): child for child in tracking.child_runs(parent)}
     found = earlier.get(backbone)
     if found is not None and found.info.status == "FINISHED":
-        return train_text.finished_outcome(Run(found.info.run_id))
+        return train_text.finished_backbone(Run(found.info.run_id))
     run_id = found.info.run_id if found is not None else None
     with tracking.open_run(None if found else backbone, run_id, True, True) as run:
         log_job(run, Job((config,), None, tags))
@@ -206,7 +206,7 @@ def train_child(
         return train_backbone(run, config, prepared)
 
 
-def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.Outcome:
+def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.TrainedBackbone:
     """Fit, judge on fold 9, log, register."""
     backbone = config.model.backbone
     started = time.perf_counter()
@@ -237,13 +237,15 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.O
     run.log_once(final, len(result.history), version.model_id)
     n_parameters = sum(p.numel() for p in bundle.model.parameters())
     seconds = time.perf_counter() - started
-    outcome = train_text.Outcome(backbone, version.uri, values, n_parameters, seconds, run.run_id)
+    trained = train_text.TrainedBackbone(
+        backbone, version.uri, values, n_parameters, seconds, run.run_id
+    )
     run.log_once({"n_parameters": n_parameters, "seconds": seconds}, 0)
     run.set_tags({"model": version.uri})
-    run.describe(train_text.run_text(outcome, config, prepared.records, result))
+    run.describe(train_text.run_text(trained, config, prepared.records, result))
     run.flush()  # the last checkpoint may be on its way
     shutil.rmtree(work_folder(run), ignore_errors=True)
-    return outcome
+    return trained
 
 
 def fit(run: Run, trainer: Trainer) -> FitResult:

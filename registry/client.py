@@ -14,7 +14,7 @@ from heart_reader.bundle.single import Bundle, save_bundle
 from heart_reader.errors import ModelError
 from heart_reader.models import BACKBONES
 from heart_reader.tracking import ModelVersion, log_bundle, registered_name, resolve_version
-from heart_reader.tracking.delivery.outage import patient
+from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.models import ABSENT, CANDIDATE
 
 CHAMPION, PREVIOUS = "champion", "previous"
@@ -65,7 +65,7 @@ class Registry:
 
     # ------------------------------------------------------------ looking
 
-    @patient
+    @waits_for_store
     def model(self, name: str) -> RegisteredModel | None:
         """A registered model with its aliases and tags."""
         try:
@@ -90,7 +90,7 @@ class Registry:
         """
         return resolve_version(f"models:/{name}/{version}")
 
-    @patient
+    @waits_for_store
     def entity(self, version: ModelVersion) -> Entity:
         """Everything that the registry knows of a version."""
         return self.client.get_model_version(version.name, version.version)
@@ -99,7 +99,7 @@ class Registry:
         """The tags of a version."""
         return dict(self.entity(version).tags)
 
-    @patient
+    @waits_for_store
     def versions(self, name: str) -> list[Entity]:
         """All versions of a model, the newest first."""
         found = self.client.search_model_versions(f"name = '{name}'")
@@ -107,20 +107,20 @@ class Registry:
 
     # ------------------------------------------------------------ writing
 
-    @patient
+    @waits_for_store
     def set_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         """Tags of a version, replaced where they exist."""
         for key, value in tags.items():
             self.client.set_model_version_tag(version.name, version.version, key, value)
 
-    @patient
+    @waits_for_store
     def describe(self, version: ModelVersion, markdown: str) -> None:
         """The text on a version's page."""
         self.client.update_model_version(
             version.name, version.version, markdown[:LONGEST_DESCRIPTION]
         )
 
-    @patient
+    @waits_for_store
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Moves an alias to a version; where it stood before, it is gone."""
         self.client.set_registered_model_alias(version.name, alias, version.version)

@@ -58,14 +58,14 @@ class BudgetSpentError(Exception):
     """All trials of the budget are finished, running or waiting: none is left to begin."""
 
 
-def patient(cls: type["PatientStorage"]) -> type["PatientStorage"]:
+def outlasting(cls: type["PatientStorage"]) -> type["PatientStorage"]:
     """Makes every call of Optuna try again for as long as the server is away."""
     for name in CALLS:
-        setattr(cls, name, _patient(getattr(cls, name)))
+        setattr(cls, name, _outlasting(getattr(cls, name)))
     return cls
 
 
-def _patient(method: Callable[..., R]) -> Callable[..., R]:
+def _outlasting(method: Callable[..., R]) -> Callable[..., R]:
     @functools.wraps(method)
     def call(self: "PatientStorage", *args: Any, **kwargs: Any) -> R:
         return self.wait_for(lambda: method(self, *args, **kwargs))
@@ -73,7 +73,7 @@ def _patient(method: Callable[..., R]) -> Callable[..., R]:
     return call
 
 
-@patient
+@outlasting
 class PatientStorage(RDBStorage):
     """Optuna's RDB storage for workers that outlive their database server.
 

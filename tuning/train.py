@@ -28,7 +28,7 @@ def main(words: Sequence[str]) -> None:
     """Reads the options, searches, trains, and prints the tables."""
     request = read_request(dotted_options(words))
     set_up_shared_tracking()
-    train_text.print_outcomes(train.train(job_of(request)))
+    train_text.print_trained(train.train(job_of(request)))
 
 
 def job_of(request: SearchAndTrainRequest) -> train.Job:

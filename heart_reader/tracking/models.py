@@ -19,7 +19,7 @@ import heart_reader
 from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
 from heart_reader.errors import ModelError, TrackingError
-from heart_reader.tracking.delivery.outage import patient
+from heart_reader.tracking.delivery.outage import waits_for_store
 
 CANDIDATE = "candidate"
 LOGGED_NAME = "model"  # of the logged model that a version is made of
@@ -65,7 +65,7 @@ def signature() -> ModelSignature:
     )
 
 
-@patient
+@waits_for_store
 def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str]) -> ModelVersion:
     """Logs a bundle folder under the open run, registers it, and makes it the candidate.
 
@@ -92,7 +92,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
     return _register(info.model_uri, draft, description, tags)
 
 
-@patient
+@waits_for_store
 def register_files(
     folder: str, kind: str, description: str, tags: Mapping[str, str]
 ) -> ModelVersion:
@@ -162,7 +162,7 @@ def _register(
     return replace(draft, version=str(made.version))
 
 
-@patient
+@waits_for_store
 def tag_version(version: ModelVersion, prefix: str, tags: Mapping[str, str]) -> None:
     """Tags of a version, as ``PREFIX/KEY``, replaced where they exist."""
     client = MlflowClient()
@@ -179,7 +179,7 @@ def _requirements() -> list[str]:
 # ---------------------------------------------------------------- finding and loading
 
 
-@patient
+@waits_for_store
 def resolve_version(address: str) -> ModelVersion:
     """What ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION`` stands for now.
 
@@ -212,7 +212,7 @@ def _pinned(found: mlflow.entities.model_registry.ModelVersion) -> ModelVersion:
     return ModelVersion(found.name, str(found.version), model_id, found.run_id or "")
 
 
-@patient
+@waits_for_store
 def load_registered(version: ModelVersion) -> AnyBundle:
     """The bundle inside a registered model.
 

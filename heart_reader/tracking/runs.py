@@ -16,10 +16,10 @@ from heart_reader.tracking import session
 from heart_reader.tracking.delivery.outage import (
     PATIENCE,
     limit_retries,
-    patient,
     require_reachable,
     require_writable,
     store_errors,
+    waits_for_store,
 )
 from heart_reader.tracking.experiment import label_experiment
 from heart_reader.tracking.run import LONGEST_TAG, Run
@@ -93,7 +93,7 @@ def find_run(run_id: str) -> Run:
     Raises:
         TrackingError: the store doesn't have it.
     """
-    patient(MlflowClient().get_run)(run_id)
+    waits_for_store(MlflowClient().get_run)(run_id)
     return Run(run_id)
 
 
@@ -110,7 +110,7 @@ def continue_experiment(run: Run) -> None:
         mlflow.set_experiment(experiment_id=run.client.get_run(run.run_id).info.experiment_id)
 
 
-@patient
+@waits_for_store
 def child_runs(run: Run) -> Sequence[mlflow.entities.Run]:
     """The runs directly below a run."""
     parent = run.client.get_run(run.run_id)
@@ -126,7 +126,7 @@ def new_run(name: str, tags: dict[str, str], parent_id: str | None) -> Run:
     return Run(session.create(_experiment_id(), name, resolve_tags(tags | parent)))
 
 
-@patient
+@waits_for_store
 def _experiment_id() -> str:
     given = os.environ.get("MLFLOW_EXPERIMENT_ID")
     if given is not None:
@@ -138,7 +138,7 @@ def _experiment_id() -> str:
     return str(found.experiment_id)
 
 
-@patient
+@waits_for_store
 def count_runs(tags: Mapping[str, str]) -> int:
     """How many runs, of all experiments and however they ended, carry these tags."""
     client = MlflowClient()

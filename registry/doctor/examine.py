@@ -18,7 +18,7 @@ from heart_reader.errors import ConfigError, TrackingError
 from heart_reader.tracking import runs as tracking
 from registry.client import Registry
 from registry.doctor import models as inventory
-from registry.doctor.runs import Finding, close_run, dead_runs, left_spools
+from registry.doctor.runs import Remnant, close_run, dead_runs, left_spools
 
 FAILED = "failed"
 OPTIONS = {"fix": "false", "close": "none", "delete": "false"}
@@ -39,7 +39,7 @@ def main(words: Sequence[str]) -> None:
         raise TrackingError(f"not repaired: {', '.join(failed)}")
 
 
-def examine(delete: bool) -> list[Finding]:
+def examine(delete: bool) -> list[Remnant]:
     """Everything that isn't as it should be; spools first, since they may end runs."""
     registry = Registry()
     models = inventory.registered_models(registry.client)
@@ -53,27 +53,27 @@ def examine(delete: bool) -> list[Finding]:
     ]
 
 
-def treat(findings: Sequence[Finding], fix: bool) -> list[str]:
+def treat(remnants: Sequence[Remnant], fix: bool) -> list[str]:
     """Repairs what can be, where ``fix``, and prints the table; gives what couldn't be."""
-    if not findings:
+    if not remnants:
         print("all is well: nothing was left behind", flush=True)
         return []
     table = Table("what", "which", "problem", "done" if fix else "repair", title="Left behind")
     failed = []
-    for found in findings:
+    for found in remnants:
         done = repaired(found) if fix else found.remedy
         if done.startswith(FAILED):
             failed.append(f"{found.kind} {found.name}")
         table.add_row(*map(escape, (found.kind, found.name, found.problem, done)))
     Console().print(table)
-    for command in dict.fromkeys(found.command for found in findings if found.command):
+    for command in dict.fromkeys(found.command for found in remnants if found.command):
         print(f"to go on: {command}", flush=True)
-    if not fix and any(found.repair is not None for found in findings):
+    if not fix and any(found.repair is not None for found in remnants):
         print("nothing was changed; repair with: mlflow run . -e doctor -P fix=true", flush=True)
     return failed
 
 
-def repaired(found: Finding) -> str:
+def repaired(found: Remnant) -> str:
     """What a repair did, or why it didn't."""
     if found.repair is None:
         return f"yours to decide: {found.remedy}"

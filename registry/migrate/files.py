@@ -14,7 +14,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from heart_reader.errors import DataError
-from heart_reader.tracking.delivery.outage import patient
+from heart_reader.tracking.delivery.outage import waits_for_store
 
 AT_ONCE = 4
 
@@ -72,13 +72,13 @@ def copy_files(folders: Mapping[Path, str]) -> Copied:
     return total
 
 
-@patient
+@waits_for_store
 def listed(repository: ArtifactRepository, folder: str) -> list[str]:
     """The names in a folder of the target, which may not be there."""
     return [item.path for item in repository.list_artifacts(folder or None)]
 
 
-@patient
+@waits_for_store
 def copy_file(repository: ArtifactRepository, path: Path, name: str, there: set[str]) -> bool:
     """Whether a file had to be sent; either way the target has it now.
 

@@ -23,7 +23,7 @@ from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError, DataError, TrackingError
 from heart_reader.tracking.delivery.outage import limit_retries, require_reachable, store_errors
 from registry.migrate.files import copy_files, local_folder
-from registry.migrate.rows import Difference, compare, copy_rows, is_empty, left_out, revision
+from registry.migrate.rows import TableDifference, compare, copy_rows, is_empty, left_out, revision
 
 REQUIRED = ("source", "target", "database")
 
@@ -176,7 +176,7 @@ def require_own(source: Connection, target: Connection, places: Mapping[str, str
 # ---------------------------------------------------------------- after
 
 
-def report(found: list[Difference], source: Connection, in_use: bool = False) -> None:
+def report(found: list[TableDifference], source: Connection, in_use: bool = False) -> None:
     """Prints the comparison.
 
     Raises:

@@ -10,7 +10,7 @@ from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.request import config_request
 from heart_reader.tracking import Run, new_run, session
 from heart_reader.tracking import runs as tracking
-from heart_reader.tracking.delivery.outage import patient
+from heart_reader.tracking.delivery.outage import waits_for_store
 from registry import claims
 from registry.client import Registry, short_name
 from registry.settings import load_settings
@@ -71,7 +71,7 @@ def run_step(
 def _close(run: Run, code: int) -> None:
     # A step that failed before it took the run up leaves it open.
     if run.status() == "RUNNING":
-        patient(run.client.set_terminated)(run.run_id, "FAILED" if code else "FINISHED")
+        waits_for_store(run.client.set_terminated)(run.run_id, "FAILED" if code else "FINISHED")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from registry import claims
 from registry.client import Registry
 from registry.doctor import examine as doctor
 from registry.doctor import runs as findings
-from registry.doctor.runs import Finding
+from registry.doctor.runs import Remnant
 from tests.registry.fleet import log_foreign
 from tests.tracking.processes import FOREIGN, Call, Started, Store, duplicates
 
@@ -70,7 +70,7 @@ def client(in_store: None, store: Store) -> MlflowClient:
     return store.client
 
 
-def look(kind: str) -> list[Finding]:
+def look(kind: str) -> list[Remnant]:
     return [found for found in doctor.examine(False) if found.kind == kind]
 
 

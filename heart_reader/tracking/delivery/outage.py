@@ -145,7 +145,7 @@ def _seconds(word: str) -> float:
 PATIENCE = Patience()
 
 
-def patient(method: Callable[P, R]) -> Callable[P, R]:
+def waits_for_store(method: Callable[P, R]) -> Callable[P, R]:
     """The same function, tried again while the store is away; it must bear being called twice.
 
     Raises:
