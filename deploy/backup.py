@@ -6,7 +6,6 @@ The databases come first, each as one snapshot, then the objects: what a row nam
 before the row was written, so that nothing that the databases know is missing among the objects.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from deploy.databases import OWNERS, SUPERUSER, digests
 from deploy.objects import Objects
 from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError
+from heart_reader.files import sha256_of
 
 MANIFEST, OBJECTS = "manifest.json", "objects.tar"
 
@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> None:
     manifest: dict[str, Any] = {"made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     manifest["databases"] = {name: dump(name, partial) for name in OWNERS}
     manifest["objects"] = Objects.from_environment().save(partial / OBJECTS)
-    manifest["files"] = {path.name: file_hash(path) for path in sorted(partial.iterdir())}
+    manifest["files"] = {path.name: sha256_of(path) for path in sorted(partial.iterdir())}
     (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     partial.rename(target)
     print(f"{target}: {summary(manifest)}")
@@ -82,12 +82,6 @@ def run_tool(command: list[str]) -> None:
     done = subprocess.run(command, env=environment, text=True, capture_output=True)
     if done.returncode:
         raise ConfigError(f"{command[0]} failed: {done.stderr.strip()}")
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def summary(manifest: dict[str, Any]) -> str:

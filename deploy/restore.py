@@ -10,11 +10,12 @@ from typing import Any
 
 from psycopg2 import sql
 
-from deploy.backup import MANIFEST, OBJECTS, file_hash, folder_of, run_tool, summary
+from deploy.backup import MANIFEST, OBJECTS, folder_of, run_tool, summary
 from deploy.databases import OWNERS, SUPERUSER, connect, digests, make_databases, users_of
 from deploy.objects import Objects
 from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError, DataError
+from heart_reader.files import sha256_of
 
 
 def main(words: Sequence[str]) -> None:
@@ -47,7 +48,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not file.exists():
         raise DataError(f"{folder} is no backup: it has no {MANIFEST}")
     manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    there = {path.name: file_hash(path) for path in folder.iterdir() if path != file}
+    there = {path.name: sha256_of(path) for path in folder.iterdir() if path != file}
     compare("files of the backup", manifest["files"], there)
     return manifest
 

@@ -3,6 +3,7 @@
 python -m heart_reader.predict --model models:/heart-reader-se_resnet1d@candidate RECORD ...
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from heart_reader.cli.entry import run_entry
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.sheets.explained import N_NAMED, explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation, as_json, waves
+from heart_reader.files import user_path
 from heart_reader.reading.explain import explain_all, features_to_explain
 from heart_reader.reading.options import predict_parser
 from heart_reader.reading.records import (
@@ -48,14 +50,20 @@ def main(words: Sequence[str]) -> None:
 
 def find_bundle(address: str) -> tuple[AnyBundle, str]:
     """The bundle of a folder or of the registry, and its pinned name."""
-    if not address.startswith("models:"):
-        return open_bundle(Path(address)), address
+    folder = user_path(address)
+    if folder.is_dir() or not looks_registered(address):
+        return open_bundle(folder), address
     # Only here: a bundle folder is read without MLflow.
-    from heart_reader.tracking import load_registered, resolve_version, set_up_tracking
+    from heart_reader.tracking import load_registered, resolve_version, set_up_reading
 
-    set_up_tracking()
+    set_up_reading()
     version = resolve_version(address)
     return load_registered(version), version.uri
+
+
+def looks_registered(address: str) -> bool:
+    """Whether it is ``NAME@ALIAS`` or ``NAME/VERSION``, rather than a folder that isn't there."""
+    return re.fullmatch(r"models:.*|[^@/]+(@[^@/]+|/\d+)", address) is not None
 
 
 def write_explanations(

@@ -81,7 +81,7 @@ def prepare(request: PrepareRequest) -> None:
     """Fetches, verifies, packs, prints the table, and clears the cache where that is asked for."""
     config, cache = request.data, cache_folder()
     if request.url is not None:
-        n_files = download(Path(config.root), request.url)
+        n_files = download(data_root(config, cache), request.url)
         print(f"{n_files} files are there and have the published hashes")
     print_tree(check_tree(data_root(config, cache), config, cache), Console())
     if request.clean:

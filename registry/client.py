@@ -36,16 +36,6 @@ def pinned(version: ModelVersion) -> str:
     return f"{version.name}/{version.version}"
 
 
-def resolve(address: str) -> ModelVersion:
-    """``NAME@ALIAS`` or ``NAME/VERSION``, with or without ``models:/``, pinned once.
-
-    Raises:
-        ModelError: another form of address, or nothing registered there.
-        TrackingError: the store can't be reached.
-    """
-    return resolve_version(address if address.startswith("models:") else f"models:/{address}")
-
-
 def register(
     bundle: AnyBundle, kind: str, folder: Path, text: str, tags: Mapping[str, str]
 ) -> ModelVersion:
@@ -156,7 +146,7 @@ def choose_members(registry: Registry, wanted: str) -> list[ModelVersion]:
         )
         members = [version for version in aliases if version is not None]
     else:
-        members = [resolve(address.strip()) for address in wanted.split(",")]
+        members = [resolve_version(address.strip()) for address in wanted.split(",")]
     names = [pinned(version) for version in members]
     if len(members) < 2:
         raise ModelError(

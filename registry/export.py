@@ -31,9 +31,15 @@ from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.tables import fold_profile, markdown_table
 from heart_reader.project import CONFIG_DEFAULTS, EDGE_DEFAULTS
-from heart_reader.tracking import ModelVersion, Run, load_registered, register_files
+from heart_reader.tracking import (
+    ModelVersion,
+    Run,
+    load_registered,
+    register_files,
+    resolve_version,
+)
 from heart_reader.tracking import runs as tracking
-from registry.client import EDGE, LONGEST_DESCRIPTION, SOURCE, pinned, resolve, short_name
+from registry.client import EDGE, LONGEST_DESCRIPTION, SOURCE, pinned, short_name
 from registry.settings import load_settings
 
 
@@ -81,7 +87,7 @@ def export(request: ExportRequest) -> ModelVersion:
         ModelError: a stage that fails or loses too much.
         DataError: data that aren't there, or aren't those that the model was trained on.
     """
-    version = resolve(request.model)
+    version = resolve_version(request.model)
     with tracking.open_run(f"export {pinned(version)}") as run:
         made, rows = export_in(run, version, request)
     print_table(f"{EDGE} v{made.version}, made from {pinned(version)}", rows)

@@ -10,9 +10,9 @@ from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation.tables import markdown_table
-from heart_reader.tracking import ModelVersion, Run
+from heart_reader.tracking import ModelVersion, Run, resolve_version
 from heart_reader.tracking import runs as tracking
-from registry.client import LONGEST_DESCRIPTION, Registry, pinned, resolve
+from registry.client import LONGEST_DESCRIPTION, Registry, pinned
 
 FILE = "model_card.md"
 RECIPE = (
@@ -38,7 +38,7 @@ def main(words: Sequence[str]) -> None:
             f"but was given {', '.join(sorted(options)) or 'nothing'}"
         )
     tracking.set_up_tracking()
-    version = resolve(options["model"])
+    version = resolve_version(options["model"])
     with tracking.open_run(f"card {pinned(version)}") as run:
         run.set_tags({"model": version.uri, "model_run_id": version.run_id})
         write_card(Registry(), version)

@@ -13,7 +13,7 @@ PACKAGES = ("heart_reader", "tuning", "registry", "deploy")
 
 # Each part stands on those of a lower layer, and on its own; `heart_reader.` is left out.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "cache", "progress", "project", "interrupt", "config.strict", "cli.usage"),
+    ("errors", "cache", "files", "progress", "project", "interrupt", "config.strict", "cli.usage"),
     ("data", "models", "evaluation.metrics", "evaluation.checks"),
     ("training", "evaluation"),
     ("config", "bundle", "bundles"),

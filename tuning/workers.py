@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import quote
 
 import mlflow
 
 from heart_reader.cli.entry import run_entry
 from heart_reader.config.load import Config
 from heart_reader.errors import ConfigError
+from heart_reader.files import sqlite_file
 from heart_reader.project import REPOSITORY
 from tuning import plots
 from tuning.config import TuningConfig
@@ -85,8 +87,8 @@ def _space_text(tuning: TuningConfig) -> str | None:
 def _tracking_uri() -> str:
     """The tracking store, wherever a worker's folder is."""
     uri = mlflow.get_tracking_uri()
-    path = uri.removeprefix("sqlite:///")
-    return uri if path == uri else f"sqlite:///{Path(path).absolute()}"
+    path = sqlite_file(uri)
+    return uri if path is None else f"sqlite:///{quote(str(path.absolute()))}"
 
 
 def _import_ray() -> ModuleType:

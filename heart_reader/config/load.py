@@ -5,7 +5,7 @@ Layers, each strict: ``default.yaml``, then a named or given overlay file, then 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from heart_reader.data.augmentation import AugmentationConfig
 from heart_reader.data.dataset import DataConfig, FeaturesConfig
 from heart_reader.errors import ConfigError, did_you_mean
 from heart_reader.evaluation.config import EvaluationConfig
+from heart_reader.files import user_path
 from heart_reader.models import ModelConfig
 from heart_reader.project import CONFIG_DEFAULTS, CONFIG_FOLDER
 from heart_reader.training.config import TrainingConfig
@@ -53,7 +54,7 @@ def load_config(overlay: str, overrides: Mapping[str, object]) -> Config:
         tree = merge(tree, read_yaml(named_yaml(CONFIG_FOLDER, overlay, "config")))
     for key, value in overrides.items():
         _set_dotted(tree, SHORT_NAMES.get(key, key), value)
-    return parse(tree, Config)
+    return _parsed(tree)
 
 
 def changed(config: Config, overrides: Mapping[str, object]) -> Config:
@@ -65,7 +66,7 @@ def changed(config: Config, overrides: Mapping[str, object]) -> Config:
     tree = to_dict(config)
     for key, value in overrides.items():
         _set_dotted(tree, key, value)
-    return parse(tree, Config)
+    return _parsed(tree)
 
 
 def read_config(path: Path) -> Config:
@@ -74,7 +75,18 @@ def read_config(path: Path) -> Config:
     Raises:
         ConfigError: the file can't be read, or has problems.
     """
-    return parse(read_yaml(path), Config)
+    return _parsed(read_yaml(path))
+
+
+def _parsed(tree: dict[str, Any]) -> Config:
+    """A configuration whose paths are those that the user means."""
+    config = parse(tree, Config)
+    root, source = (
+        str(user_path(word)) if word.startswith("~") else word
+        for word in (config.data.root, config.features.source)
+    )
+    data, features = replace(config.data, root=root), replace(config.features, source=source)
+    return replace(config, data=data, features=features)
 
 
 # ---------------------------------------------------------------- reading and layering
@@ -87,7 +99,7 @@ def named_yaml(folder: Path, name: str, what: str) -> Path:
         ConfigError: no file of that name; ``what`` is what it would have been.
     """
     if Path(name).suffix in {".yaml", ".yml"}:
-        return Path(name)
+        return user_path(name)
     named = {path.stem: path for path in folder.glob("*.yaml")}
     if name not in named:
         raise ConfigError(

@@ -1,10 +1,10 @@
 """What a user may choose about an export; the defaults live in ``edge/defaults.yaml``."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from heart_reader.config.load import read_yaml
+from heart_reader.config.strict import at_least
 from heart_reader.errors import did_you_mean
 from heart_reader.project import EDGE_DEFAULTS
 
@@ -27,7 +27,7 @@ class PruneConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        found = _at_least(self, {"round_to": 1, "search_epochs": 0, "n_records": 2})
+        found = at_least(self, {"round_to": 1, "search_epochs": 0, "n_records": 2})
         if not 0 <= self.ratio < 1:
             found.append(f"ratio must lie from 0 to below 1, but is {self.ratio}")
         if self.max_auc_drop is not None and not 0 <= self.max_auc_drop <= 1:
@@ -49,7 +49,7 @@ class FinetuneConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        found = _at_least(self, {"epochs": 0})
+        found = at_least(self, {"epochs": 0})
         if self.learning_rate_share <= 0:
             found.append(f"learning_rate_share must be above 0, but is {self.learning_rate_share}")
         if self.distill is not None and not 0 <= self.distill <= 1:
@@ -68,7 +68,7 @@ class QuantizeConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        return _at_least(self, {"n_calibrate": 1, "n_judge": 1})
+        return at_least(self, {"n_calibrate": 1, "n_judge": 1})
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class ParityConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        return _at_least(self, {"n_records": 1, "fp32": 0, "fp16": 0, "max_auc_loss": 0})
+        return at_least(self, {"n_records": 1, "fp32": 0, "fp16": 0, "max_auc_loss": 0})
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class MeasureConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        return _at_least(self, {"n_runs": 1, "n_resamples": 1})
+        return at_least(self, {"n_runs": 1, "n_resamples": 1})
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,3 @@ class EdgeConfig:
 def edge_defaults() -> dict[str, Any]:
     """The section's defaults as a tree, for a loader to change and to parse."""
     return read_yaml(EDGE_DEFAULTS)
-
-
-def _at_least(section: object, least: Mapping[str, float]) -> list[str]:
-    return [
-        f"{name} must be at least {bound}, but is {getattr(section, name)}"
-        for name, bound in least.items()
-        if getattr(section, name) < bound
-    ]

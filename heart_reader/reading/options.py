@@ -2,6 +2,8 @@
 
 import argparse
 
+from heart_reader.files import user_path
+
 PREDICT = """Reads ECGs with a registered model, or a bundle folder, and prints what it finds.
 
 python -m heart_reader.predict --model heart-reader-se_resnet1d@candidate RECORD ...
@@ -20,6 +22,7 @@ def predict_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--explain",
         metavar="FOLDER",
+        type=user_path,
         help="write a sheet for each label found, with what moved its probability",
     )
     return parser
@@ -33,4 +36,6 @@ def add_record_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--age", type=float, help="years, for every record")
     parser.add_argument("--sex", choices=("m", "f"), help="for every record")
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
-    parser.add_argument("--plot", metavar="FOLDER", help="write an ECG sheet for each record")
+    parser.add_argument(
+        "--plot", metavar="FOLDER", type=user_path, help="write an ECG sheet for each record"
+    )

@@ -16,6 +16,7 @@ from heart_reader.tracking.runs import (
     find_run,
     new_run,
     open_run,
+    set_up_reading,
     set_up_tracking,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "register_files",
     "registered_name",
     "resolve_version",
+    "set_up_reading",
     "set_up_tracking",
     "tag_version",
 ]

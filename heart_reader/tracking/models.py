@@ -22,6 +22,7 @@ from heart_reader.errors import ModelError, TrackingError
 from heart_reader.tracking.delivery.outage import waits_for_store
 
 CANDIDATE = "candidate"
+ADDRESS = re.compile(r"(?:models:/)?([^@/]+)(?:@([^@/]+)|/(\d+))")
 LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 # What `bundle.single` and the pyfunc import; the versions are those that trained the model.
@@ -181,13 +182,13 @@ def _requirements() -> list[str]:
 
 @waits_for_store
 def resolve_version(address: str) -> ModelVersion:
-    """What ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION`` stands for now.
+    """What ``NAME@ALIAS`` or ``NAME/VERSION`` stands for now, with or without ``models:/``.
 
     Raises:
         ModelError: another form of address, or nothing registered there.
         TrackingError: the store can't be reached.
     """
-    parts = re.fullmatch(r"models:/([^@/]+)(?:@([^@/]+)|/(\d+))", address)
+    parts = ADDRESS.fullmatch(address)
     if parts is None:
         raise ModelError(
             f"model address {address!r} must look like models:/NAME@ALIAS or models:/NAME/VERSION"

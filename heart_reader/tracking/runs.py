@@ -11,11 +11,13 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from heart_reader.errors import TrackingError
+from heart_reader.files import expanded_uri
 from heart_reader.interrupt import InterruptedBySignal
 from heart_reader.tracking import session
 from heart_reader.tracking.delivery.outage import (
     PATIENCE,
     limit_retries,
+    require_present,
     require_reachable,
     require_writable,
     store_errors,
@@ -37,11 +39,7 @@ def set_up_tracking() -> None:
     Raises:
         TrackingError: the store can't be reached or written to.
     """
-    limit_retries()
-    # MLflow's own INFO lines would stand between the progress bars and the table.
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    _set_up_client()
     given = {"MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"} & set(os.environ)
     with store_errors():
         require_writable(mlflow.get_tracking_uri())
@@ -50,6 +48,30 @@ def set_up_tracking() -> None:
             mlflow.set_experiment(EXPERIMENT)
         label_experiment(EXPERIMENT)
     session.keep_launcher()
+
+
+def set_up_reading() -> None:
+    """For whoever only looks: no experiment is made, no store either, and none need be writable.
+
+    Raises:
+        TrackingError: there is no store, or it can't be reached.
+    """
+    _set_up_client()
+    with store_errors():
+        require_present(mlflow.get_tracking_uri())
+        require_reachable(mlflow.get_tracking_uri())
+    session.keep_launcher()
+
+
+def _set_up_client() -> None:
+    limit_retries()
+    # MLflow's own INFO lines would stand between the progress bars and the table.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    uri = mlflow.get_tracking_uri()
+    if expanded_uri(uri) != uri:  # a shell leaves the ~ of sqlite:///~/mlflow.db as it is
+        mlflow.set_tracking_uri(expanded_uri(uri))
 
 
 @contextmanager

@@ -31,7 +31,8 @@ def main(words: Sequence[str]) -> None:
         raise ConfigError(f"doctor takes {', '.join(OPTIONS)}, but was given {', '.join(unknown)}")
     options = OPTIONS | given
     fix, delete = (truth(name, options[name]) for name in ("fix", "delete"))
-    tracking.set_up_tracking()
+    changes = fix or options["close"] != "none"
+    (tracking.set_up_tracking if changes else tracking.set_up_reading)()
     if options["close"] != "none":
         close(options["close"].split(","))
     failed = treat(examine(delete), fix)

@@ -21,10 +21,10 @@ from heart_reader.config.request import ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.errors import ConfigError, DataError, ModelError, TrackingError
 from heart_reader.evaluation.tables import markdown_table
-from heart_reader.tracking import ModelVersion, Run, load_registered
+from heart_reader.tracking import ModelVersion, Run, load_registered, resolve_version
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.models import CANDIDATE
-from registry.client import CHAMPION, PREVIOUS, Registry, pinned, resolve
+from registry.client import CHAMPION, PREVIOUS, Registry, pinned
 from registry.commands import DEFAULTS
 from registry.fold9 import (
     LOGGED,
@@ -69,7 +69,7 @@ class PromoteRequest:
     def version(self) -> ModelVersion:
         """The version, pinned."""
         named = "@" in self.model or "/" in self.model.removeprefix("models:/")
-        return resolve(self.model if named else f"{self.model}@{CANDIDATE}")
+        return resolve_version(self.model if named else f"{self.model}@{CANDIDATE}")
 
 
 def main(words: Sequence[str]) -> None:

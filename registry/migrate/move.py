@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError, DataError, TrackingError
+from heart_reader.files import sqlite_file
 from heart_reader.tracking.delivery.outage import limit_retries, require_reachable, store_errors
 from registry.migrate.files import copy_files, local_folder
 from registry.migrate.rows import TableDifference, compare, copy_rows, is_empty, left_out, revision
@@ -35,7 +36,7 @@ def main(words: Sequence[str]) -> None:
     if set(options) != set(REQUIRED):
         wanted = ", ".join(f"--{name}" for name in REQUIRED)
         raise ConfigError(f"migrate takes {wanted} and maybe --artifacts, not {sorted(options)}")
-    path = sqlite_file(options["source"])
+    path = source_file(options["source"])
     served_from = path.parent / "mlartifacts" if artifacts == "auto" else Path(artifacts)
     limit_retries()
     os.environ["MLFLOW_TRACKING_URI"] = options["target"]
@@ -51,14 +52,14 @@ def main(words: Sequence[str]) -> None:
         ) from error
 
 
-def sqlite_file(address: str) -> Path:
+def source_file(address: str) -> Path:
     """The file of ``sqlite:///PATH``.
 
     Raises:
         ConfigError: another address, or no such file.
     """
-    path = Path(address.removeprefix("sqlite:///"))
-    if str(path) == address or not path.is_file():
+    path = sqlite_file(address)
+    if path is None or not path.is_file():
         raise ConfigError(
             f"source must be sqlite:///FILE of a store that is there, but is {address!r}"
         )

@@ -20,6 +20,7 @@ from heart_reader.config.load import load_config
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.errors import ConfigError, ModelError
 from heart_reader.evaluation import report
+from heart_reader.files import user_path
 from heart_reader.project import REPOSITORY
 from heart_reader.tracking import ModelVersion, Run, log_bundle, registered_name
 from heart_reader.tracking import runs as tracking
@@ -91,7 +92,7 @@ def read(folder: Path | str) -> Imported:
     Raises:
         ModelError: it is damaged.
     """
-    folder = Path(folder)
+    folder = user_path(folder).absolute()
     return Imported(folder, open_bundle(folder), load_evidence(folder))
 
 

@@ -33,9 +33,10 @@ from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import VALIDATION_FOLD
 from heart_reader.errors import ConfigError, ModelError
 from heart_reader.evaluation.scored import Scored
-from heart_reader.tracking import ModelVersion, Run, load_registered
+from heart_reader.files import user_path
+from heart_reader.tracking import ModelVersion, Run, load_registered, resolve_version
 from heart_reader.tracking import runs as tracking
-from registry.client import PREFIX, Registry, pinned, resolve, short_name
+from registry.client import PREFIX, Registry, pinned, short_name
 from registry.commands import DEFAULTS
 from registry.fold9 import CROSS_FITTED, LOGGED, fold9, load_records, logged_scores
 from registry.pretrained.import_bundle import PRETRAINED
@@ -91,7 +92,7 @@ def read_request(options: Mapping[str, str]) -> MakeRequest:
         )
     models = tuple(address.strip() for address in options["model"].split(","))
     data = config_request({"data": options.get("data", AUTO)})
-    folder = Path(options.get("folder", str(PRETRAINED)))
+    folder = user_path(options.get("folder", str(PRETRAINED)))
     return MakeRequest(models, folder, data, options.get("commit"))
 
 
@@ -102,10 +103,12 @@ def make_pretrained(registry: Registry, request: MakeRequest) -> list[Written]:
         ModelError: two different versions under one name.
     """
     ensembles, singles, folder = [], dict[str, ModelVersion](), request.folder
-    for version in map(resolve, request.models):
+    for version in map(resolve_version, request.models):
         members = registry.tags(version).get("members", "")
         ensembles += [version] if members else []
-        for each in [resolve(name) for name in members.split(",")] if members else [version]:
+        for each in (
+            [resolve_version(name) for name in members.split(",")] if members else [version]
+        ):
             if singles.setdefault(short_name(each.name), each) != each:
                 other = pinned(singles[short_name(each.name)])
                 raise ModelError(f"{pinned(each)} and {other} can't both lie in {folder}")

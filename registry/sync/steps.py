@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from heart_reader.config.request import ConfigRequest
 from heart_reader.evaluate import evaluate, test_request
-from registry.client import Registry, resolve
+from heart_reader.tracking import resolve_version
+from registry.client import Registry
 from registry.ensemble.make import EnsembleRequest, make_ensemble
 from registry.export import ExportRequest, export
 from registry.gate.promote import REFUSED, PromoteRequest, promote
@@ -76,7 +77,7 @@ def _promote(registry: Registry, step: Step, request: SyncRequest) -> int:
 
 
 def _card(registry: Registry, step: Step, request: SyncRequest) -> int:
-    write_card(registry, resolve(step.target))
+    write_card(registry, resolve_version(step.target))
     return 0
 
 

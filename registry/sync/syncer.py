@@ -18,9 +18,10 @@ from rich.table import Table
 from heart_reader.cli.entry import as_words, dotted_options, run_entry, truth
 from heart_reader.config.request import config_request
 from heart_reader.errors import HeartReaderError, TrackingError
+from heart_reader.tracking import resolve_version
 from heart_reader.tracking import runs as tracking
 from registry import claims
-from registry.client import BACKBONE_NAMES, EDGE, ENSEMBLE, Registry, resolve
+from registry.client import BACKBONE_NAMES, EDGE, ENSEMBLE, Registry
 from registry.commands import DEFAULTS
 from registry.fold9 import data_present, data_root_of
 from registry.gate.promote import REFUSED
@@ -41,7 +42,7 @@ def main(words: Sequence[str]) -> None:
 
 def sync(request: SyncRequest, watch: bool = False, dry_run: bool = False) -> None:
     """One round, a watch, or the plan alone."""
-    tracking.set_up_tracking()
+    (tracking.set_up_reading if dry_run else tracking.set_up_tracking)()
     syncer = Syncer(Registry(), request)
     if dry_run:
         syncer.print_plan()
@@ -187,7 +188,7 @@ class Syncer:
         if not STEPS[step.entry].needs_data or self.request.config.names_data:
             return ""
         if step.key not in self._roots:
-            self._roots[step.key] = data_root_of(resolve(step.target))
+            self._roots[step.key] = data_root_of(resolve_version(step.target))
         root = self._roots[step.key]
         return "" if data_present(root) else root
 

@@ -68,7 +68,7 @@ def test_a_step_that_fails_says_why_and_gives_its_claim_back(store, call, monkey
 def test_a_step_that_needs_data_waits_for_them_unless_they_are_named(store, call, monkeypatch):
     kind = StepKind(lambda state: [NOTE], lambda *_: 0, needs_data=True)
     monkeypatch.setitem(STEPS, "note", kind)
-    monkeypatch.setattr(syncer, "resolve", lambda address: address)
+    monkeypatch.setattr(syncer, "resolve_version", lambda address: address)
     monkeypatch.setattr(syncer, "data_root_of", lambda version: "/nowhere")
     assert "waits for data" in " ".join(call(syncer.main, store, "--dry_run", "true").out.split())
     named = call(syncer.main, store, "--dry_run", "true", "--data", "/here")

@@ -6,7 +6,6 @@ README.md                the input contract in words
 example.py               reads one ECG with numpy and an interpreter alone
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from heart_reader.data.features import FeatureEncoder
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SAMPLING_RATE, SUPERCLASSES
 from heart_reader.edge.device.texts import example, readme
 from heart_reader.errors import ModelError
+from heart_reader.files import sha256_of
 
 FORMAT = 1
 LABELS = "labels.json"
@@ -121,17 +121,12 @@ def _tree(
 
 def _described(file: DeviceFile) -> dict[str, Any]:
     return {
-        "sha256": digest(file.path),
+        "sha256": sha256_of(file.path),
         "size": file.path.stat().st_size,
         # Static shapes of TFLite files; an ONNX file takes any number of records.
         "layout": "(1, 12, 1000)" if file.path.suffix == ".tflite" else "(n, 12, 1000)",
         "thresholds": dict(zip(SUPERCLASSES, file.thresholds.tolist(), strict=True)),
     }
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_labels(model: Path) -> Labels:
@@ -157,7 +152,7 @@ def read_labels(model: Path) -> Labels:
         expected = str(entry["sha256"])
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ModelError(f"{path} can't be read: {error!r}") from error
-    if digest(model) != expected:
+    if sha256_of(model) != expected:
         raise ModelError(f"{model} is damaged, or another file than {path} was written for")
     return labels
 
