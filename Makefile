@@ -14,9 +14,10 @@ help:  ## this list
 
 env: .venv/.made  ## the environment of requirements.lock in .venv
 
-.venv/.made: requirements.lock requirements-dev.lock
+.venv/.made: requirements.lock requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -r requirements.lock -r requirements-dev.lock
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
 	touch $@
 
 train: env  ## three backbones on demo data, tracked and registered

@@ -26,8 +26,6 @@ from rich.console import Console
 from rich.table import Table
 from scipy.signal import resample_poly
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from heart_reader.cache import cache_folder
 from heart_reader.data.delineation import FEATURE_NAMES, delineate, extract
 from heart_reader.data.ptbxl import VALIDATION_FOLD, load_metadata, select_folds

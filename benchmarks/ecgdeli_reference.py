@@ -6,20 +6,29 @@ SIGNALS.npz holds ``ecg_id`` (n,), ``signals`` (n, 12, n_times) mV, and ``fs`` H
 nothing in the package imports it, or this file.
 """
 
+import argparse
 import csv
-import sys
 import warnings
+from functools import cache
 
-import ecgdeli
 import numpy as np
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 WAVES = ("R_Amp", "S_Amp", "T_Amp", "T_Amp_own_peak")
-COLUMNS = {name: at for at, name in enumerate(ecgdeli.FPT_COLUMNS)}
+
+
+@cache
+def columns() -> dict[str, int]:
+    """Where a fiducial stands in ECGdeli's tables."""
+    import ecgdeli  # here and below: --help needs no environment of ECGdeli's
+
+    return {name: at for at, name in enumerate(ecgdeli.FPT_COLUMNS)}
 
 
 def measure(signal: np.ndarray, fs: float) -> dict[str, float]:
     """Medians over beats of one record (12, n_times)."""
+    import ecgdeli
+
     filtered = ecgdeli.filter_ecg(signal.T, fs=fs)  # (n_times, 12)
     found = ecgdeli.annotate(filtered, fs=fs)
     intervals = found.intervals()
@@ -46,7 +55,7 @@ def measure(signal: np.ndarray, fs: float) -> dict[str, float]:
 
 def extremes(filtered, beats, start, stop, which) -> np.ndarray:
     """(12,): of the signal between two consensus fiducials, the median over beats."""
-    spans = beats[:, [COLUMNS[start], COLUMNS[stop]]]
+    spans = beats[:, [columns()[start], columns()[stop]]]
     spans = spans[(spans[:, 0] >= 0) & (spans[:, 1] > spans[:, 0])]
     values = [which(filtered[a : b + 1]) for a, b in spans if b < len(filtered)]
     return np.median(values, axis=0) if values else np.full(12, np.nan)
@@ -59,7 +68,7 @@ def largest(x: np.ndarray) -> np.ndarray:
 
 def own_t_peaks(filtered, found) -> np.ndarray:
     """(12,): the signal where ECGdeli puts each lead's own T peak."""
-    at = COLUMNS["T_peak"]
+    at = columns()["T_peak"]
     return np.array(
         [
             np.nanmedian(lead.amplitudes(filtered[:, i])[:, at])
@@ -70,16 +79,19 @@ def own_t_peaks(filtered, found) -> np.ndarray:
 
 def usual_offset(beats: np.ndarray, name: str) -> float:
     """Samples from the consensus R peak, the median over beats."""
-    both = beats[:, [COLUMNS["R"], COLUMNS[name]]]
+    both = beats[:, [columns()["R"], columns()[name]]]
     both = both[(both >= 0).all(axis=1)]
     return float(np.median(both[:, 1] - both[:, 0])) if len(both) else float("nan")
 
 
 def main() -> None:
-    source, out = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("signals", help="SIGNALS.npz")
+    parser.add_argument("out", help="OUT.csv")
+    options = parser.parse_args()
     warnings.simplefilter("ignore")
-    data = np.load(source)
-    with open(out, "w", newline="") as file:
+    data = np.load(options.signals)
+    with open(options.out, "w", newline="") as file:
         writer = None
         for ecg_id, signal in zip(data["ecg_id"], data["signals"], strict=True):
             row = {"ecg_id": int(ecg_id)} | measure(signal, float(data["fs"]))

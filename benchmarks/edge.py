@@ -7,8 +7,8 @@ The second form runs on the board itself: it needs numpy, pandas and the interpr
 ratios are those to the first file of each folder.
 """
 
-import sys
-from collections.abc import Mapping, Sequence
+import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,10 +25,13 @@ RATIO, ROUND_TO = 0.5, 8
 N_RUNS = 100
 
 
-def main(words: Sequence[str]) -> None:
+def main() -> None:
     """Measures folders, or makes the files first."""
-    tflite = "--no-tflite" not in words
-    names = [word for word in words if not word.startswith("--")]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="backbones, or device folders")
+    parser.add_argument("--no-tflite", action="store_true", help="ONNX alone: no converter")
+    options = parser.parse_args()
+    names = options.names
     if names and all(Path(name).is_dir() for name in names):
         for name in names:
             files = sorted(Path(name).glob("*.onnx")) + sorted(Path(name).glob("*.tflite"))
@@ -36,7 +39,7 @@ def main(words: Sequence[str]) -> None:
         return
     for backbone in names or BACKBONES:
         with TemporaryDirectory() as folder:
-            show(backbone, made(backbone, Path(folder), tflite))
+            show(backbone, made(backbone, Path(folder), not options.no_tflite))
 
 
 def noise(n_records: int, n_features: int) -> Sample:
@@ -114,4 +117,4 @@ def fresh(backbone: str):  # type: ignore[no-untyped-def]
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -5,7 +5,7 @@ python benchmarks/ensemble.py [PREDICTIONS.parquet ...]
 Without files it makes three members of 2,146 records, as many as fold 9 of PTB-XL has.
 """
 
-import sys
+import argparse
 import time
 
 import numpy as np
@@ -21,7 +21,10 @@ PREVALENCE = (0.45, 0.26, 0.24, 0.23, 0.12)  # NORM to HYP in PTB-XL
 
 def main() -> None:
     """Prints one row a way, and the ratio."""
-    y_true, y_scores = read(sys.argv[1:]) if len(sys.argv) > 1 else made(2146)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("predictions", nargs="*", help="predictions_fold9.parquet of each member")
+    paths = parser.parse_args().predictions
+    y_true, y_scores = read(paths) if paths else made(2146)
     fast = mixture_auc(y_true, y_scores)
     counter = {"calls": 0}
 

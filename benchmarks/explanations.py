@@ -15,7 +15,6 @@ occlusion (each wave in turn replaced by a straight line; captum's FeatureAblati
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,8 +23,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from captum.attr import FeatureAblation
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.cache import cache_folder

@@ -11,14 +11,11 @@ where features alone stay under 0.86, or masking loses more than 0.005.
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
 from heart_reader.cache import cache_folder

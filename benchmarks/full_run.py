@@ -16,7 +16,6 @@ backward. Tried on CPUs; the CUDA path is the trainer's own, and hasn't been tim
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,8 +23,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from heart_reader.bundle.evidence import gather, patients_of, save_evidence
 from heart_reader.bundle.provenance import git_commit, provenance, train_command, travelling

@@ -10,16 +10,14 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: one core against one core
 
+import argparse
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from heart_reader.evaluation import bootstrap, metrics
 
@@ -140,6 +138,7 @@ def measure_challenge(
 
 
 def main() -> int:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     generator = np.random.default_rng(0)
     y_true, y_score = make_fold(generator)
     resamples = bootstrap.draw(y_true, N_RESAMPLES, generator)

@@ -9,15 +9,12 @@ is one ECG at a time on one thread: the network alone, and with its features mea
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from heart_reader.bundle.evidence import load_evidence
 from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle

@@ -9,6 +9,7 @@ where a file holds no run's ID or time. A server is killed (SIGKILL, with its ch
 down by halting the supervisor.
 """
 
+import argparse
 import hashlib
 import os
 import signal
@@ -24,12 +25,9 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from deploy.compose import REPOSITORY, host_variables, read_variables
 from deploy.users import Admin
 from heart_reader.cache import cache_folder
-from heart_reader.cli.entry import dotted_options
 
 USER = "load"
 SECONDS_TO_COME_BACK = 120
@@ -142,10 +140,9 @@ class Load:
 
 def main() -> None:
     """One training alone, several with the servers killed, and the comparison."""
-    options = dotted_options(sys.argv[1:])
-    state = Path(options.get("state", ".platform")).resolve()
-    n, epochs = int(options.get("processes", "8")), int(options.get("epochs", "5"))
-    killed = [name for name in options.get("kill", "none").split(",") if name != "none"]
+    options = read_options()
+    state, n, epochs = options.state.resolve(), options.processes, options.epochs
+    killed = [name for name in options.kill.split(",") if name != "none"]
     load = make_load(state)
     if load.train(0, epochs).wait():
         raise SystemExit(f"the undisturbed training failed: {state / 'load' / '0' / 'log'}")
@@ -153,10 +150,21 @@ def main() -> None:
     processes = [load.train(number, epochs) for number in range(1, n + 1)]
     wait_for_epochs(load, n)
     for name in killed:
-        outage(state, name, float(options.get("seconds", "20")), processes)
+        outage(state, name, options.seconds, processes)
     codes = [process.wait() for process in processes]
     print(f"{n} trainings in {time.monotonic() - started:.0f} s, exit codes {codes}")
     raise SystemExit(0 if compare(load, n) else 1)
+
+
+def read_options() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--state", type=Path, default=".platform", help="the platform's folder")
+    parser.add_argument("--processes", type=int, default=8, help="trainings at once")
+    parser.add_argument("--epochs", type=int, default=5, help="of each")
+    parser.add_argument("--kill", default="none", help="servers, with commas, one after the other")
+    parser.add_argument("--seconds", type=float, default=20, help="that a server is kept down")
+    return parser.parse_args()
 
 
 def make_load(state: Path) -> Load:

@@ -7,16 +7,12 @@ the paired difference with a 90% interval (the same 1,000 resamples for all), an
 """
 
 import argparse
-import sys
 import tempfile
-from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.entities import Run
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from heart_reader.config.load import load_config
 from heart_reader.config.strict import flatten, to_dict

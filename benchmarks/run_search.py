@@ -8,8 +8,8 @@ what makes it quick (deploy/tuning.sql, autovacuum) is the platform's. Beside th
 what the server and PostgreSQL computed for a request, whatever else the machine did meanwhile.
 """
 
+import argparse
 import os
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,11 +24,8 @@ from psycopg2.extensions import cursor
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from deploy.compose import host_variables, read_services, read_variables
 from deploy.databases import connect
-from heart_reader.cli.entry import dotted_options
 
 LIMIT = 0.5  # seconds
 REPEATS = 10
@@ -100,9 +97,8 @@ class Server:
 
 def main() -> None:
     """Fills, measures, prints, and takes the copies away."""
-    options = dotted_options(sys.argv[1:])
-    state = Path(options.get("state", ".platform")).resolve()
-    n_runs = int(options.get("runs", "10000"))
+    options = read_options()
+    state, n_runs = options.state.resolve(), options.runs
     variables = host_variables(read_variables(state))
     os.environ.update(read_services(variables)["migrate"].environment)
     server = server_of(state, variables)
@@ -112,8 +108,17 @@ def main() -> None:
             print(f"{n_runs:,} runs in {seconds:.0f} s")
             report(measure(server, experiment), n_runs)
         finally:
-            if options.get("keep", "false") != "true":
+            if options.keep != "true":
                 clear(at)
+
+
+def read_options() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--state", type=Path, default=".platform", help="the platform's folder")
+    parser.add_argument("--runs", type=int, default=10_000, help="copies to make")
+    parser.add_argument("--keep", choices=("true", "false"), default="false", help="the copies")
+    return parser.parse_args()
 
 
 def server_of(state: Path, variables: dict[str, str]) -> Server:

@@ -4,8 +4,8 @@ mlflow models serve -m models:/heart-reader-ensemble@champion --env-manager loca
 python benchmarks/serving.py http://127.0.0.1:5010 models:/heart-reader-ensemble@champion
 """
 
+import argparse
 import json
-import sys
 import time
 
 import numpy as np
@@ -21,9 +21,13 @@ N_REQUESTS = 200
 JSON = {"Content-Type": "application/json"}
 
 
-def main(url: str, address: str) -> None:
+def main() -> None:
     """Prints p50 and p95, and the largest difference of a probability."""
-    bundle = load_registered(resolve_version(address))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url", help="of the model server, http://...")
+    parser.add_argument("model", help="that it serves, models:/NAME@ALIAS")
+    options = parser.parse_args()
+    bundle = load_registered(resolve_version(options.model))
     config = load_config("default", {"features": "none"})
     records = load_development(config.data, config.features, cache_folder())
     signals = records.millivolts(np.arange(20)).astype(np.float32)  # (20, n_leads, n_times)
@@ -35,7 +39,7 @@ def main(url: str, address: str) -> None:
             text = json.dumps(body)
             started = time.perf_counter()
             answer = requests.post(
-                f"{url}/invocations",
+                f"{options.url}/invocations",
                 text,
                 headers={"Content-Type": "application/json"},
                 timeout=60,
@@ -55,4 +59,4 @@ def main(url: str, address: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

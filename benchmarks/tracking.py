@@ -21,8 +21,6 @@ from pathlib import Path
 import torch
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from heart_reader.cache import cache_folder
 from heart_reader.config.load import load_config
 from heart_reader.data.dataset import load_development

@@ -22,13 +22,14 @@ from heart_reader.reading.records import (
     drawn_of,
     findings_of,
     read_recordings,
+    require_all_read,
     show,
     stems,
 )
 
 
 def main(words: Sequence[str]) -> None:
-    """Reads the options and every record before it predicts, so that nothing is half-done."""
+    """Reads every record that can be read, predicts, and ends with an error for the others."""
     options = predict_parser().parse_args(words)
     bundle, model = find_bundle(options.model)
     recorded = read_recordings(options)
@@ -38,7 +39,8 @@ def main(words: Sequence[str]) -> None:
     probabilities = bundle.predict(recorded.signals, features)
     findings = findings_of(bundle, recorded, probabilities)
     if options.explain:
-        explained = explain_all(bundle, recorded.signals, features, probabilities)
+        usable = [quality.usable for quality in recorded.quality]
+        explained = explain_all(bundle, recorded.signals, features, probabilities, usable)
         for record, item in enumerate(findings):
             spans = waves(recorded.measured, record)
             item["explanations"] = {
@@ -46,6 +48,7 @@ def main(words: Sequence[str]) -> None:
             }
         write_explanations(Path(options.explain), recorded, probabilities, bundle, explained)
     show(model, bundle, recorded, probabilities, findings, options)
+    require_all_read(recorded)
 
 
 def find_bundle(address: str) -> tuple[AnyBundle, str]:

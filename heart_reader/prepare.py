@@ -21,6 +21,8 @@ from heart_reader.config.request import config_request
 from heart_reader.data import ptbxl
 from heart_reader.data.dataset import DataConfig, data_root
 from heart_reader.data.download import PHYSIONET, download
+from heart_reader.data.quality import DOUBTFUL, UNUSABLE, Quality, scale_note
+from heart_reader.data.quality.survey import survey
 from heart_reader.data.signals.pack import describe_defects, load_pack, verify
 from heart_reader.data.signals.stale import remove_stale_packs
 from heart_reader.errors import ConfigError, DataError
@@ -54,6 +56,7 @@ class CheckedTree:
     digest: str
     defects: dict[int, str]
     warnings: dict[int, str]
+    quality: dict[int, Quality]  # of the packed records; they stay in, whatever it is
 
 
 def main(words: Sequence[str]) -> None:
@@ -114,6 +117,7 @@ def check_tree(root: Path, config: DataConfig, cache: Path) -> CheckedTree:
         digest=pack.digest,
         defects=pack.defects | defects,
         warnings=pack.warnings | warnings,
+        quality=survey(pack, ptbxl.LEADS),
     )
 
 
@@ -122,26 +126,46 @@ def print_tree(tree: CheckedTree, console: Console) -> None:
     table = Table(title="Records by fold and superclass")
     for heading in ("fold", "n", *ptbxl.SUPERCLASSES, "none"):
         table.add_column(heading, justify="right")
+    for heading in (DOUBTFUL, UNUSABLE):
+        table.add_column(heading, justify="right", min_width=len(heading))
     folds = tree.metadata["strat_fold"].to_numpy()
     for fold in (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD, ptbxl.TEST_FOLD):
         if fold in tree.absent_folds:
             table.add_row(str(fold), "not in this tree")
         else:
-            table.add_row(str(fold), *_counts(tree.labels[folds == fold]))
+            ids = tree.metadata.index[folds == fold]
+            counts = _counts(tree.labels[folds == fold])
+            table.add_row(str(fold), *counts, *_verdict_counts(tree.quality, ids))
     there = ~np.isin(folds, tree.absent_folds)
     table.add_section()
-    table.add_row("all", *_counts(tree.labels[there]))
+    verdicts = _verdict_counts(tree.quality, tree.metadata.index[there])
+    table.add_row("all", *_counts(tree.labels[there]), *verdicts)
     console.print(table)
     n_patients = tree.metadata["patient_id"][there].nunique()
     console.print(f"{n_patients} patients, none in two of train, validation and test")
     _print_some(console, "warning", tree.warnings)
     _print_some(console, "left out", tree.defects)
+    for verdict in (UNUSABLE, DOUBTFUL):
+        _print_some(console, verdict, _reasons(tree.quality, verdict))
+    note = scale_note(np.array([each.qrs_mv for each in tree.quality.values()]))
+    if note is not None:
+        console.print(escape(f"warning: {note}"), soft_wrap=True)
     console.print(f"folds 1 to 9 are packed, digest {tree.digest}", soft_wrap=True)
 
 
 def _counts(labels: np.ndarray) -> list[str]:
     columns = [len(labels), *labels.sum(axis=0), (labels.sum(axis=1) == 0).sum()]
     return [str(int(n)) for n in columns]
+
+
+def _verdict_counts(quality: dict[int, Quality], ids: pd.Index) -> list[str]:
+    """How many are doubtful, and unusable; nothing where none was judged, as in fold 10."""
+    judged = [quality[i].verdict for i in ids if i in quality]
+    return [str(judged.count(each)) if judged else "" for each in (DOUBTFUL, UNUSABLE)]
+
+
+def _reasons(quality: dict[int, Quality], verdict: str) -> dict[int, str]:
+    return {i: "; ".join(q.reasons) for i, q in quality.items() if q.verdict == verdict}
 
 
 def _print_some(console: Console, kind: str, records: dict[int, str]) -> None:

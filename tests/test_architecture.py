@@ -13,8 +13,18 @@ PACKAGES = ("heart_reader", "tuning", "registry", "deploy")
 
 # Each part stands on those of a lower layer, and on its own; `heart_reader.` is left out.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "cache", "files", "progress", "project", "interrupt", "config.strict", "cli.usage"),
-    ("data", "models", "evaluation.metrics", "evaluation.checks"),
+    (
+        "errors",
+        "cache",
+        "files",
+        "progress",
+        "project",
+        "interrupt",
+        "config.strict",
+        "config.yaml_files",
+        "cli.usage",
+    ),
+    ("data", "tasks", "models", "evaluation.metrics", "evaluation.checks"),
     ("training", "evaluation"),
     ("config", "bundle", "bundles"),
     ("fitting", "tracking", "edge", "cli"),

@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
-from heart_reader.config.load import merge, read_yaml
 from heart_reader.config.strict import at_least, parse
+from heart_reader.config.yaml_files import merge, read_yaml
 from heart_reader.files import expanded_uri
 from tuning.commands import TUNING_DEFAULTS
 

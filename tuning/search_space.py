@@ -14,8 +14,9 @@ from optuna.distributions import (
 )
 from optuna.trial import BaseTrial
 
-from heart_reader.config.load import Config, changed, named_yaml, read_yaml
+from heart_reader.config.load import Config, changed
 from heart_reader.config.strict import flatten, to_dict
+from heart_reader.config.yaml_files import named_yaml, read_yaml
 from heart_reader.errors import ConfigError, did_you_mean
 from heart_reader.models import BACKBONES, family
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from heart_reader.config.load import Config, merge, read_yaml
+from heart_reader.config.load import Config
 from heart_reader.config.strict import flatten, to_dict
+from heart_reader.config.yaml_files import merge, read_yaml
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.project import CONFIG_FOLDER

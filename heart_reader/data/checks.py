@@ -1,5 +1,6 @@
 """Checks of signals that come from outside, before anything is computed on them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from heart_reader.errors import DataError
 LARGEST_STD_MV = 5.0
 
 
-def require_signals(signals: NDArray[Any]) -> None:
+def require_signals(signals: NDArray[Any], names: Sequence[str] | None = None) -> None:
     """Refuses what no model here can read.
 
     Args:
         signals: should be mV (n_records, 12, 1000).
+        names: of the records, for messages; ``None``: ``signal 0`` and so on.
 
     Raises:
         DataError: another shape, samples that aren't finite, or another unit.
@@ -30,17 +32,24 @@ def require_signals(signals: NDArray[Any]) -> None:
     if not finite.all():
         record, lead = np.argwhere(~finite)[0]
         raise DataError(
-            f"signal {record}: lead {LEADS[lead]} has samples that are NaN or infinite"
+            f"{_named(names, record)}: lead {LEADS[lead]} has samples that are NaN or infinite"
         )
-    require_millivolts(signals.std(axis=2), finite)
+    require_millivolts(signals.std(axis=2), finite, names)
 
 
-def require_millivolts(spread: NDArray[Any], present: NDArray[np.bool_]) -> None:
+def _named(names: Sequence[str] | None, record: int) -> str:
+    return f"signal {record}" if names is None else names[record]
+
+
+def require_millivolts(
+    spread: NDArray[Any], present: NDArray[np.bool_], names: Sequence[str] | None = None
+) -> None:
     """Refuses records that can't be in mV.
 
     Args:
         spread: standard deviation of each lead, (n_records, n_leads).
         present: which leads are there, (n_records, n_leads).
+        names: of the records, for messages.
 
     Raises:
         DataError: more than half of a record's leads vary by more than any heart makes them.
@@ -50,7 +59,11 @@ def require_millivolts(spread: NDArray[Any], present: NDArray[np.bool_]) -> None
     records = np.flatnonzero(share > 0.5)
     if records.size:
         raise DataError(
-            f"signal {records[0]} must be in mV, but has a standard deviation of "
-            f"{np.median(spread[records[0]]):.0f}, which no heart gives: divide microvolts by "
-            "1000, or raw ADC counts by the gain in the header"
+            f"{_named(names, records[0])} must be in mV, but has a standard deviation of "
+            f"{np.median(spread[records[0]]):.0f}, which no heart gives: "
+            + (
+                "divide microvolts by 1000, or raw ADC counts by the gain in the header"
+                if names is None
+                else "its unit or gain must be wrong"
+            )
         )

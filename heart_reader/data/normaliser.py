@@ -15,10 +15,14 @@ from heart_reader.errors import DataError
 
 @dataclass(frozen=True)
 class Normaliser:
-    """Per-lead standardisation, ``(x - mean) / std``.
+    """The model's first step: each lead's own mean goes, then ``(x - mean) / std``.
+
+    An electrode's constant offset says nothing about a heart. The mean is taken over what the
+    model sees: a window in training, the whole record else.
 
     Attributes:
-        mean, std: mV, one for each lead.
+        mean: mV, of what is left; 0 but in normalisers fitted before each record's mean went.
+        std: mV, one for each lead.
         folds: that they were fitted on.
     """
 
@@ -31,27 +35,26 @@ class Normaliser:
         mean, std = (
             torch.tensor(v, dtype=x.dtype, device=x.device) for v in (self.mean, self.std)
         )
-        return (x - mean[:, None]) / std[:, None]
+        centred = x - x.mean(dim=-1, keepdim=True)
+        return (centred - mean[:, None]) / std[:, None]
 
 
 def fit_normaliser(records: Records, folds: Sequence[int]) -> Normaliser:
-    """Mean and standard deviation of each lead over all samples of some training folds.
+    """Standard deviation of each lead around its records' own means, over training folds.
 
     Raises:
         DataError: ``folds`` has one that isn't for training, or a lead is flat throughout.
     """
     require_training_folds(folds, "normaliser")
     rows = records.rows(folds)
-    total, squares, count = np.zeros(12), np.zeros(12), 0
+    n_leads = records.pack.signals.shape[-1]
+    squares, count = np.zeros(n_leads), 0
     for chunk in np.array_split(rows, max(1, len(rows) // 512)):
         x = records.millivolts(chunk)  # (n_chunk, n_leads, n_times)
-        total += x.sum(axis=(0, 2))
-        squares += np.square(x).sum(axis=(0, 2))
+        squares += np.square(x - x.mean(axis=2, keepdims=True)).sum(axis=(0, 2))
         count += x.shape[0] * x.shape[2]
-    mean = total / count
-    # Rounding may take the variance of a flat lead below 0, and its root would be NaN.
-    std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    std = np.sqrt(squares / count)
     flat = [ptbxl.LEADS[lead] for lead in np.flatnonzero(std < 1e-6)]
     if flat:
         raise DataError(f"lead {', '.join(flat)} is flat in every record of folds {tuple(folds)}")
-    return Normaliser(tuple(mean.tolist()), tuple(std.tolist()), tuple(folds))
+    return Normaliser((0.0,) * n_leads, tuple(std.tolist()), tuple(folds))

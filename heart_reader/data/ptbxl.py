@@ -44,7 +44,7 @@ def load_metadata(root: Path) -> pd.DataFrame:
         DataError: The file or a column is missing, or a row breaks a rule; names file, row, value.
     """
     path = root / METADATA_FILE
-    frame = _read_csv(path)
+    frame = read_table(path)
     missing = [name for name in ("ecg_id", *_NEEDED) if name not in frame.columns]
     if missing:
         raise DataError(
@@ -77,7 +77,7 @@ def load_statements(root: Path) -> dict[str, str]:
         DataError: The file or a column is missing, or a diagnostic code has no known superclass.
     """
     path = root / STATEMENTS_FILE
-    frame = _read_csv(path)
+    frame = read_table(path)
     for name in ("diagnostic", "diagnostic_class"):
         if name not in frame.columns:
             raise DataError(f"{path}: column {name!r} is missing; fetch the file again")
@@ -145,6 +145,11 @@ def select_folds(metadata: pd.DataFrame, folds: Iterable[int]) -> pd.DataFrame:
     return metadata[metadata["strat_fold"].isin(wanted)]
 
 
+def part_of_fold(fold: int) -> str:
+    """``train``, ``validation`` or ``test``."""
+    return {VALIDATION_FOLD: "validation", TEST_FOLD: "test"}.get(fold, "train")
+
+
 def check_patients_disjoint(metadata: pd.DataFrame) -> None:
     """Refuse a patient who is in two of train (1 to 8), validation (9) and test (10).
 
@@ -152,9 +157,7 @@ def check_patients_disjoint(metadata: pd.DataFrame) -> None:
         DataError: Names the patient and the folds.
     """
     folds = metadata["strat_fold"]
-    part = pd.Series("train", index=metadata.index)
-    part[folds == VALIDATION_FOLD] = "validation"
-    part[folds == TEST_FOLD] = "test"
+    part = folds.map(part_of_fold)
     n_parts = part.groupby(metadata["patient_id"]).nunique()
     shared = n_parts.index[n_parts > 1]
     if len(shared):
@@ -166,7 +169,7 @@ def check_patients_disjoint(metadata: pd.DataFrame) -> None:
         )
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(
             f"no PTB-XL tree at {path.parent}: {path.name} is missing; fetch it with "

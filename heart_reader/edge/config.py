@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from heart_reader.config.load import read_yaml
 from heart_reader.config.strict import at_least
+from heart_reader.config.yaml_files import read_yaml
 from heart_reader.errors import did_you_mean
 from heart_reader.project import EDGE_DEFAULTS
 

@@ -171,8 +171,10 @@ def explain_all(
     signals: NDArray[np.floating[Any]],
     features: NDArray[np.float32] | None,
     probabilities: NDArray[np.floating[Any]],
+    usable: Sequence[bool],
 ) -> list[list[Explanation]]:
-    """The explanations of each record's `classes_to_explain`; arguments as of `Bundle.predict`."""
+    """The explanations of each record's `classes_to_explain`, none of a record that isn't usable;
+    other arguments as of `Bundle.predict`."""
     return [
         explain(
             bundle,
@@ -180,6 +182,8 @@ def explain_all(
             None if features is None else features[record],
             classes_to_explain(probabilities[record], bundle.thresholds),
         )
+        if usable[record]
+        else []
         for record in range(len(signals))
     ]
 

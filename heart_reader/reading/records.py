@@ -16,8 +16,14 @@ from rich.table import Table
 
 from heart_reader.bundle.single import Features
 from heart_reader.data import delineation
-from heart_reader.data.ptbxl import SAMPLING_RATE, SUPERCLASSES
-from heart_reader.data.recording import Recording, read_recording
+from heart_reader.data.checks import require_signals
+from heart_reader.data.formats import read_recording
+from heart_reader.data.formats.person import checked_age, sex_of_word
+from heart_reader.data.model_input import seconds_wanted, to_model_input
+from heart_reader.data.ptbxl import LEADS, SAMPLING_RATE, SUPERCLASSES
+from heart_reader.data.quality import GOOD, Quality, assess
+from heart_reader.data.spec import PTBXL_SIGNAL
+from heart_reader.errors import DataError
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
 from heart_reader.evaluation.sheets.ecg import ecg_sheet
@@ -53,32 +59,108 @@ class Reader(Protocol):
         """Which classes are present, (n_records, n_classes)."""
 
 
+@dataclass(frozen=True, eq=False)
+class Record:
+    """A recording as a model reads it.
+
+    Attributes:
+        name: as the user gave it.
+        signal: float32 mV (n_leads, n_times).
+        age, sex: years; 0 male, 1 female; NaN where unknown; those of the options first.
+        notes: on the file, and on what was done to it.
+    """
+
+    name: str
+    signal: NDArray[np.float32]
+    age: float
+    sex: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that couldn't be read, and why in one line."""
+
+    name: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class Recorded:
     """All recordings of a call.
 
     Attributes:
-        recordings: as they were read.
+        recordings: as they were read; those that were refused aside.
         signals: mV (n_records, 12, 1000).
-        age, sex: years; 0 male, 1 female; NaN where unknown; those of the options first.
+        age, sex: years; 0 male, 1 female; NaN where unknown.
         measured: by the delineation.
+        quality: of each record; an unusable one gets no labels and no probabilities.
+        read: everything in the order that it was asked for.
     """
 
-    recordings: list[Recording]
+    recordings: list[Record]
     signals: NDArray[np.floating[Any]]
     age: list[float]
     sex: list[float]
     measured: delineation.Delineation
+    quality: list[Quality]
+    read: list[Record | Refused]
+
+    @property
+    def refused(self) -> list[Refused]:
+        """The files that couldn't be read."""
+        return [each for each in self.read if isinstance(each, Refused)]
 
 
 def read_recordings(options: argparse.Namespace) -> Recorded:
-    """Every record of the options."""
-    recordings = [read_recording(path, options.fs) for path in options.records]
+    """Every record of the options; one that can't be read is refused, the others are there.
+
+    Raises:
+        DataError: an option that isn't legal, or no record that can be read.
+    """
+    age = None if options.age is None else checked_age(options.age)
+    sex = None if options.sex is None else sex_of_word(options.sex)
+    if sex is not None and math.isnan(sex):
+        raise DataError(f"sex must be m or f, but is {options.sex!r}")
+    read = [_read_or_refuse(path, options, age, sex) for path in options.records]
+    recordings = [each for each in read if isinstance(each, Record)]
+    if not recordings:
+        raise DataError("\n".join(each.reason for each in read if isinstance(each, Refused)))
     signals = np.stack([recording.signal for recording in recordings])
-    age = [r.age if options.age is None else options.age for r in recordings]
-    sex = [r.sex if options.sex is None else "mf".index(options.sex) for r in recordings]
     measured = delineation.delineate(signals, SAMPLING_RATE)
-    return Recorded(recordings, signals, age, sex, measured)
+    ages, sexes = [each.age for each in recordings], [each.sex for each in recordings]
+    quality = assess(signals, SAMPLING_RATE, LEADS)
+    return Recorded(recordings, signals, ages, sexes, measured, quality, read)
+
+
+def _read_or_refuse(
+    path: str, options: argparse.Namespace, age: float | None, sex: float | None
+) -> Record | Refused:
+    spec = PTBXL_SIGNAL
+    try:
+        wanted = seconds_wanted(spec)
+        found = read_recording(path, options.fs, options.unit, options.gain, wanted)
+        made = to_model_input(found, spec)
+        require_signals(made.signal[None], [f"record {path}"])
+    except DataError as error:
+        return Refused(path, " ".join(str(error).split()))
+    return Record(
+        name=path,
+        signal=made.signal,
+        age=found.age if age is None else age,
+        sex=found.sex if sex is None else sex,
+        notes=(*found.notes, *made.notes),
+    )
+
+
+def require_all_read(recorded: Recorded) -> None:
+    """Ends a call that answered some of its records and refused others.
+
+    Raises:
+        DataError: some were refused; one line each.
+    """
+    if recorded.refused:
+        raise DataError("\n".join(each.reason for each in recorded.refused))
 
 
 def findings_of(reader: Reader, recorded: Recorded, probabilities: Any) -> list[dict[str, Any]]:
@@ -88,6 +170,7 @@ def findings_of(reader: Reader, recorded: Recorded, probabilities: Any) -> list[
         probabilities,
         delineation.main_measurements(recorded.measured),
         recorded.measured.warnings,
+        recorded.quality,
         strict=True,
     )
     return [finding(reader, *row) for row in rows]
@@ -103,11 +186,22 @@ def show(
 ) -> None:
     """The findings as a table or JSON, and the sheets that were asked for."""
     if options.json:
-        print(json.dumps({"model": model, "records": findings}, indent=1))
+        print(json.dumps({"model": model, "records": in_order(recorded, findings)}, indent=1))
     else:
-        print_findings(model, findings)
+        print_findings(model, findings, recorded.refused)
     if options.plot:
-        write_plots(Path(options.plot), recorded.recordings, probabilities, reader)
+        write_plots(Path(options.plot), recorded, probabilities, reader)
+
+
+def in_order(recorded: Recorded, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each record that was asked for: its findings, or why it was refused."""
+    answered = iter(findings)
+    return [
+        {"record": each.name, "refused": each.reason}
+        if isinstance(each, Refused)
+        else next(answered)
+        for each in recorded.read
+    ]
 
 
 def read_with(reader: Reader, model: str, options: argparse.Namespace) -> None:
@@ -117,21 +211,27 @@ def read_with(reader: Reader, model: str, options: argparse.Namespace) -> None:
     probabilities = reader.predict(recorded.signals, features, recorded.age, recorded.sex)
     findings = findings_of(reader, recorded, probabilities)
     show(model, reader, recorded, probabilities, findings, options)
+    require_all_read(recorded)
 
 
 def finding(
     bundle: Reader,
-    recording: Recording,
+    recording: Record,
     probabilities: Any,
     measured: delineation.MainMeasurements,
     warnings: Sequence[str],
+    quality: Quality,
 ) -> dict[str, Any]:
-    """What is said of one record, as JSON values; ``null`` where nothing could be measured."""
-    present = bundle.labels(probabilities).tolist()
+    """What is said of one record, as JSON values; ``null`` where nothing could be measured, and
+    no labels and probabilities where the record is unusable."""
+    present = bundle.labels(probabilities) & quality.usable
+    said = by_class(probabilities) if quality.usable else dict.fromkeys(SUPERCLASSES)
     return {
         "record": recording.name,
+        "quality": quality.verdict,
+        "quality_reasons": list(quality.reasons),
         "labels": [name for name, there in zip(SUPERCLASSES, present, strict=True) if there],
-        "probabilities": by_class(probabilities),
+        "probabilities": said,
         "thresholds": by_class(bundle.thresholds),
         "measurements": {
             name: None if math.isnan(value) else round(value, 1)
@@ -141,22 +241,30 @@ def finding(
     }
 
 
-def print_findings(model: str, findings: list[dict[str, Any]]) -> None:
+def print_findings(
+    model: str, findings: list[dict[str, Any]], refused: Sequence[Refused] = ()
+) -> None:
     """One row a record: bold where a class is at or above its threshold."""
-    table = Table("record", *SUPERCLASSES, "labels", title=model)
+    table = Table("record", *SUPERCLASSES, "labels", "quality", title=model)
     for item in findings:
         cells = [
-            f"[bold]{p:.3f}[/bold]" if name in item["labels"] else f"{p:.3f}"
+            "-" if p is None else f"[bold]{p:.3f}[/bold]" if name in item["labels"] else f"{p:.3f}"
             for name, p in item["probabilities"].items()
         ]
-        table.add_row(Path(item["record"]).name, *cells, ", ".join(item["labels"]) or "none")
+        labels = ", ".join(item["labels"]) or ("-" if "-" in cells else "none")
+        table.add_row(Path(item["record"]).name, *cells, labels, item["quality"])
+    for each in refused:
+        table.add_row(Path(each.name).name, *("-" for _ in SUPERCLASSES), "refused", "-")
     thresholds = findings[0]["thresholds"].values()
     table.add_section()
-    table.add_row("threshold", *(f"{value:.3f}" for value in thresholds), "")
+    table.add_row("threshold", *(f"{value:.3f}" for value in thresholds), "", "")
     console = Console()
     console.print(table)
     console.print(measurement_table(findings))
     for item in findings:
+        if item["quality"] != GOOD:
+            why = "; ".join(item["quality_reasons"])
+            console.print(f"{item['record']}: {item['quality']}: {why}", highlight=False)
         for note in item["notes"]:
             console.print(f"{item['record']}: {note}", highlight=False)
 
@@ -173,18 +281,24 @@ def measurement_table(findings: list[dict[str, Any]]) -> Table:
     return table
 
 
-def write_plots(
-    folder: Path, recordings: list[Recording], probabilities: Any, bundle: Reader
-) -> None:
-    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON."""
+def write_plots(folder: Path, recorded: Recorded, probabilities: Any, bundle: Reader) -> None:
+    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON.
+
+    An unusable record is drawn without the model's bars, its reasons above it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for stem, recording, row in zip(stems(recordings), recordings, probabilities, strict=True):
+    recordings = recorded.recordings
+    named = zip(stems(recordings), recordings, probabilities, recorded.quality, strict=True)
+    for stem, recording, row, quality in named:
         drawn = drawn_of(recording, row, bundle)
-        figure = ecg_sheet(*drawn, subtitle="; ".join(recording.notes))
+        told = [f"{quality.verdict}: {why}" for why in quality.reasons]
+        if not quality.usable:
+            drawn = (*drawn[:3], {}, {})
+        figure = ecg_sheet(*drawn, subtitle="; ".join([*told, *recording.notes]))
         print(save(figure, folder / f"{stem}.png"), file=sys.stderr)
 
 
-def stems(recordings: list[Recording]) -> list[str]:
+def stems(recordings: list[Record]) -> list[str]:
     """A file name for each; records of one name in several folders keep theirs apart by their
     whole path."""
     names = [Path(recording.name).stem for recording in recordings]
@@ -196,7 +310,7 @@ def stems(recordings: list[Recording]) -> list[str]:
 Drawn = tuple[Any, float, str, dict[str, float], dict[str, float]]
 
 
-def drawn_of(recording: Recording, row: Any, bundle: Reader) -> Drawn:
+def drawn_of(recording: Record, row: Any, bundle: Reader) -> Drawn:
     """What every sheet of a recording begins with."""
     return (
         recording.signal,

@@ -53,9 +53,11 @@ def signature() -> ModelSignature:
     """``signal`` alone is an input: a tensor signature has no optional ones, params are."""
     probabilities = [ColSpec("double", name) for name in SUPERCLASSES]
     thresholds = [ColSpec("double", f"threshold_{name}") for name in SUPERCLASSES]
+    labels = ColSpec("string", "labels")
+    quality = [ColSpec("string", name) for name in ("quality", "quality_reasons")]
     return ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(LEADS), N_TIMES), "signal")]),
-        outputs=Schema([*probabilities, ColSpec("string", "labels"), *thresholds]),
+        outputs=Schema([*probabilities, labels, *thresholds, *quality]),
         params=ParamSchema(
             [
                 ParamSpec("features", "string", "compute"),

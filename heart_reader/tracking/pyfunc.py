@@ -13,7 +13,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from heart_reader.bundle.kinds import open_bundle
-from heart_reader.data.ptbxl import SUPERCLASSES
+from heart_reader.data.ptbxl import LEADS, SAMPLING_RATE, SUPERCLASSES
+from heart_reader.data.quality import assess, without_labels
 from heart_reader.errors import HeartReaderError
 
 
@@ -22,7 +23,8 @@ class HeartReaderModel(PythonModel):
 
     Input: ``signal`` (n_records, 12, 1000). Params: ``features`` ("compute" or "none"), ``age``
     (years) and ``sex`` (0 male, 1 female), each empty or one value a record, NaN or below 0
-    where unknown.
+    where unknown. A record whose ``quality`` is "unusable" gets no labels, and ``None`` (``null``
+    in JSON, which has no NaN) for its probabilities.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -37,7 +39,8 @@ class HeartReaderModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """A row a record: a probability and a threshold for each class, and the labels."""
+        """A row a record: a probability and a threshold for each class, the labels, and whether
+        the signal can be trusted, with the reasons."""
         params = params or {}
         signal = np.asarray(model_input["signal"], np.float32)
         try:
@@ -50,15 +53,24 @@ class HeartReaderModel(PythonModel):
         except HeartReaderError as error:
             # What a client sent wrong is a 400 from the scoring server, with this line.
             raise MlflowException.invalid_parameter_value(str(error)) from error
-        return self._table(probabilities)
+        return self._table(signal, probabilities)
 
-    def _table(self, probabilities: np.ndarray[Any, Any]) -> pd.DataFrame:
+    def _table(
+        self, signal: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any]
+    ) -> pd.DataFrame:
+        quality = assess(signal, SAMPLING_RATE, LEADS)
         table = pd.DataFrame(probabilities.astype(np.float64), columns=list(SUPERCLASSES))
-        present = self.bundle.labels(probabilities)
+        unusable = np.array([not each.usable for each in quality], bool)
+        if unusable.any():
+            table = table.astype(object)
+            table.loc[unusable] = None
+        present = without_labels(self.bundle.labels(probabilities), quality)
         names = np.array(SUPERCLASSES)
         table["labels"] = [", ".join(names[row]) for row in present]
         for name, threshold in zip(SUPERCLASSES, self.bundle.thresholds, strict=True):
             table[f"threshold_{name}"] = threshold
+        table["quality"] = [each.verdict for each in quality]
+        table["quality_reasons"] = ["; ".join(each.reasons) for each in quality]
         return table
 
 

@@ -74,15 +74,15 @@ def main(words: Sequence[str]) -> None:
     import_all(Registry(), found)
 
 
-def pretrained() -> list[Path]:
-    """The bundles of ``pretrained/``, ensembles behind their members.
+def pretrained(within: Path = PRETRAINED) -> list[Path]:
+    """The bundles of ``pretrained/``, or of another folder, ensembles behind their members.
 
     Raises:
         ModelError: there are none.
     """
-    found = [path.parent for name in READERS for path in sorted(PRETRAINED.glob(f"*/{name}"))]
+    found = [path.parent for name in READERS for path in sorted(within.glob(f"*/{name}"))]
     if not found:
-        raise ModelError(f"there are no bundles in {PRETRAINED}")
+        raise ModelError(f"there are no bundles in {within}")
     return found
 
 

@@ -26,9 +26,9 @@ from heart_reader.bundle.provenance import train_command, travelling
 from heart_reader.bundle.scoring import score
 from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
 from heart_reader.cli.entry import dotted_options, run_entry
-from heart_reader.config.load import read_yaml
 from heart_reader.config.request import AUTO, ConfigRequest, config_request
 from heart_reader.config.strict import flatten
+from heart_reader.config.yaml_files import read_yaml
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import VALIDATION_FOLD
 from heart_reader.errors import ConfigError, ModelError

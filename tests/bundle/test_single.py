@@ -43,14 +43,15 @@ def folder(bundle: Bundle, tmp_path: Path) -> Path:
 
 
 def test_probabilities_by_hand(bundle, prepared, signals):
-    """Normalise, encode, forward, sigmoid: each step written out with numpy and torch."""
+    """Centre, normalise, encode, forward, sigmoid: each step written out with numpy and torch."""
     rows = prepared.records.rows((9,))
     raw = prepared.records.features.values[rows]
     encoder, normaliser = bundle.encoder, bundle.normaliser
     missing = np.isnan(raw)
     filled = np.clip(np.where(missing, encoder.median, raw), encoder.low, encoder.high)
     encoded = np.hstack([(filled - encoder.median) / encoder.scale, missing]).astype(np.float32)
-    x = (signals - np.array(normaliser.mean)[:, None]) / np.array(normaliser.std)[:, None]
+    centred = signals - signals.mean(axis=2, keepdims=True)
+    x = (centred - np.array(normaliser.mean)[:, None]) / np.array(normaliser.std)[:, None]
     with torch.no_grad():
         logits = bundle.model(torch.from_numpy(x.astype(np.float32)), torch.from_numpy(encoded))
     given = bundle.predict(signals, raw)

@@ -21,6 +21,7 @@ from deploy.users import Admin
 from tests.tracking.processes import FOREIGN, REPOSITORY, SECONDS, Started
 
 PORTS = ("POSTGRES", "MLFLOW", "SYNC", "S3", "S3_MASTER", "S3_VOLUME", "S3_FILER")
+WALL = Path(__file__).parent / "walled"
 LOADED = 5 * SECONDS  # for all servers together, on a busy machine
 
 
@@ -178,6 +179,15 @@ class User:
             "MLFLOW_TRACKING_PASSWORD": self.password,
         }
 
+    @property
+    def wall(self) -> dict[str, str]:
+        """What keeps a Python process from the store's and the database's own ports."""
+        inner = (name for name in PORTS if name != "MLFLOW")
+        return {
+            "PYTHONPATH": os.pathsep.join([str(WALL), str(REPOSITORY)]),
+            "WALLED_PORTS": ",".join(self.platform.variables[f"{name}_PORT"] for name in inner),
+        }
+
     def ask(
         self, method: str, path: str, body: object = None, **headers: str
     ) -> requests.Response:
@@ -192,13 +202,13 @@ class User:
         )
 
     def start(self, log: Path, *words: str, **variables: str) -> Started:
-        """Starts ``python WORDS`` with this login."""
+        """Starts ``python WORDS`` with this login, where only the server can be reached."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, *words],
                 cwd=log.parent,
-                env=self.platform.environment(**self.login, **variables),
+                env=self.platform.environment(**self.login, **self.wall, **variables),
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )

@@ -29,6 +29,7 @@ OPERATORS = {
     "Min",
     "Mul",
     "ReduceMax",
+    "ReduceMean",
     "Relu",
     "Sigmoid",
     "Slice",

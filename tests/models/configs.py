@@ -1,4 +1,4 @@
-"""The published shapes of the models, written out once for the tests and the benchmark."""
+"""The published shapes of the models, written out once for the tests."""
 
 from heart_reader.models import (
     FusionConfig,

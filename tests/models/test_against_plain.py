@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.train_step import PLAIN_BACKBONES, PlainModel, carry_weights
 from heart_reader.models import BACKBONES, build_model
 from tests.models.configs import model_config
-from tests.models.plain import PLAIN_BACKBONES, PlainModel, carry_weights
 
 
 def twins(backbone: str) -> tuple[nn.Module, nn.Module]:

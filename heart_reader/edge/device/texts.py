@@ -17,6 +17,10 @@ or above its threshold in `labels.json` means that the finding is there; thresho
 PTB-XL's fold 9 for each file. TFLite files take one record at a time, ONNX files any number.
 Match inputs by name: their order differs between files.
 
+A model answers whatever it is given, a flat line too. `heart_reader.edge.run` judges the signal
+first (flat or copied leads, no QRS, impossible amplitudes) and gives no labels where it can't be
+read; `example.py` refuses flat lines alone.
+
 | file | bytes | SHA-256 |
 |---|---|---|
 {files}
@@ -44,6 +48,8 @@ model, ecg = map(pathlib.Path, sys.argv[1:])
 labels = json.loads((model.parent / "labels.json").read_text())
 thresholds = labels["files"][model.name]["thresholds"]
 signal = np.loadtxt(ecg, delimiter=",", dtype=np.float32).T[None]  # (1, 12, 1000)
+if np.median(np.ptp(signal, axis=2)) < 0.05:
+    sys.exit("no signal: most leads are flat (values in volts?), so that nothing is said")
 {run}
 for name, p in zip(labels["classes"], probabilities[0]):
     print(f"{{name:5}} {{p:.3f}}", "present" if p >= thresholds[name] else "")

@@ -99,7 +99,9 @@ class Embedding(nn.Module):
         self.projection = network.projection
 
     def forward(self, signal: Tensor) -> Tensor:
-        x = as_image(signal * self.scale + self.shift)  # (n, n_leads, 1, n_times)
+        # In float32 in every file, 8-bit ones too: an offset would eat the range of their codes.
+        centred = signal - signal.mean(dim=2, keepdim=True)
+        x = as_image(centred * self.scale + self.shift)  # (n, n_leads, 1, n_times)
         vector: Tensor = self.projection(self.pool(self.backbone(x)))  # (n, embedding_size)
         return vector
 

@@ -1,6 +1,6 @@
 """What a trial costs beside its training: Optuna, MLflow, and trials/s of 1 and 2 workers.
 
-python -m benchmarks.tuning [--storage postgresql+psycopg2://USER@HOST/DATABASE] [--trials N]
+python benchmarks/trials.py [--storage postgresql+psycopg2://USER@HOST/DATABASE] [--trials N]
 
 A trial trains nothing: it draws the default space, reports ten epochs, and logs them. Without
 ``--storage`` SQLite alone is measured; ``--mlflow URI`` takes another tracking store than SQLite.
@@ -134,8 +134,7 @@ def work_together(url: str, name: str, trials: int, n_workers: int) -> float:
     """Seconds of several processes, from the first trial's beginning to the last one's end."""
     command = [
         sys.executable,
-        "-m",
-        "benchmarks.tuning",
+        __file__,
         "--storage",
         url,
         "--trials",

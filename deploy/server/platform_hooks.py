@@ -1,0 +1,87 @@
+"""What the platform's MLflow server does otherwise than MLflow does by itself."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+from urllib.parse import urlsplit
+
+HANDLERS = "mlflow.server.handlers"
+# With these, clients are sent to the store itself, which no client can reach.
+STORE_ITSELF = ("MultipartDownloadMixin", "MultipartUploadMixin", "PresignedUploadMixin")
+HOSTS = "MLFLOW_SERVER_ALLOWED_HOSTS"  # set by `mlflow server` for its workers
+
+
+class _Nothing:
+    """No artifact store is an instance of it."""
+
+
+def keep_artifacts_inside() -> None:
+    """Artifacts go through the server, whatever its store could do besides.
+
+    MLflow 3.17 hands out presigned addresses of an S3 store to whoever may read, on its own network.
+    """
+    after_import(HANDLERS, _without_the_store_itself)
+
+
+def _without_the_store_itself(handlers: ModuleType) -> None:
+    for name in STORE_ITSELF:
+        if not hasattr(handlers, name):
+            raise ImportError(f"{HANDLERS} has no {name}: deploy/server is for another MLflow")
+        setattr(handlers, name, _Nothing)
+
+
+def allow_own_address() -> None:
+    """The name in ``PLATFORM_URL``, which members go to, is among those that MLflow answers to."""
+    host = urlsplit(os.environ.get("PLATFORM_URL", "")).netloc
+    known = os.environ.get(HOSTS, "").split(",")
+    if host and known != [""] and host not in known:
+        os.environ[HOSTS] = ",".join([*known, host])
+
+
+def after_import(name: str, change: Callable[[ModuleType], None]) -> None:
+    """Has a module changed as soon as somebody has imported it."""
+    if name in sys.modules:
+        change(sys.modules[name])
+    else:
+        sys.meta_path.insert(0, _Finder(name, change))
+
+
+class _Finder(MetaPathFinder):
+    """Finds one module, once, as everybody else would, with a loader that changes it."""
+
+    def __init__(self, name: str, change: Callable[[ModuleType], None]) -> None:
+        self.name = name
+        self.change = change
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The spec of our module, ``None`` for others."""
+        if name != self.name:
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, self.change)
+        return spec
+
+
+class _Loader(Loader):
+    """Another loader's module, changed once it is whole."""
+
+    def __init__(self, inner: Loader, change: Callable[[ModuleType], None]) -> None:
+        self.inner = inner
+        self.change = change
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """As the other does."""
+        return self.inner.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """As the other does, and then the change."""
+        self.inner.exec_module(module)
+        self.change(module)

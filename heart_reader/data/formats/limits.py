@@ -1,0 +1,83 @@
+"""What a file may ask of the reader: sizes, and the folder that it may name files in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from heart_reader.errors import DataError, HeartReaderError
+
+LARGEST_WHOLE = 64 * 2**20  # bytes of a file that its decoder reads as a whole
+LARGEST_HEADER = 2**20  # bytes of a text header
+MOST_CHANNELS = 512
+MOST_SAMPLES = 50_000_000  # values of all leads together that are held at once
+LOWEST_FS, HIGHEST_FS = 20.0, 100_000.0  # Hz
+
+
+def require_size(path: Path, largest: int = LARGEST_WHOLE) -> None:
+    """Refuses a file that is larger than its decoder may read at once.
+
+    Raises:
+        DataError: it is larger.
+    """
+    size = path.stat().st_size
+    if size > largest:
+        raise DataError(
+            f"{path} has {size / 2**20:.0f} MB; files of this kind may have "
+            f"{largest / 2**20:.0f} MB"
+        )
+
+
+def require_samples(name: str, n_channels: int, n_times: float) -> None:
+    """Refuses what a header claims before memory is taken for it.
+
+    Raises:
+        DataError: more channels or samples than are held at once.
+    """
+    if not 0 < n_channels <= MOST_CHANNELS:
+        raise DataError(f"{name} claims {n_channels} channels; 1 to {MOST_CHANNELS} are read")
+    if not 0 <= n_times * n_channels <= MOST_SAMPLES:
+        raise DataError(
+            f"{name} claims {n_channels} channels of {n_times:.0f} samples; at most "
+            f"{MOST_SAMPLES} values are held at once"
+        )
+
+
+def require_rate(name: str, fs: float) -> None:
+    """Refuses a sampling rate that no recorder has.
+
+    Raises:
+        DataError: it is none.
+    """
+    if not LOWEST_FS <= fs <= HIGHEST_FS:
+        raise DataError(f"{name} claims a sampling rate of {fs:g} Hz")
+
+
+def inside(folder: Path, name: str, owner: str) -> Path:
+    """The file that a header names, which must lie in the header's folder.
+
+    Raises:
+        DataError: an absolute name, one with ``..``, or a link that leads out.
+    """
+    path = folder / name
+    unsafe = "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts
+    if unsafe or not path.resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"record {owner} names the file {name!r}, which isn't in its folder")
+    return path
+
+
+@contextmanager
+def decoding(name: str, kind: str) -> Iterator[None]:
+    """Turns whatever a decoder raises on a damaged file into one line that names the file.
+
+    Decoders of other hands raise almost any error on almost any damage. Their words aren't
+    repeated: they may quote the file, and so a person.
+    """
+    try:
+        yield
+    except HeartReaderError:
+        raise
+    except (Exception, SystemExit) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is damaged"
+        raise DataError(
+            f"{name} can't be read as {kind}: {why} ({type(error).__name__})"
+        ) from error

@@ -1,0 +1,27 @@
+"""Whether a record can be read at all, told by its signals alone, before any model sees it."""
+
+from heart_reader.data.quality.measures import USUAL_QRS_MV, Measures, measure
+from heart_reader.data.quality.verdicts import (
+    DOUBTFUL,
+    GOOD,
+    UNUSABLE,
+    VERDICTS,
+    Quality,
+    assess,
+    scale_note,
+    without_labels,
+)
+
+__all__ = [
+    "DOUBTFUL",
+    "GOOD",
+    "UNUSABLE",
+    "USUAL_QRS_MV",
+    "VERDICTS",
+    "Measures",
+    "Quality",
+    "assess",
+    "measure",
+    "scale_note",
+    "without_labels",
+]

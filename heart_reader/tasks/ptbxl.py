@@ -1,0 +1,178 @@
+"""The six tasks of the PTB-XL benchmark, and the labels that SCP-ECG statements give for them.
+
+Strodthoff et al., "Deep Learning for ECG Analysis: Benchmarks and Insights from PTB-XL", IEEE
+JBHI 2021, https://doi.org/10.1109/JBHI.2020.3022989. Every statement counts, whatever its
+likelihood; records without a label of the task are dropped there, kept in some later papers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from heart_reader.data.ptbxl import (
+    METADATA_FILE,
+    STATEMENTS_FILE,
+    SUPERCLASSES,
+    read_table,
+)
+from heart_reader.errors import ConfigError, DataError, did_you_mean
+from heart_reader.tasks.task import Task, Unlabelled
+
+SUPERCLASS_TITLES = {
+    "NORM": "normal ECG",
+    "MI": "myocardial infarction",
+    "STTC": "ST/T change",
+    "CD": "conduction disturbance",
+    "HYP": "hypertrophy",
+}
+# What the benchmark's sub-classes stand for; a sub-class of one statement has that one's title.
+SUBCLASS_TITLES = {
+    "LAFB/LPFB": "left anterior or posterior fascicular block",
+    "_AVB": "AV block",
+    "AMI": "anterior myocardial infarction",
+    "IMI": "inferior myocardial infarction",
+    "LMI": "lateral myocardial infarction",
+    "ISCA": "ischemia in anterior or lateral leads",
+    "ISCI": "ischemia in inferior leads",
+    "STTC": "non-diagnostic ST/T changes",
+}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A line of ``scp_statements.csv``.
+
+    Attributes:
+        code: of SCP-ECG, such as ``IMI``.
+        title: in words.
+        superclass, subclass: of a diagnostic statement, else empty.
+        form, rhythm: whether it says something of them.
+    """
+
+    code: str
+    title: str
+    superclass: str
+    subclass: str
+    form: bool
+    rhythm: bool
+
+
+# The class that a statement stands for in a task, or "" where it says nothing of it.
+CLASS_OF: Mapping[str, Callable[[Statement], str]] = {
+    "superdiagnostic": lambda s: s.superclass,
+    "subdiagnostic": lambda s: s.subclass,
+    "diagnostic": lambda s: s.code if s.superclass else "",
+    "form": lambda s: s.code if s.form else "",
+    "rhythm": lambda s: s.code if s.rhythm else "",
+    "all": lambda s: s.code,
+}
+
+
+def read_statements(root: Path) -> dict[str, Statement]:
+    """Every SCP-ECG statement of a PTB-XL tree by its code, in the order of the file.
+
+    Raises:
+        DataError: the file or a column is missing, or a diagnostic statement has no known
+            superclass.
+    """
+    path = root / STATEMENTS_FILE
+    frame = read_table(path)
+    needed = ("description", "diagnostic", "form", "rhythm", "diagnostic_class")
+    for name in (*needed, "diagnostic_subclass"):
+        if name not in frame.columns:
+            raise DataError(f"{path}: column {name!r} is missing; fetch the file again")
+    statements = [
+        _statement(code, row) for code, row in frame.set_index(frame.columns[0]).iterrows()
+    ]
+    for each in statements:
+        if each.superclass and each.superclass not in SUPERCLASSES:
+            raise DataError(
+                f"{path}: diagnostic code {each.code!r} has diagnostic_class "
+                f"{each.superclass!r}, which is none of {', '.join(SUPERCLASSES)}"
+            )
+    return {each.code: each for each in statements}
+
+
+def _statement(code: object, row: "pd.Series[str]") -> Statement:
+    diagnostic = float(row["diagnostic"]) == 1
+    return Statement(
+        str(code),
+        str(row["description"]),
+        str(row["diagnostic_class"]) if diagnostic else "",
+        str(row["diagnostic_subclass"]) if diagnostic else "",
+        float(row["form"]) == 1,
+        float(row["rhythm"]) == 1,
+    )
+
+
+def ptbxl_task(
+    name: str, statements: Mapping[str, Statement], unlabelled: Unlabelled = "drop"
+) -> Task:
+    """One of the six tasks, with the classes that a tree's statements have.
+
+    Raises:
+        ConfigError: no task of that name.
+    """
+    if name not in CLASS_OF:
+        raise ConfigError(
+            f"unknown task {name!r}{did_you_mean(name, CLASS_OF)} "
+            f"(there are {', '.join(CLASS_OF)})"
+        )
+    of: dict[str, list[Statement]] = {}
+    for each in statements.values():
+        if CLASS_OF[name](each):
+            of.setdefault(CLASS_OF[name](each), []).append(each)
+    classes = tuple(c for c in SUPERCLASSES if c in of) if name == "superdiagnostic" else tuple(of)
+    titles = tuple(_title(name, c, of[c][0]) for c in classes)
+    return Task(name, classes, titles, tuple(_group(of[c][0]) for c in classes), unlabelled)
+
+
+def _title(task: str, name: str, first: Statement) -> str:
+    if task == "superdiagnostic":
+        return SUPERCLASS_TITLES[name]
+    return SUBCLASS_TITLES.get(name, first.title) if task == "subdiagnostic" else first.title
+
+
+def _group(statement: Statement) -> str:
+    return statement.superclass or ("rhythm" if statement.rhythm else "form")
+
+
+def statement_labels(
+    metadata: pd.DataFrame,
+    statements: Mapping[str, Statement],
+    task: Task,
+    min_likelihood: float,
+) -> NDArray[np.uint8]:
+    """Labels each record with the classes of its statements.
+
+    Args:
+        metadata: with ``scp_codes``, of `load_metadata`.
+        statements: of `read_statements`.
+        task: of `ptbxl_task`.
+        min_likelihood: in percent, of diagnostic statements; those of form and rhythm have none
+            (PTB-XL writes 0).
+
+    Returns:
+        (n_records, n_classes), 0 or 1.
+
+    Raises:
+        DataError: a record has an SCP code that ``statements`` doesn't know.
+    """
+    column = {name: i for i, name in enumerate(task.classes)}
+    class_of = {code: CLASS_OF[task.name](each) for code, each in statements.items()}
+    labels = np.zeros((len(metadata), len(task.classes)), np.uint8)
+    for row, codes in enumerate(metadata["scp_codes"]):
+        for code, likelihood in codes.items():
+            if code not in statements:
+                raise DataError(
+                    f"{METADATA_FILE}: ecg_id {metadata.index[row]} has the SCP code {code!r}, "
+                    f"which {STATEMENTS_FILE} doesn't have{did_you_mean(code, statements)}"
+                )
+            sure = likelihood >= min_likelihood or not statements[code].superclass
+            if class_of[code] and sure:
+                labels[row, column[class_of[code]]] = 1
+    return labels

@@ -1,0 +1,62 @@
+"""A task: the classes that a model tells apart, in order, and what they mean."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from heart_reader.errors import DataError
+
+Unlabelled = Literal["drop", "keep"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked of an ECG; several classes may be present at once.
+
+    Attributes:
+        name: by which a user and the registry know it.
+        classes: n_classes short names, in the order of every column.
+        titles: what each means, in words.
+        groups: what each belongs to, such as its superclass; for tables and plots.
+        unlabelled: records without any class are dropped, or kept as all-negative.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    titles: tuple[str, ...]
+    groups: tuple[str, ...]
+    unlabelled: Unlabelled
+
+    def __post_init__(self) -> None:
+        problems = [*_length_problems(self), *_name_problems(self.classes)]
+        if problems:
+            raise DataError("\n".join(f"task {self.name!r}: {problem}" for problem in problems))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The classes as they stand in names of metrics and files: ``PRC_S_`` for ``PRC(S)``."""
+        return tuple(map(class_key, self.classes))
+
+
+def class_key(name: str) -> str:
+    """A class's name in characters that MLflow and every file system take."""
+    return re.sub(r"[^\w.-]", "_", name)
+
+
+def _length_problems(task: Task) -> list[str]:
+    n_classes = len(task.classes)
+    if n_classes == 0:
+        return ["it needs at least one class"]
+    return [
+        f"it has {n_classes} classes, but {len(values)} {what}"
+        for what, values in (("titles", task.titles), ("groups", task.groups))
+        if len(values) != n_classes
+    ]
+
+
+def _name_problems(classes: Sequence[str]) -> list[str]:
+    keys = [class_key(name) for name in classes]
+    empty = ["a class has an empty name"] if "" in classes else []
+    twice = sorted({name for name, key in zip(classes, keys, strict=True) if keys.count(key) > 1})
+    return [*empty, *([f"classes {', '.join(twice)} can't be told apart"] if twice else [])]

@@ -1,0 +1,222 @@
+"""The project as pip installs it: an environment that holds it, and a folder that isn't it."""
+
+import ast
+import os
+import subprocess
+import sys
+import tomllib
+import venv
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.conftest import REPOSITORY
+from tests.test_environment import lines_of, pins_of
+
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PACKAGES = ("heart_reader", "tuning", "registry", "deploy")
+BENCHMARKS = sorted((REPOSITORY / "benchmarks").glob("*.py"))
+# Nothing of the caller's own search path: what is found, is found because it was installed.
+BARE = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+DATA = (
+    "heart_reader/config/default.yaml",
+    "heart_reader/edge/defaults.yaml",
+    "registry/defaults.yaml",
+    "tuning/spaces/default.yaml",
+    "tuning/configs/default.yaml",
+    "deploy/tuning.sql",
+    "deploy/basic_auth.ini",
+    "deploy/server/sitecustomize.py",
+)
+
+# As `python SCRIPT --help` for each: a fork a script, so that what all import is loaded once.
+HELP = """
+import os, runpy, sys, traceback
+from pathlib import Path
+import mlflow, sklearn.metrics, torch
+
+def helped(script):
+    code = 1
+    with open(script.name, "w") as out:
+        sys.argv, sys.path[0] = [str(script), "--help"], str(script.parent)
+        sys.stdout = sys.stderr = out
+        try:
+            runpy.run_path(str(script), run_name="__main__")
+        except SystemExit as stop:
+            code = stop.code or 0
+        except BaseException:
+            traceback.print_exc()
+        out.write(f"\\nexit {code}")
+
+for script in map(Path, sys.argv[1:]):
+    pid = os.fork()
+    if pid == 0:
+        helped(script)
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+
+
+def pip(python: Path, *words: str) -> None:
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps"]
+    command += ["--no-build-isolation", *words]
+    done = subprocess.run(command, capture_output=True, text=True, env=BARE)
+    assert done.returncode == 0, done.stderr
+
+
+def environment(folder: Path) -> Path:
+    """The interpreter of an environment with the packages of this one, and not the project."""
+    venv.create(folder, with_pip=False)
+    shared = [path for path in sys.path if path.endswith("site-packages")]
+    (home,) = folder.glob("lib/python*/site-packages")
+    (home / "shared.pth").write_text("\n".join(shared) + "\n")
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def editable(tmp_path_factory) -> Path:
+    """The interpreter of an environment that the checkout is installed in, editable."""
+    python = environment(tmp_path_factory.mktemp("editable"))
+    pip(python, "-e", str(REPOSITORY))
+    return python
+
+
+def run(python: Path, *words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(python), *words], capture_output=True, text=True, env=BARE, cwd=folder
+    )
+
+
+@pytest.fixture(scope="module")
+def helped(editable, tmp_path_factory) -> Path:
+    """A folder with what each benchmark said to --help."""
+    folder = tmp_path_factory.mktemp("help")
+    done = run(editable, "-c", HELP, *map(str, BENCHMARKS), folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("script", BENCHMARKS, ids=lambda path: path.stem)
+def test_every_benchmark_says_what_it_does(script, helped):
+    said = (helped / script.name).read_text()
+    assert said.endswith("\nexit 0"), said
+    assert said.startswith("usage: ")
+    title = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8")))
+    assert title is not None
+    assert title.split()[0] in said
+
+
+def test_the_packages_are_the_checkouts_own(editable, tmp_path):
+    code = f"for name in {PACKAGES}: print(__import__(name).__file__)"
+    found = run(editable, "-c", code, folder=tmp_path).stdout.split()
+    assert found == [str(REPOSITORY / name / "__init__.py") for name in PACKAGES]
+
+
+def test_the_folder_that_one_works_in_comes_first(editable, tmp_path):
+    """Another checkout's tests and commands run that checkout's code."""
+    (tmp_path / "heart_reader").mkdir()
+    (tmp_path / "heart_reader" / "__init__.py").write_text("")
+    (tmp_path / "heart_reader" / "where.py").write_text("print(__file__)")
+    done = run(editable, "-m", "heart_reader.where", folder=tmp_path)
+    assert done.stdout.strip() == str(tmp_path / "heart_reader" / "where.py")
+
+
+def test_a_wheel_holds_the_packages_with_their_data(tmp_path):
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    command += ["-w", str(tmp_path), str(copy_of_the_sources(tmp_path / "sources"))]
+    done = subprocess.run(command, capture_output=True, text=True, env=BARE)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    python = environment(tmp_path / "venv")
+    pip(python, str(wheel))
+    (home,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    held = {path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()}
+    modules = {path for path in tracked() if path.endswith(".py")}
+    assert set(DATA) | modules <= held
+    assert not {path.split("/")[0] for path in held} & {"tests", "benchmarks", "pretrained"}
+    code = "from heart_reader.config.load import load_config; print(load_config('demo', {}).seed)"
+    assert run(python, "-c", code, folder=tmp_path).stdout.strip() == "0"
+
+
+def tracked() -> list[str]:
+    """Files of the packages, by their path in the checkout."""
+    return [
+        path.relative_to(REPOSITORY).as_posix()
+        for package in PACKAGES
+        for path in (REPOSITORY / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+
+
+def copy_of_the_sources(folder: Path) -> Path:
+    """What a wheel is made of, where building leaves nothing in the checkout."""
+    for name in [*tracked(), "pyproject.toml", "README.md", "LICENSE", "pretrained/NOTICE"]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((REPOSITORY / name).read_bytes())
+    return folder
+
+
+# ---------------------------------------------------------------- dependencies
+
+
+def declared(group: str | None = None) -> dict[str, Requirement]:
+    found = PROJECT["optional-dependencies"][group] if group else PROJECT["dependencies"]
+    return {canonicalize_name(Requirement(line).name): Requirement(line) for line in found}
+
+
+@pytest.mark.parametrize(
+    ("group", "lock"),
+    [
+        (None, "requirements.lock"),
+        ("dev", "requirements-dev.lock"),
+        ("ray", "requirements-ray.lock"),
+    ],
+)
+def test_the_lock_file_lies_within_the_bounds(group, lock):
+    pins = {canonicalize_name(name): pin for name, pin in pins_of(lines_of(lock)).items()}
+    outside = [
+        str(requirement)
+        for name, requirement in declared(group).items()
+        if name not in pins or pins[name] not in requirement.specifier
+    ]
+    assert outside == []
+    assert all(requirement.specifier for requirement in declared(group).values())
+
+
+def test_whatever_the_packages_import_is_declared():
+    distributions = packages_distributions()
+    known = {*sys.stdlib_module_names, *PACKAGES}
+    names = {
+        name.split(".")[0]
+        for path in tracked()
+        if path.endswith(".py")
+        for node in ast.walk(ast.parse((REPOSITORY / path).read_text(encoding="utf-8")))
+        for name in imported(node)
+    }
+    declared_names = {*declared(), *declared("ray")}
+    missing = {
+        name
+        for name in names - known
+        if not {canonicalize_name(d) for d in distributions.get(name, ())} & declared_names
+    }
+    assert missing == set()
+
+
+def imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+
+
+def test_nobody_changes_the_search_path():
+    changed = [
+        f"{path.relative_to(REPOSITORY)}:{node.lineno}"
+        for folder in (*PACKAGES, "benchmarks", "tests")
+        for path in sorted((REPOSITORY / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("sys.path.")
+    ]
+    assert changed == []
