@@ -24,6 +24,7 @@ from heart_reader.tracking.delivery.outage import (
     waits_for_store,
 )
 from heart_reader.tracking.experiment import label_experiment
+from heart_reader.tracking.fresh import half_made, make_store
 from heart_reader.tracking.run import LONGEST_TAG, Run
 from heart_reader.tracking.system_metrics import sampled
 
@@ -41,13 +42,29 @@ def set_up_tracking() -> None:
     """
     _set_up_client()
     given = {"MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"} & set(os.environ)
-    with store_errors():
-        require_writable(mlflow.get_tracking_uri())
-        require_reachable(mlflow.get_tracking_uri())
+    uri = mlflow.get_tracking_uri()
+    with _whole_store(uri), store_errors():
+        make_store(uri)
+        require_writable(uri)
+        require_reachable(uri)
         if not given:
             mlflow.set_experiment(EXPERIMENT)
         label_experiment(EXPERIMENT)
     session.keep_launcher()
+
+
+@contextmanager
+def _whole_store(uri: str) -> Iterator[None]:
+    """Says what is wrong with a store that MLflow was killed making, and what mends it."""
+    try:
+        yield
+    except TrackingError as error:
+        if half_made(uri):
+            raise TrackingError(
+                f"store {uri} was never finished: MLflow was killed, or started twice, making it; "
+                "it holds nothing. Repair it with: heart-reader doctor --fix true"
+            ) from error
+        raise
 
 
 def set_up_reading() -> None:
@@ -57,7 +74,7 @@ def set_up_reading() -> None:
         TrackingError: there is no store, or it can't be reached.
     """
     _set_up_client()
-    with store_errors():
+    with _whole_store(mlflow.get_tracking_uri()), store_errors():
         require_present(mlflow.get_tracking_uri())
         require_reachable(mlflow.get_tracking_uri())
     session.keep_launcher()

@@ -8,6 +8,7 @@ python -m registry.doctor.examine --close RUN_ID,RUN_ID
 import time
 from collections.abc import Sequence
 
+import mlflow
 from mlflow import MlflowClient
 from rich.console import Console
 from rich.markup import escape
@@ -16,6 +17,7 @@ from rich.table import Table
 from heart_reader.cli.entry import dotted_options, run_entry, truth
 from heart_reader.errors import ConfigError, TrackingError
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.fresh import half_made, set_aside
 from registry.client import Registry
 from registry.doctor import models as inventory
 from registry.doctor.runs import Remnant, close_run, dead_runs, left_spools
@@ -31,6 +33,8 @@ def main(words: Sequence[str]) -> None:
         raise ConfigError(f"doctor takes {', '.join(OPTIONS)}, but was given {', '.join(unknown)}")
     options = OPTIONS | given
     fix, delete = (truth(name, options[name]) for name in ("fix", "delete"))
+    if half_made(mlflow.get_tracking_uri()):
+        mend_store(mlflow.get_tracking_uri(), fix)
     changes = fix or options["close"] != "none"
     (tracking.set_up_tracking if changes else tracking.set_up_reading)()
     if options["close"] != "none":
@@ -38,6 +42,17 @@ def main(words: Sequence[str]) -> None:
     failed = treat(examine(delete), fix)
     if failed:
         raise TrackingError(f"not repaired: {', '.join(failed)}")
+
+
+def mend_store(uri: str, fix: bool) -> None:
+    """Puts a whole store in the place of one that MLflow was killed making.
+
+    Raises:
+        TrackingError: there is one, and nothing is to be changed.
+    """
+    if not fix:
+        raise TrackingError(f"store {uri} was never finished and holds nothing: give --fix true")
+    print(f"store {uri} was never finished: set aside as {set_aside(uri)}, made anew", flush=True)
 
 
 def examine(delete: bool) -> list[Remnant]:
