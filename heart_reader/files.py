@@ -27,7 +27,7 @@ def sqlite_file(uri: str) -> Path | None:
     PosixPath('a folder/mlflow.db')
     """
     found = _SQLITE.match(uri)
-    path = "" if found is None else unquote(found[1])
+    path = "" if found is None else unquote(found[1]).removeprefix("file:")
     return None if path in {"", ":memory:"} else user_path(path)
 
 

@@ -40,14 +40,15 @@ def make_store(uri: str) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with _one_at_once(path):
-        for left in path.parent.glob(f".{path.name}.new-*"):
+        for left in path.parent.glob(f"{path.name}.new-*"):
             left.unlink(missing_ok=True)  # of a process that was killed here
         if path.exists():
             return
-        beside = path.with_name(f".{path.name}.new-{os.getpid()}")
+        beside = path.with_name(f"{path.name}.new-{os.getpid()}")
         try:
             address = f"sqlite:///{quote(str(beside.absolute()))}"
-            SqlAlchemyStore(address, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
+            store = SqlAlchemyStore(address, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)  # type: ignore[no-untyped-call]
+            store.engine.dispose()
             # Never over a file that MLflow itself has begun meanwhile.
             with contextlib.suppress(FileExistsError):
                 os.link(beside, path)
@@ -57,7 +58,7 @@ def make_store(uri: str) -> None:
 
 @contextmanager
 def _one_at_once(path: Path) -> Iterator[None]:
-    with path.with_name(f".{path.name}.lock").open("w") as lock:
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel takes it back when a process dies
         yield
 

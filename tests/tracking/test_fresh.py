@@ -39,13 +39,13 @@ def test_three_at_once_make_one_store(tmp_path: Path):
     assert [each.wait() for each in started] == [0, 0, 0]
     (experiment,) = MlflowClient(f"sqlite:///{path}").search_experiments()
     assert experiment.name == "Default"
-    assert left_in(tmp_path) == {"mlflow.db", ".mlflow.db.lock"}
+    assert left_in(tmp_path) == {"mlflow.db", "mlflow.db.lock"}
 
 
 def test_a_kill_leaves_no_store_and_the_next_one_is_whole(tmp_path: Path):
     path = tmp_path / "mlflow.db"
     process = begun(path)
-    while not list(tmp_path.glob(".mlflow.db.new-*")):
+    while not list(tmp_path.glob("mlflow.db.new-*")):
         time.sleep(0.005)
         assert process.poll() is None
     process.send_signal(signal.SIGKILL)
@@ -53,7 +53,7 @@ def test_a_kill_leaves_no_store_and_the_next_one_is_whole(tmp_path: Path):
     assert not path.exists()
     make_store(f"sqlite:///{path}")
     assert len(MlflowClient(f"sqlite:///{path}").search_experiments()) == 1
-    assert left_in(tmp_path) == {"mlflow.db", ".mlflow.db.lock"}
+    assert left_in(tmp_path) == {"mlflow.db", "mlflow.db.lock"}
 
 
 def test_what_is_there_is_left_alone(tmp_path: Path):
