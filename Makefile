@@ -6,8 +6,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help env train pretrained ui webhook secrets platform user backup restore migrate
-.PHONY: test lint format clean
+.PHONY: help env train pretrained ui webhook secrets platform containers try-containers user backup restore empty migrate
+.PHONY: test test-quick lint format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,25 +55,44 @@ secrets: env  ## random secrets for the platform, once
 platform: env  ## PostgreSQL, S3, MLflow server and sync for a team, without containers
 	$(BIN)/python -m deploy.up --state $(STATE)
 
+try-containers: env  ## builds, fills, kills, empties and restores a platform in containers: 15 minutes
+	$(BIN)/python -m pytest -m containers -s tests/deploy/test_containers.py
+
+containers: env  ## the same in containers: builds the images, starts everything
+	$(BIN)/python -m deploy.containers --state $(STATE)
+
 NAME ?=
 ROLE ?= member
 user: env  ## a user of the platform: NAME=ada ROLE=member, reader or none
 	$(BIN)/python -m deploy.users --state $(STATE) --name "$(NAME)" --role $(ROLE)
 
-TO ?= $(STATE)/backups/$(shell date -u +%Y%m%d-%H%M%S)
-backup: env  ## databases and objects of the platform, running or not: TO=FOLDER
-	TO=$(abspath $(TO)) $(BIN)/python -m deploy.tool --state $(STATE) --name backup
+# Which way the platform runs is found out; WAY=containers or WAY=processes says it.
+WAY ?= auto
+TOOL = $(BIN)/python -m deploy.tool --state $(STATE) --way $(WAY) --name
 
-FROM ?= $(lastword $(sort $(wildcard $(STATE)/backups/*)))
-restore: env  ## a backup into an empty platform that isn't running: FROM=FOLDER
-	FROM=$(abspath $(FROM)) $(BIN)/python -m deploy.tool --state $(STATE) --name restore
+backup: env  ## databases and objects of the platform, running or not: KEEP=7 newest stay, or TO=FOLDER
+	TO="$(TO)" $(TOOL) backup
+
+restore: env  ## the newest backup, or FROM=FOLDER, into an empty platform
+	FROM="$(FROM)" $(TOOL) restore
+
+empty: env  ## an empty platform: removes runs, models and studies, keeps secrets and backups; SURE=yes
+	SURE="$(SURE)" $(TOOL) empty
 
 migrate: env  ## a local store into a server's empty one: SOURCE= TARGET= DATABASE=, see the README
 	$(BIN)/python -m registry.migrate.move --source $${SOURCE:-sqlite:///mlflow.db} \
 	  --target $${TARGET:?the server, http://...} --database $${DATABASE:?the address of its database}
 
+# Threads that spin would take the cores from each other's tests.
+test test-quick: export OMP_NUM_THREADS := 1
+test test-quick: export OMP_WAIT_POLICY := passive
+SPREAD := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
 test: env  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
+
+test-quick: env  ## those that start no process and train nothing
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
 
 lint: env  ## style and types
 	$(BIN)/ruff check .

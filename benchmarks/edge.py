@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from heart_reader.data.ptbxl import LEADS, N_TIMES
-from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.table import load_runtime
 from heart_reader.edge.measure import Predictor, file_bytes, latencies, peak_memory
 from heart_reader.edge.sample import Sample
 
@@ -101,19 +101,22 @@ def fresh(backbone: str):  # type: ignore[no-untyped-def]
     from heart_reader.config.load import load_config
     from heart_reader.data.features import FeatureEncoder
     from heart_reader.data.normaliser import Normaliser
+    from heart_reader.data.spec import default_spec
     from heart_reader.models import build_model
+    from heart_reader.tasks.task import default_task
 
     torch.manual_seed(0)
-    config = load_config("default", {"backbone": backbone}).model
+    config = load_config("default", {"backbone": backbone}).model.architecture
     names = tuple(f"feature_{k}" for k in range(N_FEATURES))
     zeros, ones = np.zeros(N_FEATURES, np.float32), np.ones(N_FEATURES, np.float32)
     encoder = FeatureEncoder("compute", names, -ones, ones, zeros, ones, (1,))
-    model = build_model(config, encoder.n_encoded).eval()
+    model = build_model(config, encoder.n_encoded, 5, len(LEADS)).eval()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.2, 0.5)
     normaliser = Normaliser((0.0,) * len(LEADS), (0.2,) * len(LEADS), (1,))
-    return Bundle(config, model, normaliser, encoder, np.full(5, 0.5), {})
+    task, spec = default_task(), default_spec()
+    return Bundle(config, model, normaliser, encoder, np.full(5, 0.5), {}, task, spec)
 
 
 if __name__ == "__main__":

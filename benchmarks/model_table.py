@@ -17,8 +17,7 @@ from pathlib import Path
 import torch
 
 from heart_reader.bundle.evidence import load_evidence
-from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
-from heart_reader.bundle.single import Bundle
+from heart_reader.bundle.kinds import READERS, open_bundle
 from heart_reader.config.load import load_config
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import ModelError
@@ -87,16 +86,11 @@ def row_of(folder: Path, repeats: int) -> Row:
     return Row(
         folder.name,
         values,
-        sum(p.numel() for member in members(bundle) for p in member.model.parameters()),
+        sum(p.numel() for member in bundle.members for p in member.model.parameters()),
         len(evidence.ecg_id),
         milliseconds(lambda: bundle.predict(one, None), repeats),
         milliseconds(lambda: bundle.predict(one), repeats),
     )
-
-
-def members(bundle: AnyBundle) -> tuple[Bundle, ...]:
-    """The single models in it."""
-    return (bundle,) if isinstance(bundle, Bundle) else bundle.members
 
 
 def milliseconds(call: Callable[[], object], repeats: int) -> float:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
-from heart_reader.bundle.single import Bundle, measure
+from heart_reader.bundle.measuring import measure
+from heart_reader.bundle.single import Bundle
 from heart_reader.cache import cache_folder
 from heart_reader.config.load import load_config
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
@@ -26,6 +27,7 @@ from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.edge.sample import Array, Sample
 
 OFFSETS_MV = (0.1, 5.0)
+FS = 100  # Hz
 N_CALIBRATE, N_JUDGE = 256, 64
 Say = Callable[[Array], Array]  # mV (n_records, n_leads, n_times) -> probabilities
 
@@ -70,8 +72,8 @@ def forms(
     """Each form of a bundle by name; files are there for one bundle, not for an ensemble."""
     yield "bundle", bundle.predict
     yield "pyfunc", lambda signal: served(folder, bundle, signal)
-    if isinstance(bundle, Bundle):
-        for name, path in files(bundle, records, work, tflite):
+    if len(bundle.members) == 1:
+        for name, path in files(bundle.members[0], records, work, tflite):
             yield name, lambda signal, path=path: on_device(path, signal)
 
 
@@ -110,16 +112,17 @@ def files(
 def sample(records: Records, rows: Any) -> Sample:
     """Some records with their features as a device reads them."""
     signal = records.millivolts(rows).astype(np.float32)
-    raw = measure(signal, "compute", None, None)
+    raw = measure(signal, "compute", None, None, FS)
     known = np.isfinite(raw)
     return Sample(signal, np.where(known, raw, 0).astype(np.float32), known.astype(np.float32))
 
 
 def on_device(path: Path, signal: Array) -> Array:
     """With the features measured on the very signal."""
-    from heart_reader.edge.formats.runtime import load_runtime
+    from heart_reader.edge.formats.table import load_runtime
 
-    return load_runtime(path).probabilities(signal, measure(signal, "compute", None, None), None)
+    features = measure(signal, "compute", None, None, FS)
+    return load_runtime(path).probabilities(signal, features, None)
 
 
 if __name__ == "__main__":

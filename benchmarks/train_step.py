@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from heart_reader.config.load import load_config
-from heart_reader.models import build_model
+from heart_reader.models import Architecture, FusionModel, build_model
 
 BARS = {  # float32, bfloat16
     "inception1d": (1.6, 3.5),
@@ -47,14 +47,19 @@ def make_step(
     return step
 
 
+def fresh(config: Architecture) -> FusionModel:
+    """Untrained, without features."""
+    return build_model(config, 0, N_CLASSES, N_LEADS)
+
+
 def make_steps(backbone: str, batch: int) -> dict[str, Callable[[], None]]:
     """The plain step and ours, from the same weights on the same batch."""
     generator = torch.Generator().manual_seed(0)
     by_time = torch.randn(batch, N_TIMES, N_LEADS, generator=generator)
     y_true = torch.randint(0, 2, (batch, N_CLASSES), generator=generator).float()
-    config = load_config("default", {"backbone": backbone}).model
+    config = load_config("default", {"backbone": backbone}).model.architecture
     plain = PlainModel(backbone, config.fusion.head_dropout)
-    ours = {"float32": build_model(config, 0), "bfloat16": build_model(config, 0)}
+    ours = {"float32": fresh(config), "bfloat16": fresh(config)}
     carry_weights(ours["float32"], plain)
     ours["bfloat16"].load_state_dict(ours["float32"].state_dict())
     signal = by_time.transpose(1, 2)  # (batch, n_leads, n_times)

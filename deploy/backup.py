@@ -1,6 +1,7 @@
 """A backup of the running platform: databases and objects, with a hash of everything.
 
-python -m deploy.backup FOLDER
+python -m deploy.backup --folder .platform/backups --keep 7     # a new one, named by the time
+python -m deploy.backup --to FOLDER
 
 The databases come first, each as one snapshot, then the objects: what a row names had been stored
 before the row was written, so that nothing that the databases know is missing among the objects.
@@ -17,54 +18,58 @@ from typing import Any
 
 import psycopg2
 
-from deploy.databases import OWNERS, SUPERUSER, digests
+from deploy.databases import OWNERS, digests, superuser
 from deploy.objects import Objects
+from deploy.shelf import AUTO, MANIFEST, Shelf, how_many, shelf_options
 from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError
 from heart_reader.files import sha256_of
 
-MANIFEST, OBJECTS = "manifest.json", "objects.tar"
+OBJECTS = "objects.tar"
 
 
 def main(words: Sequence[str]) -> None:
     """Writes the folder; it has its name only once it is whole."""
-    target = folder_of(words)
+    options = shelf_options(words, "to", ("keep",))
+    shelf, keep = Shelf(options["folder"]), how_many(options.get("keep", "0"))
+    named = options["to"] != AUTO
+    target = Path(options["to"]).resolve() if named else shelf.next()
     if target.exists():
         raise ConfigError(f"{target} is there already: name another folder")
+    print(f"{target}: {summary(write_backup(target))}")
+    if not named:
+        for old in shelf.rotate(keep):
+            print(f"{old}: removed, newer ones are kept")
+
+
+def write_backup(target: Path) -> dict[str, Any]:
+    """A whole backup, and what is in it."""
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(0o700, parents=True)  # it holds password hashes
+    try:
+        partial.mkdir(0o700, parents=True)  # it holds password hashes
+    except OSError as error:
+        raise ConfigError(f"a backup can't be written to {target}: {error.strerror}") from error
     manifest: dict[str, Any] = {"made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     manifest["databases"] = {name: dump(name, partial) for name in OWNERS}
     manifest["objects"] = Objects.from_environment().save(partial / OBJECTS)
     manifest["files"] = {path.name: sha256_of(path) for path in sorted(partial.iterdir())}
     (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     partial.rename(target)
-    print(f"{target}: {summary(manifest)}")
-
-
-def folder_of(words: Sequence[str]) -> Path:
-    """The one argument.
-
-    Raises:
-        ConfigError: none, or several.
-    """
-    if len(words) != 1:
-        raise ConfigError(f"one folder is needed, but there are {len(words)} arguments")
-    return Path(words[0]).resolve()
+    return manifest
 
 
 def dump(database: str, folder: Path) -> dict[str, str]:
     """Writes ``DATABASE.dump``, and gives the digests of its tables in the very same snapshot."""
     password = os.environ["POSTGRES_PASSWORD"]
-    opened = psycopg2.connect(dbname=database, user=SUPERUSER, password=password)
+    opened = psycopg2.connect(dbname=database, user=superuser(), password=password)
     try:
         opened.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with opened.cursor() as at:
             at.execute("SELECT pg_export_snapshot()")
             (snapshot,) = at.fetchone()
             command = ["pg_dump", "--format=custom", "--no-owner", "--no-privileges"]
-            command += [f"--snapshot={snapshot}", f"--username={SUPERUSER}"]
+            command += [f"--snapshot={snapshot}", f"--username={superuser()}"]
             command += [f"--file={folder / database}.dump", database]
             run_tool(command)
             return digests(at)

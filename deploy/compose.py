@@ -2,13 +2,15 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
+from deploy.external import External
 from heart_reader.errors import ConfigError
 from heart_reader.project import REPOSITORY
 
@@ -57,15 +59,25 @@ def read_services(variables: Mapping[str, str], file: Path = FILE) -> dict[str, 
         ConfigError: a variable that must be given isn't.
     """
     tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    variables = host_variables(variables, file)
-    services = interpolate(tree["services"], variables)
-    return {name: _service(name, each) for name, each in services.items()}
+    elsewhere = External.of(variables).replaced
+    services = interpolate(tree["services"], host_variables(variables, file))
+    return {
+        name: _service(name, each, elsewhere)
+        for name, each in services.items()
+        if name not in elsewhere
+    }
 
 
 def host_variables(variables: Mapping[str, str], file: Path = FILE) -> dict[str, str]:
     """The variables with those on top that differ where there are no containers."""
+    return {**variables, **places(variables, file)}
+
+
+def places(variables: Mapping[str, str], file: Path = FILE) -> dict[str, str]:
+    """Where things are without containers."""
     tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return {**variables, **interpolate(tree["x-host"], variables)}
+    found: dict[str, str] = interpolate(tree["x-host"], variables)
+    return {**found, **External.of(variables).variables()}
 
 
 def interpolate(tree: Any, variables: Mapping[str, str]) -> Any:
@@ -94,10 +106,11 @@ def _value(match: re.Match[str], variables: Mapping[str, str]) -> str:
     return text or ""
 
 
-def _service(name: str, tree: Mapping[str, Any]) -> Service:
+def _service(name: str, tree: Mapping[str, Any], elsewhere: Collection[str]) -> Service:
     conditions = {
         other: "done" if "completed" in each["condition"] else "healthy"
         for other, each in tree.get("depends_on", {}).items()
+        if other not in elsewhere
     }
     return Service(
         name=name,
@@ -123,13 +136,59 @@ def _health(tree: Mapping[str, Any] | None) -> Health | None:
 
 # ---------------------------------------------------------------- variables
 
+EVERYWHERE = "0.0.0.0"
+# Seen from several folders: where they lie must not depend on which.
+ABSOLUTE = ("PTBXL", "BACKUPS")
+
 
 def read_variables(state: Path) -> dict[str, str]:
-    """What stands in the env file, this process's own environment on top, as Compose does it."""
+    """What stands in the env file, this process's own environment on top, as Compose does it.
+
+    Raises:
+        ConfigError: there is no such file, or a value that can't work.
+    """
     file = state / "env"
     if not file.exists():
         raise ConfigError(f"there is no {file}: make secrets")
     lines = file.read_text(encoding="utf-8").splitlines()
     pairs = (line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    given = {key: os.environ.get(key, value) for key, value in pairs}
-    return {**os.environ, **given, "STATE": str(state), "REPOSITORY": str(REPOSITORY)}
+    given = {**os.environ, **{key: os.environ.get(key, value) for key, value in pairs}}
+    check_variables(given)
+    own = {"STATE": str(state), "REPOSITORY": str(REPOSITORY), "REACH": reach(given)}
+    return {**given, "BACKUPS": given.get("BACKUPS") or str(state / "backups"), **own}
+
+
+def check_variables(given: Mapping[str, str]) -> None:
+    """What is wrong with the values of an env file, all together.
+
+    Raises:
+        ConfigError: a relative folder, an address that nothing can listen on, one that isn't one.
+    """
+    wrong = [
+        f"{name} must be an absolute folder, but is {given[name]!r}"
+        for name in ABSOLUTE
+        if given.get(name) and not Path(given[name]).is_absolute()
+    ]
+    published, url = given.get("PUBLISH", ""), urlsplit(given.get("URL", ""))
+    if not re.fullmatch(r"[\w.-]*", published):
+        wrong.append(f"PUBLISH must be an IPv4 address or a name, but is {published!r}")
+    if any(url) and (url.scheme not in ("http", "https") or not url.netloc or url.path):
+        wrong.append(f"URL must be like https://ecg.example.org, but is {given['URL']!r}")
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+
+
+def reach(given: Mapping[str, str]) -> str:
+    """Where this machine finds a server that listens on ``PUBLISH``."""
+    published = given.get("PUBLISH", "")
+    return "127.0.0.1" if published in ("", EVERYWHERE) else published
+
+
+def server_address(variables: Mapping[str, str]) -> str:
+    """The server as this machine reaches it, whatever stands before it."""
+    return f"http://{reach(variables)}:{variables.get('MLFLOW_PORT') or 5000}"
+
+
+def members_address(variables: Mapping[str, str]) -> str:
+    """The server as members reach it: ``URL``, else as this machine does."""
+    return variables.get("URL") or server_address(variables)

@@ -10,14 +10,19 @@ from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT, connection, cursor
 
 # Each with the role that owns it; the studies' workers can't read what the server keeps.
 OWNERS = {"mlflow": "mlflow", "auth": "mlflow", "studies": "studies"}
-SUPERUSER = "postgres"
+MAIN = "postgres"  # the database that every server has
+
+
+def superuser() -> str:
+    """Who makes roles and databases; of a database of one's own, whoever is allowed to."""
+    return os.environ.get("POSTGRES_SUPERUSER") or "postgres"
 
 
 @contextmanager
 def connect(database: str) -> Iterator[connection]:
     """A connection as the superuser, each statement by itself; ``POSTGRES_PASSWORD`` opens it."""
     password = os.environ["POSTGRES_PASSWORD"]
-    opened = psycopg2.connect(dbname=database, user=SUPERUSER, password=password)
+    opened = psycopg2.connect(dbname=database, user=superuser(), password=password)
     try:
         opened.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
         yield opened
@@ -34,6 +39,10 @@ def make_databases(server: connection) -> None:
             verb = sql.SQL("ALTER" if at.fetchone() else "CREATE")
             words = sql.SQL("{} ROLE {} LOGIN PASSWORD {}")
             at.execute(words.format(verb, sql.Identifier(role), sql.Literal(password)))
+            # Who isn't quite a superuser must be a member of a role to give it something.
+            at.execute("SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper")
+            if not at.fetchone():
+                at.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
         for database, owner in OWNERS.items():
             names = (sql.Identifier(database), sql.Identifier(owner))
             at.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))

@@ -24,6 +24,8 @@ PASSWORDS = (
     "FLASK_SECRET",
     "WEBHOOK_SECRET",
 )
+WEBHOOK_KEY = "WEBHOOK_ENCRYPTION_KEY"
+SECRETS = (*PASSWORDS, WEBHOOK_KEY)
 HEAD = """\
 # The platform's secrets, made at random by `make secrets`. Never put this file into a repository.
 # Ports, addresses and the like may be set here as well: see the variables of docker-compose.yml.
@@ -46,7 +48,7 @@ def write_secrets(state: Path) -> bool:
         return False
     values = {name: secrets.token_hex(20) for name in PASSWORDS}
     # Fernet's form of a key, which MLflow asks for.
-    values["WEBHOOK_ENCRYPTION_KEY"] = urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    values[WEBHOOK_KEY] = urlsafe_b64encode(secrets.token_bytes(32)).decode()
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(HEAD + "".join(f"{key}={value}\n" for key, value in values.items()))
     return True

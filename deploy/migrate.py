@@ -10,7 +10,7 @@ from pathlib import Path
 from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.db import utils as schema
 
-from deploy.databases import SUPERUSER, connect, make_databases
+from deploy.databases import MAIN, connect, make_databases
 from deploy.objects import Objects
 from deploy.roles import KINDS, ROLES, WORKSPACE
 from heart_reader.cli.entry import run_entry
@@ -21,7 +21,7 @@ ADDRESS = "postgresql+psycopg2:///"
 
 def main(words: Sequence[str]) -> None:
     """Databases, schema, indices, roles, accounts, bucket."""
-    with connect(SUPERUSER) as server:
+    with connect(MAIN) as server:
         make_databases(server)
     upgrade_schema(ADDRESS + "mlflow")
     with connect("mlflow") as database, database.cursor() as cursor:

@@ -1,6 +1,7 @@
 """Puts a backup into an empty platform, and compares everything with what the backup says.
 
-python -m deploy.restore FOLDER
+python -m deploy.restore --folder .platform/backups        # the newest one there
+python -m deploy.restore --from FOLDER
 """
 
 import json
@@ -10,9 +11,18 @@ from typing import Any
 
 from psycopg2 import sql
 
-from deploy.backup import MANIFEST, OBJECTS, folder_of, run_tool, summary
-from deploy.databases import OWNERS, SUPERUSER, connect, digests, make_databases, users_of
+from deploy.backup import OBJECTS, run_tool, summary
+from deploy.databases import (
+    MAIN,
+    OWNERS,
+    connect,
+    digests,
+    make_databases,
+    superuser,
+    users_of,
+)
 from deploy.objects import Objects
+from deploy.shelf import LATEST, MANIFEST, Shelf, shelf_options
 from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.files import sha256_of
@@ -20,10 +30,12 @@ from heart_reader.files import sha256_of
 
 def main(words: Sequence[str]) -> None:
     """Checks the backup and the platform, restores, compares."""
-    folder = folder_of(words)
+    options = shelf_options(words, "from", ())
+    named = options["from"] != LATEST
+    folder = Path(options["from"]).resolve() if named else Shelf(options["folder"]).newest()
     manifest = read_manifest(folder)
     objects = Objects.from_environment()
-    with connect(SUPERUSER) as server:
+    with connect(MAIN) as server:
         make_databases(server)
         if users_of(server, OWNERS):
             raise ConfigError("somebody uses the databases: stop the platform's server first")
@@ -80,7 +92,7 @@ def restore(dump: Path, database: str, owner: str) -> None:
         at.execute("DROP SCHEMA public CASCADE")
         at.execute(sql.SQL("CREATE SCHEMA public AUTHORIZATION {}").format(role))
     command = ["pg_restore", "--no-owner", "--no-privileges", f"--role={owner}", "--exit-on-error"]
-    run_tool([*command, f"--username={SUPERUSER}", f"--dbname={database}", str(dump)])
+    run_tool([*command, f"--username={superuser()}", f"--dbname={database}", str(dump)])
     with connect(database) as opened, opened.cursor() as at:
         at.execute("ANALYZE")
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.compose import Service
+from deploy.logs import rotate
 from deploy.process import Process
 from heart_reader.errors import HeartReaderError
 
@@ -49,9 +50,11 @@ class Supervisor:
         return all(process.healthy for process in self.processes.values())
 
     def watch(self) -> None:
-        """Keeps the services running until a signal raises."""
+        """Keeps the services running until a signal raises, and their logs short."""
         while True:
             self.look()
+            for process in self.processes.values():
+                rotate(process.log)
             time.sleep(PAUSE)
 
     def look(self) -> None:

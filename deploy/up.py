@@ -7,7 +7,14 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy.compose import Service, host_variables, read_services, read_variables
+from deploy.compose import (
+    Service,
+    host_variables,
+    members_address,
+    places,
+    read_services,
+    read_variables,
+)
 from deploy.make_secrets import write_secrets
 from deploy.state import only_one, state_folder
 from deploy.supervisor import Supervisor
@@ -22,7 +29,7 @@ def main(words: Sequence[str]) -> None:
     wanted = [name for name, service in services.items() if not service.tool]
     supervisor = Supervisor(services, state, wanted)
     with only_one(state), supervisor.running():
-        uri = f"http://127.0.0.1:{variables.get('MLFLOW_PORT', '5000')}"
+        uri = members_address(variables)
         print(f"{uri} is ready: user admin, its password is in {state / 'env'}")
         print("Others: make user NAME=ada ROLE=member. Ctrl-C stops all.", flush=True)
         supervisor.watch()
@@ -31,14 +38,15 @@ def main(words: Sequence[str]) -> None:
 def prepare(state: Path) -> tuple[dict[str, Service], dict[str, str]]:
     """The services with their variables and folders; secrets are made where there are none."""
     write_secrets(state)
-    variables = host_variables({"CACHE": str(cache_folder()), **read_variables(state)})
-    make_folders(state, variables)
+    given = {"CACHE": str(cache_folder()), **read_variables(state)}
+    make_folders(state, places(given))
+    variables = host_variables(given)
     return read_services(variables), variables
 
 
-def make_folders(state: Path, variables: Mapping[str, str]) -> None:
-    """What the containers' volumes are: the folders that variables name below the state's."""
-    for value in variables.values():
+def make_folders(state: Path, where: Mapping[str, str]) -> None:
+    """What the containers' volumes are: the places below the state's folder."""
+    for value in where.values():
         if value.startswith(f"{state}{os.sep}"):
             Path(value).mkdir(parents=True, exist_ok=True)
 

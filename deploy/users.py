@@ -8,13 +8,14 @@ Single experiments and models are shared in MLflow's own UI.
 
 import os
 import secrets
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from deploy.compose import host_variables, read_variables
+from deploy.compose import members_address, read_variables, server_address
 from deploy.roles import ROLES, WORKSPACE
 from deploy.state import state_folder
 from deploy.supervisor import PlatformError
@@ -24,6 +25,7 @@ from heart_reader.errors import ConfigError, did_you_mean
 NONE = "none"
 EXISTS = "RESOURCE_ALREADY_EXISTS"
 SECONDS = 120.0  # that a busy server may take to answer
+SECONDS_FOR_URL = 10.0
 
 
 def main(words: Sequence[str]) -> None:
@@ -38,15 +40,17 @@ def main(words: Sequence[str]) -> None:
         raise ConfigError(
             f"unknown role {role!r}{did_you_mean(role, legal)}: there are {', '.join(legal)}"
         )
-    variables = host_variables(read_variables(state))
-    port = variables.get("MLFLOW_PORT", "5000")
-    admin = Admin(f"http://127.0.0.1:{port}", variables["ADMIN_PASSWORD"])
+    variables = read_variables(state)
+    admin = Admin(server_address(variables), variables["ADMIN_PASSWORD"])
     password = admin.make_user(name)
     admin.set_role(name, role)
     if password:
-        print(f"{name}, {role}. To log in: . {write_login(state, admin.uri, name, password)}")
+        file = write_login(state, login(variables, name, password))
+        print(f"{name}, {role}. To log in: . {file}")
     else:
         print(f"{name}, {role} now, with the password of before")
+    for line in doubts(variables):
+        print(f"warning: {line}", file=sys.stderr)
 
 
 class Admin:
@@ -97,15 +101,36 @@ class Admin:
         return answer.json() if answer.content else {}
 
 
-def write_login(state: Path, uri: str, name: str, password: str) -> Path:
-    """A file of exports for a shell, which only its owner can read."""
-    path = state / "users" / name
-    path.parent.mkdir(exist_ok=True)
+def login(variables: Mapping[str, str], name: str, password: str) -> dict[str, str]:
+    """What MLflow's client needs, on the member's own machine."""
     values = {
-        "MLFLOW_TRACKING_URI": uri,
+        "MLFLOW_TRACKING_URI": members_address(variables),
         "MLFLOW_TRACKING_USERNAME": name,
         "MLFLOW_TRACKING_PASSWORD": password,
     }
+    if variables.get("CERTIFICATE"):  # one that no authority has signed
+        values["MLFLOW_TRACKING_SERVER_CERT_PATH"] = variables["CERTIFICATE"]
+    return values
+
+
+def doubts(variables: Mapping[str, str]) -> list[str]:
+    """Whether ``URL`` leads to a platform; a proxy may come up later."""
+    url, certificate = variables.get("URL"), variables.get("CERTIFICATE")
+    if not url:
+        return []
+    try:
+        answer = requests.get(f"{url}/health", timeout=SECONDS_FOR_URL, verify=certificate or True)
+    except (requests.RequestException, OSError) as error:
+        return [f"members can't log in yet: URL={url} doesn't answer: {error}"]
+    if answer.status_code != 200 or answer.text != "OK":
+        return [f"members can't log in yet: URL={url} is no MLflow server: {answer.status_code}"]
+    return []
+
+
+def write_login(state: Path, values: Mapping[str, str]) -> Path:
+    """A file of exports for a shell, which only its owner can read."""
+    path = state / "users" / values["MLFLOW_TRACKING_USERNAME"]
+    path.parent.mkdir(exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write("".join(f"export {key}={value}\n" for key, value in values.items()))
     return path

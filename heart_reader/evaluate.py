@@ -99,8 +99,7 @@ def evaluate(request: EvaluateRequest) -> dict[str, float]:
         # Before the fold is opened, so that a look which fails later counts as well.
         run.set_tags({EVALUATED: version.uri, "model_run_id": version.run_id, "fold": str(fold)})
         n_looks = count_runs({EVALUATED: version.uri, "fold": str(fold)})
-        features = "none" if bundle.encoder is None else bundle.encoder.source
-        wanted = type(config.features)(features)
+        wanted = type(config.features)(bundle.feature_source)
         load = load_test if fold == TEST_FOLD else load_development
         records = load(config.data, wanted, cache_folder())
         require_every_class(records, (fold,))
@@ -108,11 +107,11 @@ def evaluate(request: EvaluateRequest) -> dict[str, float]:
         values = report.metrics_with_intervals(scored, config.evaluation)
         groups = by_subgroup(scored, records, config)
         log_evaluation(run, version, fold, scored, values, groups, records, config)
-        text = evaluation_text(version.uri, fold, len(scored.ecg_id), values)
+        text = evaluation_text(version.uri, fold, len(scored.ecg_id), values, scored.classes)
         looks = looks_text(n_looks, fold)
-        run.describe(f"{text}\n{looks}\n\n{subgroup_text(groups)}")
+        run.describe(f"{text}\n{looks}\n\n{subgroup_text(groups, scored.classes)}")
         tag_version(version, PREFIX[fold], evaluation_tags(run, scored, values, records, n_looks))
-        print_evaluation(version.uri, fold, len(scored.ecg_id), values)
+        print_evaluation(version.uri, fold, len(scored.ecg_id), values, scored.classes)
         print(looks)
         return values
 
@@ -122,7 +121,9 @@ def by_subgroup(scored: Scored, records: Records, config: Config) -> list[subgro
     metadata = records.metadata.iloc[scored.rows]
     generator = np.random.default_rng(report.RESAMPLING_SEED)
     n_resamples = config.evaluation.n_resamples
-    return subgroups.by_subgroup(metadata, scored.y_true, scored.y_score, n_resamples, generator)
+    return subgroups.by_subgroup(
+        metadata, scored.y_true, scored.y_score, scored.classes, n_resamples, generator
+    )
 
 
 def evaluation_tags(
@@ -159,8 +160,10 @@ def log_evaluation(
     run.log_metrics(parts | {f"{prefix}/{g.name}/n_records": g.n_records for g in groups}, 0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        report.write_plots(scored, values, config.evaluation.n_bins, folder / "plots")
-        report.write_sheets(scored, records, config.evaluation.n_sheets, folder / "sheets")
+        n_bins, n_sheets = config.evaluation.n_bins, config.evaluation.n_sheets
+        judged = f"{version.uri.removeprefix('models:/')}, fold {fold}"
+        report.write_plots(scored, values, n_bins, folder / "plots", judged)
+        report.write_sheets(scored, records, n_sheets, folder / "sheets", version.uri)
         scored.frame().to_parquet(folder / f"predictions_fold{fold}.parquet", index=False)
         subgroups.frame(groups).to_csv(folder / "subgroups.csv", index=False)
         run.log_folder(folder)

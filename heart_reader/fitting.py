@@ -16,11 +16,12 @@ from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records, to_device
 from heart_reader.data.features import FeatureEncoder, fit_encoder
 from heart_reader.data.normaliser import Normaliser, fit_normaliser
-from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.scored import Scored
-from heart_reader.evaluation.thresholds import youden
+from heart_reader.evaluation.thresholds import choose
 from heart_reader.models import FusionModel, build_model
+from heart_reader.models.predicting import probabilities
 from heart_reader.training.precision import resolve_device
 from heart_reader.training.teacher import boosted_scores, cached_scores, parts_of, soften
 from heart_reader.training.trainer import FitResult, Trainer
@@ -54,7 +55,7 @@ def require_every_class(records: Records, folds: Sequence[int]) -> None:
         DataError: a class that no record of the folds has.
     """
     counts = records.y_true[records.rows(folds)].sum(axis=0)
-    absent = [name for name, count in zip(SUPERCLASSES, counts, strict=True) if not count]
+    absent = [name for name, count in zip(records.task.classes, counts, strict=True) if not count]
     if absent:
         where = f"fold {folds[0]}" if len(folds) == 1 else f"folds {folds[0]} to {folds[-1]}"
         raise DataError(
@@ -80,14 +81,23 @@ def prepare(records: Records, split: Split = FOLD_9) -> Prepared:
 
 def make_trainer(prepared: Prepared, config: Config) -> Trainer:
     """A trainer at epoch 0; the same seed, data and configuration make the same one."""
-    encoder, training = prepared.encoder, config.training
+    training = config.training
     torch.manual_seed(config.seed)
-    model = build_model(config.model, 0 if encoder is None else encoder.n_encoded)
+    model = fresh_model(prepared, config)
     targets = None
     if training.teacher != "none":
         y_true = prepared.records.y_true[prepared.records.rows(prepared.split.train)]
         targets = soften(y_true, teacher_scores(prepared, config), training.teacher_weight)
     return make_trainer_of(model, prepared, config, targets)
+
+
+def fresh_model(prepared: Prepared, config: Config) -> FusionModel:
+    """An untrained model for the records' features, classes and leads."""
+    encoder, records = prepared.encoder, prepared.records
+    n_features = 0 if encoder is None else encoder.n_encoded
+    return build_model(
+        config.model.architecture, n_features, records.task.n_classes, records.spec.n_leads
+    )
 
 
 def make_trainer_of(
@@ -124,7 +134,7 @@ def make_bundle(
     """The best weights as a bundle, thresholds chosen on fold 9, and its fold-9 predictions."""
     draft = untuned_bundle(prepared, config, result, provenance)
     scored = score(draft, prepared.records, (VALIDATION_FOLD,))
-    thresholds = youden(scored.y_true, scored.y_score)
+    thresholds = choose(config.evaluation.rule, scored.y_true, scored.y_score, scored.classes)
     bundle = replace(draft, thresholds=thresholds)
     return bundle, replace(scored, thresholds=thresholds)
 
@@ -133,11 +143,24 @@ def untuned_bundle(
     prepared: Prepared, config: Config, result: FitResult, provenance: Mapping[str, Any]
 ) -> Bundle:
     """The best weights as a bundle whose thresholds are all one half."""
-    encoder = prepared.encoder
-    model = build_model(config.model, 0 if encoder is None else encoder.n_encoded)
+    records = prepared.records
+    return Bundle(
+        config.model.architecture,
+        _fitted(prepared, config, result),
+        prepared.normaliser,
+        prepared.encoder,
+        np.full(records.task.n_classes, 0.5),
+        provenance,
+        records.task,
+        records.spec,
+    )
+
+
+def _fitted(prepared: Prepared, config: Config, result: FitResult) -> FusionModel:
+    """The best weights, on the CPU and in eval mode."""
+    model = fresh_model(prepared, config)
     model.load_state_dict(result.best_weights)
-    thresholds = np.full(len(SUPERCLASSES), 0.5)
-    return Bundle(config.model, model.eval(), prepared.normaliser, encoder, thresholds, provenance)
+    return model.eval()
 
 
 # ---------------------------------------------------------------- the teacher
@@ -180,12 +203,22 @@ def network_scores(prepared: Prepared, config: Config) -> NDArray[np.float32]:
     records, split = prepared.records, prepared.split
     rows = records.rows(split.train)
     fold = records.fold[rows]
-    scores = np.empty((len(rows), len(SUPERCLASSES)), np.float32)
+    scores = np.empty((len(rows), records.task.n_classes), np.float32)
     for part in parts_of(fold, 2):
         rest = tuple(f for f in split.train if f not in part)
         print(f"teacher: {config.model.backbone} on folds {rest}", file=sys.stderr)
         inner = prepare(records, Split(rest, split.validation))
         result = make_trainer(inner, config).fit([])
-        bundle = untuned_bundle(inner, config, result, {})
-        scores[np.isin(fold, part)] = score(bundle, records, part).y_score
+        scores[np.isin(fold, part)] = _said(inner, _fitted(inner, config, result), part)
     return scores
+
+
+def _said(prepared: Prepared, model: FusionModel, folds: Sequence[int]) -> NDArray[np.float32]:
+    """A network's probabilities for the records of some folds, (n_records, n_classes)."""
+    records = prepared.records
+    rows = records.rows(folds)
+    encoded = present = None
+    if prepared.encoder is not None and records.features is not None:
+        encoded, present = prepared.encoder.encode(records.features.values[rows])
+    signals = records.millivolts(rows)
+    return probabilities(model, prepared.normaliser, signals, encoded, present)

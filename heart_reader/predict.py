@@ -15,16 +15,21 @@ from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.sheets.explained import N_NAMED, explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation, as_json, waves
 from heart_reader.files import user_path
+from heart_reader.reading.drawing import (
+    abouts,
+    draw,
+    drawn_of,
+    notes_of,
+    stems,
+)
 from heart_reader.reading.explain import explain_all, features_to_explain
 from heart_reader.reading.options import predict_parser
 from heart_reader.reading.records import (
     Recorded,
-    drawn_of,
     findings_of,
     read_recordings,
     require_all_read,
     show,
-    stems,
 )
 
 
@@ -32,7 +37,7 @@ def main(words: Sequence[str]) -> None:
     """Reads every record that can be read, predicts, and ends with an error for the others."""
     options = predict_parser().parse_args(words)
     bundle, model = find_bundle(options.model)
-    recorded = read_recordings(options)
+    recorded = read_recordings(options, bundle.spec)
     features = None
     if options.features == "compute":
         features = features_to_explain(bundle, recorded.signals, recorded.age, recorded.sex)
@@ -46,8 +51,10 @@ def main(words: Sequence[str]) -> None:
             item["explanations"] = {
                 each.class_name: as_json(each, spans, N_NAMED) for each in explained[record]
             }
-        write_explanations(Path(options.explain), recorded, probabilities, bundle, explained)
-    show(model, bundle, recorded, probabilities, findings, options)
+        folder = Path(options.explain)
+        write_explanations(folder, model, recorded, probabilities, bundle, explained)
+    show(model, recorded, findings, options)
+    draw(options, model, recorded, probabilities, bundle)
     require_all_read(recorded)
 
 
@@ -71,6 +78,7 @@ def looks_registered(address: str) -> bool:
 
 def write_explanations(
     folder: Path,
+    model: str,
     recorded: Recorded,
     probabilities: Any,
     bundle: AnyBundle,
@@ -78,12 +86,14 @@ def write_explanations(
 ) -> None:
     """``NAME_CLASS.png`` for each class that is explained; the paths go to stderr."""
     folder.mkdir(parents=True, exist_ok=True)
-    named = zip(stems(recorded.recordings), recorded.recordings, strict=True)
-    for record, (stem, recording) in enumerate(named):
+    named = zip(stems(recorded.recordings), abouts(recorded, model), strict=True)
+    for record, (stem, about) in enumerate(named):
+        drawn = drawn_of(recorded, record, probabilities, bundle)
+        notes = notes_of(recorded, record)
         for each in explained[record]:
-            drawn = drawn_of(recording, probabilities[record], bundle)
-            notes = "; ".join(recording.notes)
-            figure = explained_sheet(*drawn, each, recorded.measured, record, subtitle=notes)
+            figure = explained_sheet(
+                *drawn, each, recorded.measured, record, subtitle=notes, about=about
+            )
             print(save(figure, folder / f"{stem}_{each.class_name}.png"), file=sys.stderr)
 
 

@@ -1,5 +1,6 @@
 """Progress bars, where tqdm is installed: a bare GPU machine that only has the core lacks it."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -12,10 +13,9 @@ T = TypeVar("T")
 
 
 def progress(items: Sequence[T], title: str, unit: str) -> Iterable[T]:
-    """``items``, with a bar on stderr that goes when they end."""
-    if tqdm is None:
-        return items
-    # Twice a second at most: under a pipe each refresh is a line in somebody's log.
+    """``items``, with a bar on stderr that goes when they end; none where nobody looks."""
+    if tqdm is None or not sys.stderr.isatty():
+        return items  # in a log each refresh would be a line
     bar: Iterable[T] = tqdm(
         items, title, unit=f" {unit}", leave=False, mininterval=0.5, dynamic_ncols=True
     )

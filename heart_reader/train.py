@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from heart_reader import train_text
+from heart_reader.bundle.evidence import patients_of
 from heart_reader.bundle.provenance import config_hash, git_commit, provenance
-from heart_reader.bundle.single import save_bundle
 from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config, read_config
@@ -31,7 +31,7 @@ from heart_reader.evaluation.tables import fold_profile
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
 from heart_reader.project import CONFIG_DEFAULTS, REPOSITORY
 from heart_reader.reading.explain import write_explained_sheets
-from heart_reader.tracking import Run, log_bundle
+from heart_reader.tracking import Run, log_bundle, registered_name, require_editable
 from heart_reader.tracking import runs as tracking
 from heart_reader.training.callbacks import CheckpointWriter, MetricLogger
 from heart_reader.training.checkpoint import load_checkpoint
@@ -172,6 +172,8 @@ def train(job: Job) -> list[train_text.TrainedBackbone]:
         tracking.continue_experiment(job.resumed)
     single = len(job.backbones) == 1
     name = None if job.resumed else train_text.run_name(job.config, job.backbones)
+    for backbone in job.backbones:
+        require_editable(registered_name(backbone))
     with tracking.open_run(name, resumed_id, system_metrics=single) as run:
         log_job(run, job)
         records = load_development(job.config.data, job.config.features, cache_folder())
@@ -226,11 +228,12 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
             prepared.records,
             config.evaluation.n_sheets,
             folder / "report" / "explained",
+            backbone,
         )
         run.log_folder(folder / "report")
-        save_bundle(bundle, folder / "bundle")
+        bundle.save(folder / "bundle")
         tags = train_text.version_tags(config, prepared.records, values)
-        text = train_text.version_text(config, values)
+        text = train_text.version_text(config, values, bundle.spec)
         version = log_bundle(folder / "bundle", backbone, text, tags)
     # A point behind the last epoch: what the UI sorts by is then the registered model's score.
     final = {f"val/{key}": value for key, value in values.items()}
@@ -328,12 +331,15 @@ def write_report(
     """Plots, sheets and fold-9 predictions, as they lie in the run's artifacts."""
     plots = folder / "plots"
     plots.mkdir(parents=True)
-    report.write_plots(scored, values, config.evaluation.n_bins, plots)
+    backbone, n_sheets = config.model.backbone, config.evaluation.n_sheets
+    report.write_plots(scored, values, config.evaluation.n_bins, plots, f"{backbone}, fold 9")
     save(training_curves(result.history), plots / "training_curves.png")
-    report.write_sheets(scored, records, config.evaluation.n_sheets, folder / "sheets")
+    report.write_sheets(scored, records, n_sheets, folder / "sheets", backbone)
     if records.features is not None:
-        report.write_beat_sheets(scored, records, config.evaluation.n_sheets, folder / "beats")
-    scored.frame().to_parquet(folder / "predictions_fold9.parquet", index=False)
+        report.write_beat_sheets(scored, records, n_sheets, folder / "beats")
+    # Whoever chooses on these scores keeps a patient's records together.
+    frame = scored.frame().assign(patient_id=patients_of(records, scored.rows))
+    frame.to_parquet(folder / "predictions_fold9.parquet", index=False)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,13 @@ from heart_reader.bundle.provenance import config_hash
 from heart_reader.config.load import Config
 from heart_reader.config.strict import to_dict
 from heart_reader.data.dataset import Records
-from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.data.spec import SignalSpec
 from heart_reader.evaluation.tables import auc_rows, fold_counts, markdown_table
+from heart_reader.evaluation.thresholds import REMEMBERED
+from heart_reader.tasks.task import Task, default_task
 from heart_reader.tracking import Run
+from heart_reader.tracking.runs import run_address
 from heart_reader.training.trainer import FitResult
 
 
@@ -69,9 +73,11 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
     """What the registry filters by."""
     return {
         "backbone": config.model.backbone,
+        "task": records.task.name,
         "data_digest": records.digest[:16],
         "config_hash": config_hash(config),
         "val_macro_auc": f"{values['macro_auc']:.4f}",
+        REMEMBERED: str(config.evaluation.rule),
     }
 
 
@@ -80,13 +86,19 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
 
 def print_records(records: Records) -> None:
     """How many records of which class there are to train and to validate with."""
-    table = Table("folds", "records", *SUPERCLASSES, title="Records with a superclass")
+    table = Table("folds", "records", *records.task.classes, title=_title(records.task))
     for column in table.columns[1:]:
         column.justify = "right"
     for name, folds in (("1 to 8", TRAIN_FOLDS), ("9", (VALIDATION_FOLD,))):
         y_true = records.y_true[records.rows(folds)]
         table.add_row(name, str(len(y_true)), *map(str, y_true.sum(axis=0, dtype=int)))
     Console(file=sys.stderr).print(table)
+
+
+def _title(task: Task) -> str:
+    if task == default_task():
+        return "Records with a superclass"
+    return f"Records of task {task.name}"
 
 
 def cells_of(made: TrainedBackbone) -> tuple[str, ...]:
@@ -112,7 +124,16 @@ def print_trained(trained: Sequence[TrainedBackbone]) -> None:
         table.add_row(f"{made.backbone} v{version}", *cells_of(made))
     console = Console()
     console.print(table)
-    console.print("Compare the runs:  make ui  (then open http://127.0.0.1:5000)", highlight=False)
+    for line in ways_on([made.run_id for made in trained]):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def ways_on(run_ids: Sequence[str]) -> list[str]:
+    """Where the runs can be looked at: on their server, else in a UI that is to be started."""
+    found = [address for address in map(run_address, run_ids) if address is not None]
+    if not found:
+        return ["Compare the runs:  make ui  (then open http://127.0.0.1:5000)"]
+    return [f"Look at the run:  {address}" for address in found]
 
 
 # ---------------------------------------------------------------- in the UI
@@ -126,7 +147,7 @@ def run_text(made: TrainedBackbone, config: Config, records: Records, result: Fi
 95% interval {v["macro_auc_low95"]:.4f} to {v["macro_auc_high95"]:.4f},
 F_max {v["f_max"]:.4f}, best of {len(result.history)} epochs: {result.best_epoch + 1}.
 
-{markdown_table(("class", "AUC", "95% interval", "AUPRC"), auc_rows(v))}
+{markdown_table(("class", "AUC", "95% interval", "AUPRC"), auc_rows(v, records.task.classes))}
 
 - Registered as `{made.model}`, {made.n_parameters:,} parameters
 - Data: `{config.data.root}`, digest `{records.digest[:16]}`, {fold_counts(records)}
@@ -136,7 +157,7 @@ F_max {v["f_max"]:.4f}, best of {len(result.history)} epochs: {result.best_epoch
 ```python
 import mlflow
 model = mlflow.pyfunc.load_model("{made.model}")
-model.predict({{"signal": signal}})  # mV, float32 (n, 12, 1000), 100 Hz
+model.predict({{"signal": signal}})  # mV, float32 {_shape(records.spec)}, {records.spec.fs} Hz
 ```
 """
 
@@ -153,11 +174,15 @@ Data: `{config.data.root}`, digest `{records.digest[:16]}`, {fold_counts(records
 """
 
 
-def version_text(config: Config, values: dict[str, float]) -> str:
+def version_text(config: Config, values: dict[str, float], spec: SignalSpec) -> str:
     """The description of a version in the registry."""
     fused = "signal alone" if config.features.source == "none" else "signal and features"
     return (
         f"{config.model.backbone} on {fused}: fold-9 macro AUC {values['macro_auc']:.4f} "
         f"(95% interval {values['macro_auc_low95']:.4f} to {values['macro_auc_high95']:.4f}). "
-        "Input: mV, (n, 12, 1000), 100 Hz, leads I II III aVR aVL aVF V1 to V6."
+        f"Input: mV, {_shape(spec)}, {spec.fs} Hz, leads {' '.join(spec.leads)}."
     )
+
+
+def _shape(spec: SignalSpec) -> str:
+    return f"(n, {spec.n_leads}, {spec.n_times})"

@@ -8,9 +8,7 @@ from mlflow.entities.model_registry import ModelVersion as Entity
 from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 
-from heart_reader.bundle.ensemble import EnsembleBundle, save_ensemble
 from heart_reader.bundle.kinds import AnyBundle
-from heart_reader.bundle.single import Bundle, save_bundle
 from heart_reader.errors import ModelError
 from heart_reader.models import BACKBONES
 from heart_reader.tracking import ModelVersion, log_bundle, registered_name, resolve_version
@@ -40,10 +38,7 @@ def register(
     bundle: AnyBundle, kind: str, folder: Path, text: str, tags: Mapping[str, str]
 ) -> ModelVersion:
     """Writes a bundle to a folder, logs it under the open run, and registers the candidate."""
-    if isinstance(bundle, Bundle):
-        save_bundle(bundle, folder)
-    elif isinstance(bundle, EnsembleBundle):
-        save_ensemble(bundle, folder)
+    bundle.save(folder)
     return log_bundle(folder, kind, text[:LONGEST_DESCRIPTION], tags)
 
 

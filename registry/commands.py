@@ -12,6 +12,7 @@ COMMANDS = {
     "promote": Command("registry.gate.promote", (DEFAULTS,)),
     "ensemble": Command("registry.ensemble.make", (DEFAULTS,)),
     "export": Command("registry.export", (EDGE_DEFAULTS, CONFIG_DEFAULTS)),
+    "thresholds": Command("registry.thresholds"),
     "sync": Command("registry.sync.syncer", (DEFAULTS,)),
     "webhook": Command("registry.sync.webhook", (DEFAULTS,)),
     "card": Command("registry.model_card"),

@@ -36,6 +36,7 @@ from heart_reader.tracking import (
     Run,
     load_registered,
     register_files,
+    require_editable,
     resolve_version,
 )
 from heart_reader.tracking import runs as tracking
@@ -62,6 +63,7 @@ def main(words: Sequence[str]) -> None:
     """Reads the options, exports, registers, and prints the table."""
     request = read_request(dotted_options(words))
     tracking.set_up_tracking()
+    require_editable(EDGE)
     export(request)
 
 

@@ -1,7 +1,7 @@
 """What registered versions said about fold 9: as logged, or said again where that doesn't fit."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from heart_reader.bundle.scoring import score
 from heart_reader.cache import cache_folder
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
-from heart_reader.data.ptbxl import METADATA_FILE, SUPERCLASSES, VALIDATION_FOLD
+from heart_reader.data.ptbxl import METADATA_FILE, VALIDATION_FOLD
 from heart_reader.errors import DataError, ModelError
 from heart_reader.tracking import ModelVersion, Run
 from registry.client import pinned
@@ -34,6 +34,8 @@ class Fold9:
         rows: of the records, (n_records,).
         ecg_id, patients: (n_records,).
         y_true: (n_records, n_classes).
+        digest: of the records.
+        classes: of the columns.
     """
 
     rows: NDArray[np.intp]
@@ -41,6 +43,7 @@ class Fold9:
     patients: NDArray[np.int64]
     y_true: NDArray[np.uint8]
     digest: str
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -115,14 +118,33 @@ def evidence_of(version: ModelVersion) -> Evidence | None:
 def _travelled(evidence: Evidence) -> Fold9:
     rows = np.arange(len(evidence.ecg_id))
     ecg_id, patients = (each.astype(np.int64) for each in (evidence.ecg_id, evidence.patient_id))
-    return Fold9(rows, ecg_id, patients, evidence.y_true, evidence.digest)
+    return Fold9(rows, ecg_id, patients, evidence.y_true, evidence.digest, evidence.classes)
 
 
 def fold9(records: Records) -> Fold9:
     """Fold 9 of development records."""
     rows = records.rows((VALIDATION_FOLD,))
     patients = patients_of(records, rows)
-    return Fold9(rows, records.ecg_id[rows], patients, records.y_true[rows], records.digest)
+    ecg_id, y_true = records.ecg_id[rows], records.y_true[rows]
+    return Fold9(rows, ecg_id, patients, y_true, records.digest, records.task.classes)
+
+
+def require_same_task(bundles: Mapping[str, AnyBundle]) -> None:
+    """Refuses to compare or to join models that answer different questions.
+
+    Args:
+        bundles: by the names of their versions.
+
+    Raises:
+        ModelError: two differ in their task; names both.
+    """
+    tasks = {name: bundle.task for name, bundle in bundles.items()}
+    if len({task.classes for task in tasks.values()}) > 1:
+        said = ", ".join(
+            f"{name} answers {task.name} ({task.n_classes} classes)"
+            for name, task in tasks.items()
+        )
+        raise ModelError(f"models of different tasks can't be compared: {said}")
 
 
 def load_records(bundles: Sequence[AnyBundle], config: Config) -> Records:
@@ -131,7 +153,7 @@ def load_records(bundles: Sequence[AnyBundle], config: Config) -> Records:
     Raises:
         ModelError: they read features of different sources.
     """
-    sources = {bundle.encoder.source for bundle in bundles if bundle.encoder is not None}
+    sources = {bundle.feature_source for bundle in bundles} - {"none"}
     if len(sources) > 1:
         raise ModelError(f"models must read the same features, but read {sorted(sources)}")
     source = FeaturesConfig(sources.pop() if sources else "none")
@@ -152,11 +174,13 @@ def logged_scores(version: ModelVersion, fold: Fold9, file: str) -> NDArray[np.f
         if path is None:
             return None
         frame = pd.read_parquet(path)
-    truth = [f"true_{name}" for name in SUPERCLASSES]
+    truth = [f"true_{name}" for name in fold.classes]
+    if not set(truth) <= set(frame):
+        return None
     same = np.array_equal(frame["ecg_id"], fold.ecg_id)
     if not same or not np.array_equal(frame[truth].to_numpy(), fold.y_true):
         return None
-    return frame[[f"score_{name}" for name in SUPERCLASSES]].to_numpy(np.float32)
+    return frame[[f"score_{name}" for name in fold.classes]].to_numpy(np.float32)
 
 
 def scores_to_judge(

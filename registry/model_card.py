@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 
 from heart_reader.cli.entry import dotted_options, run_entry
-from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation.tables import markdown_table
+from heart_reader.evaluation.thresholds import REMEMBERED, YOUDEN
+from heart_reader.tasks.task import default_task
 from heart_reader.tracking import ModelVersion, Run, resolve_version
 from heart_reader.tracking import runs as tracking
 from registry.client import LONGEST_DESCRIPTION, Registry, pinned
@@ -20,13 +21,12 @@ RECIPE = (
     "training.learning_rate", "training.batch_size", "seed", "data.root",
     "ensemble.method", "ensemble.n_groups",
 )  # fmt: skip
-METRICS = {"macro AUC": "macro_auc", **{f"AUC {name}": f"auc_{name}" for name in SUPERCLASSES}}
-METRICS |= {"F_max": "f_max"}
 LIMITS = """Research on 12-lead ECGs of 10 s at 100 Hz in mV: support for reading, never a \
 diagnosis. Not a medical device. Trained on PTB-XL (one country, one maker's devices, 1989 to \
 1996): other devices, countries, children and paced rhythms aren't proven. The classes are \
-superclasses of statements by readers, not outcomes. Thresholds are Youden's J on fold 9: set \
-them anew for other prevalences. Probabilities aren't calibrated beyond the error given."""
+superclasses of statements by readers, not outcomes. Thresholds were chosen on fold 9 by the \
+rule `{rule}`: set them anew for other prevalences (entry point `thresholds`). Probabilities \
+aren't calibrated beyond the error given."""
 
 
 def main(words: Sequence[str]) -> None:
@@ -76,7 +76,7 @@ def render(version: ModelVersion, tags: Mapping[str, str], sites: bool) -> str:
         f"9 `{tags.get('data_digest', 'unknown')}`, of fold 10 "
         f"`{tags.get('test/data_digest', 'not tested')}`.",
         f"## Training\n\n{_recipe(recipe)}",
-        f"## Intended use and limits\n\n{LIMITS}",
+        f"## Intended use and limits\n\n{LIMITS.format(rule=tags.get(REMEMBERED, YOUDEN))}",
         f"## Lineage\n\n{_lineage(version, tags)}",
         f'## Loading\n\n```python\nmlflow.pyfunc.load_model("{version.uri}")'
         '.predict({"signal": signal})  # mV, float32 (n, 12, 1000)\n```',
@@ -95,12 +95,22 @@ def _metrics(validated: Mapping[str, float], tested: Mapping[str, float]) -> str
         interval = "" if low is None or high is None else f" ({low:.4f} to {high:.4f})"
         return f"{values[key]:.4f}{interval}"
 
-    names = METRICS | {"calibration error": "ece", "Brier": "brier"}
+    names = {"macro AUC": "macro_auc"}
+    names |= {f"AUC {name}": f"auc_{name}" for name in _classes(validated, tested)}
+    names |= {"F_max": "f_max", "calibration error": "ece", "Brier": "brier"}
     rows = [
         (name, cell(validated, f"val/{key}"), cell(tested, f"test/{key}"))
         for name, key in names.items()
     ]
     return markdown_table(("", "fold 9 (95%)", "fold 10 (95%)"), rows)
+
+
+def _classes(validated: Mapping[str, float], tested: Mapping[str, float]) -> Sequence[str]:
+    """Whose AUC was logged: in the order of the default task, those of another one by name."""
+    keys = {key.partition("/auc_")[2] for key in (*validated, *tested) if "/auc_" in key}
+    found = {key for key in keys if f"{key}_low95" in keys} or keys
+    known = default_task().classes
+    return known if found <= set(known) else sorted(found)
 
 
 def _looks(tags: Mapping[str, str]) -> str:
@@ -144,6 +154,8 @@ def _lineage(version: ModelVersion, tags: Mapping[str, str]) -> str:
     ):
         name, _, number = member.partition("/")
         lines.append(f"- Member [{member}](#/models/{name}/versions/{number}), run `{run_id}`")
+    if "thresholds_of" in tags:
+        lines.append(f"- Thresholds changed of `{tags['thresholds_of']}`")
     if "weights" in tags:
         lines.append(f"- Weights: {weights_text(tags['weights'])}")
     if "gate" in tags:

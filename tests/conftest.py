@@ -1,4 +1,7 @@
-"""What several test files share: real records where they are, a small demo tree, quiet MLflow."""
+"""What several test files share: real records where they are, a small demo tree, quiet MLflow.
+
+Also how they are spread over processes (`make test`), and which are quick (`make test-quick`).
+"""
 
 import contextlib
 import hashlib
@@ -8,6 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+# Before anything imports PyTorch: workers share the cores, and threads that spin keep them busy.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import pytest
 from hypothesis import settings
 
@@ -16,6 +23,56 @@ from heart_reader.project import REPOSITORY
 # The packed PTB-XL lies beside the checkout, where somebody put it; it is never part of it.
 PACKED_PTBXL = REPOSITORY.parent / "shared" / "ptbxl"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+# What owns ports or is made once for several files runs in one worker; else a file is a group.
+GROUPS = {
+    "deploy": ("tests/deploy/",),
+    "edge": ("tests/edge/",),
+    "trained": ("tests/test_train", "tests/test_evaluate", "tests/test_resume",
+                "tests/tracking/test_models", "tests/registry/test_export"),
+}  # fmt: skip
+# The longest first, so that no worker begins one when the other has nothing left.
+LONGEST = ("tests/deploy/", "tests/test_", "tests/registry/", "tests/tuning/", "tests/tracking/",
+           "tests/edge/", "tests/house/")  # fmt: skip
+# Whoever asks for one of these starts processes, or trains.
+SLOW_FIXTURES = {
+    "bundle", "ensemble", "fleet", "folder", "platform", "postgres", "prepared", "projects",
+    "said", "editable", "scratch", "searched", "server", "store", "tflite", "trained", "worse",
+}  # fmt: skip
+SLOW_FILES = ("tests/deploy/", "tests/registry/test_", "tests/tuning/test_", "tests/tracking/",
+              "tests/edge/", "tests/test_core_alone", "tests/test_full_run", "tests/test_resume",
+              "tests/test_train", "tests/data/test_prepare", "tests/house/test_install",
+              "tests/house/test_newcomer", "tests/training/test_trainer")  # fmt: skip
+# Files of those folders that do neither.
+QUICK_FILES = ("tests/registry/test_settings", "tests/registry/test_claims",
+               "tests/tuning/test_search_space", "tests/edge/test_choices")  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups for ``--dist loadgroup``, the order of files, and the mark ``slow``."""
+    for item in items:
+        path = item.path.relative_to(REPOSITORY).as_posix()
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(_group(path)))
+        if _is_slow(path, set(getattr(item, "fixturenames", ()))):
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: _rank(item.path.relative_to(REPOSITORY).as_posix()))
+
+
+def _group(path: str) -> str:
+    return next((name for name, starts in GROUPS.items() if path.startswith(starts)), path)
+
+
+def _is_slow(path: str, fixtures: set[str]) -> bool:
+    if path.startswith(QUICK_FILES):
+        return False
+    return path.startswith(SLOW_FILES) or bool(fixtures & SLOW_FIXTURES)
+
+
+def _rank(path: str) -> int:
+    return next((n for n, start in enumerate(LONGEST) if path.startswith(start)), len(LONGEST))
+
+
 # CI tries the same examples every time; at a desk each run tries others.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):

@@ -122,6 +122,15 @@ def wrong_arrows(imports: list[Import]) -> list[str]:
 # ---------------------------------------------------------------- arrows
 
 
+def test_every_module_has_a_layer_and_every_layer_names_what_is_there():
+    modules = {module_of(relative(path)) for path in sources()}
+    ours = {name for name in modules if name.startswith("heart_reader.")}
+    assert {name for name in ours if layer_of(name) is None} == set()
+    named = [f"heart_reader.{name}" for layer in LAYERS for name in layer]
+    assert set(named) <= modules
+    assert len(named) == len(set(named))
+
+
 def test_arrows_inside_heart_reader_go_down_the_layers():
     assert len(ALL) > 300  # the walk saw the packages
     assert wrong_arrows(ALL) == []

@@ -1,3 +1,8 @@
+"""The report on a fold, of a registered model.
+
+Covers: heart_reader.evaluation.subgroups, heart_reader.evaluation.tables.
+"""
+
 import shutil
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""The command line of `predict` on a bundle folder, as a process of its own."""
+"""The command line of `predict` on a bundle folder, as a process of its own.
+
+Covers: heart_reader.reading.records, heart_reader.reading.drawing.
+"""
 
 import json
 import os
@@ -13,6 +16,7 @@ from matplotlib.image import imread
 
 from heart_reader.bundle.single import Bundle, save_bundle
 from heart_reader.data.ptbxl import LEADS, SUPERCLASSES
+from heart_reader.data.quality import assess
 from tests.conftest import REPOSITORY
 from tests.training.tiny import tiny_bundle, tiny_prepared
 
@@ -95,7 +99,125 @@ def test_an_explanation_says_what_moved_each_label(bundle, folder, records, tmp_
     assert imread(sheets[0]).std() > 0.01
 
 
-def test_a_missing_record_is_one_line_and_nothing_is_half_done(folder, records, tmp_path):
-    run = predict("--model", folder, records[0], tmp_path / "gone")
+def test_a_bad_file_is_a_row_with_a_reason_and_the_others_are_answered(
+    bundle, folder, records, tmp_path
+):
+    damaged = tmp_path / "damaged.csv"
+    damaged.write_text("I,II\n1,2\n")
+    asked = [records[0], tmp_path / "gone", damaged, records[1]]
+    run = predict("--model", folder, "--json", "--features", "none", "--fs", 100, *asked)
+    assert run.returncode == 1
+    found = json.loads(run.stdout)["records"]
+    assert [item["record"] for item in found] == [str(each) for each in asked]
+    assert ["refused" in item for item in found] == [False, True, True, False]
+    expected = bundle.predict(np.stack([read(records[0]), read(records[1])]), None)
+    for item, row in zip((found[0], found[3]), expected, strict=True):
+        np.testing.assert_allclose(list(item["probabilities"].values()), row, atol=1e-6)
+    errors = [f"error: {item['refused']}" for item in found if "refused" in item]
+    assert run.stderr.splitlines() == errors
+    assert str(tmp_path / "gone") in errors[0] and str(damaged) in errors[1]
+
+
+def test_the_table_has_a_row_for_a_refused_file(folder, records, tmp_path):
+    run = predict("--model", folder, "--features", "none", records[0], tmp_path / "gone")
+    assert run.returncode == 1
+    row = next(line for line in run.stdout.splitlines() if "gone" in line)
+    assert "refused" in row and "-" in row
+
+
+def test_a_missing_record_alone_is_one_line(folder, tmp_path):
+    run = predict("--model", folder, tmp_path / "gone")
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith("error: record ") and run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--age", -5), "error: an age must lie from 0 to 120 years, but is -5"),
+        (("--age", 1e9), "error: an age must lie from 0 to 120 years, but is 1e+09"),
+        (("--sex", "x"), "error: sex must be m or f, but is 'x'"),
+        (("--unit", "ml"), "error: unit 'ml' is none of mV, uV, V, nV"),
+        (("--gain", 0), "error: --gain must be above 0 steps per mV, but is 0"),
+    ],
+)
+def test_options_that_are_not_legal_are_one_line(folder, records, options, message):
+    run = predict("--model", folder, *options, records[0])
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith(message) and run.stderr.count("\n") == 1
+
+
+def test_a_word_for_a_sex_in_capitals_and_a_rate_that_is_left_aside(folder, records):
+    run = predict("--model", folder, "--json", "--sex", "M", "--fs", 500, records[0])
+    assert run.returncode == 0, run.stderr
+    notes = json.loads(run.stdout)["records"][0]["notes"]
+    assert "--fs 500 left aside: the file says 100 Hz" in notes
+
+
+def test_a_report_is_a_page_for_each_record(folder, records, tmp_path):
+    options = ("--report", tmp_path / "pages", "--layout", "6x2", "--age", 63, "--sex", "f")
+    run = predict("--model", folder, *options, *records)
+    assert run.returncode == 0, run.stderr
+    pages = [tmp_path / "pages" / f"{Path(record).name}.pdf" for record in records]
+    assert run.stderr.splitlines()[-2:] == [str(page) for page in pages]
+    for page in pages:
+        text = page.read_bytes()
+        assert text.startswith(b"%PDF") and text.count(b"/Type /Page ") == 1
+
+
+@pytest.fixture(scope="module")
+def flat(records, tmp_path_factory) -> Path:
+    """A record of which V1 alone is left, too little to read."""
+    signal = read(records[0]).T
+    signal[:, np.array(LEADS) != "V1"] = 0
+    path = tmp_path_factory.mktemp("flat") / "flat.csv"
+    np.savetxt(path, signal, delimiter=",", fmt="%.6f")
+    return path
+
+
+def test_a_record_that_can_not_be_read_is_answered_without_labels(folder, records, flat, tmp_path):
+    options = (
+        "--fs",
+        100,
+        "--unit",
+        "mV",
+        "--explain",
+        tmp_path / "why",
+        "--plot",
+        tmp_path / "sheets",
+    )
+    run = predict("--model", folder, "--json", *options, flat, records[0])
+    assert run.returncode == 0, run.stderr
+    nothing, something = json.loads(run.stdout)["records"]
+    assert (nothing["quality"], something["quality"]) == ("unusable", "good")
+    assert nothing["quality_reasons"][0] == "only 1 of 12 leads can be read"
+    assert nothing["labels"] == [] and nothing["explanations"] == {}
+    assert nothing["probabilities"] == dict.fromkeys(SUPERCLASSES)
+    assert something["quality_reasons"] == [] and something["explanations"]
+    assert imread(tmp_path / "sheets" / "flat.png").std() > 0.01
+    assert not list((tmp_path / "why").glob("flat*"))
+
+
+def test_the_table_says_why_there_are_no_labels(folder, flat):
+    run = predict("--model", folder, "--fs", 100, "--unit", "mV", flat)
+    assert run.returncode == 0, run.stderr
+    (row,) = [line for line in run.stdout.splitlines() if "flat.csv │" in line]
+    assert row.count(" - ") == 6 and "unusable" in row
+    assert f"{flat}: unusable: only 1 of 12 leads can be read; flat: " in run.stdout
+
+
+def test_the_request_of_the_readme_is_a_readable_ecg(tmp_path):
+    text = (REPOSITORY / "README.md").read_text()
+    start = text.index("    python -c 'import json, pathlib")
+    lines = text[start : text.index("> request.json", start)].splitlines()
+    command = "\n".join(line.removeprefix("    ") for line in lines)
+    python = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run = subprocess.run(
+        command, shell=True, cwd=REPOSITORY, env=ENVIRONMENT | {"PATH": python},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    body = json.loads(run.stdout)
+    signal = np.array(body["inputs"]["signal"])
+    assert signal.shape == (1, 12, 1000) and body["params"]["age"] == [61]
+    assert assess(signal, 100, LEADS)[0].verdict == "good"

@@ -1,3 +1,8 @@
+"""Training as a user starts it: runs, parameters, registered candidates, refusals.
+
+Covers: heart_reader.tracking.experiment, heart_reader.tracking.system_metrics.
+"""
+
 import json
 import sys
 from pathlib import Path

@@ -32,6 +32,15 @@ BY_PARAMETER: dict[str, Callable[..., Any]] = {
     "parallel_coordinates": partial(drawings.plot_parallel_coordinate, target_name=TARGET),
 }
 N_SHOWN = 6
+# Complete trials under which a plot looks like a finding and is none.
+LEAST_TRIALS = {
+    "intermediate_values": 2,
+    "history": 5,
+    "slice": 5,
+    "parallel_coordinates": 5,
+    "edf": 10,
+    "importances": 10,
+}
 
 
 def log_results(parent: StudyRun, study: Study) -> None:
@@ -54,22 +63,41 @@ def log_results(parent: StudyRun, study: Study) -> None:
 
 
 def write_plots(study: Study, folder: Path) -> None:
-    """A PNG for each kind that the study has enough trials for."""
+    """A PNG for each kind that the study has enough trials for, and a note on the others."""
     folder.mkdir(parents=True)
-    with warnings.catch_warnings(), plt.ioff():
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    drawn = {name for name, least in LEAST_TRIALS.items() if len(complete) >= least}
+    # Optuna draws in ggplot's style, and leaves the whole process in it.
+    with warnings.catch_warnings(), plt.ioff(), plt.rc_context():
         warnings.simplefilter("ignore")  # experimental, and more warnings of empty legends
-        for name, draw in WHOLE.items():
-            _save(draw(study), folder / f"{name}.png", 9)
+        for name in drawn & set(WHOLE):
+            _save(WHOLE[name](study), folder / f"{name}.png", 9)
         shares = importances(study)
-        if shares is not None:
-            drawn = drawings.plot_param_importances(
+        if shares is not None and "importances" in drawn:
+            figure = drawings.plot_param_importances(
                 study, evaluator=_evaluator(), params=list(shares), target_name=TARGET
             )
-            _save(drawn, folder / "importances.png", 9)
-        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            _save(figure, folder / "importances.png", 9)
         shown = list(shares or complete[0].params)[:N_SHOWN]
-        for name, draw in BY_PARAMETER.items():
-            _save(draw(study, params=shown), folder / f"{name}.png", 3 * len(shown))
+        for name in drawn & set(BY_PARAMETER):
+            _save(BY_PARAMETER[name](study, params=shown), folder / f"{name}.png", 3 * len(shown))
+    left_out = left_out_text(len(complete))
+    if left_out:
+        (folder / "left_out.md").write_text(left_out, encoding="utf-8")
+
+
+def left_out_text(n_complete: int) -> str:
+    """Which plots would say nothing of so few trials; "" where all are drawn.
+
+    >>> print(left_out_text(7))
+    7 trials are complete: too few to draw edf (from 10 on), importances (from 10 on).
+    <BLANKLINE>
+    """
+    missing = [f"{k} (from {least} on)" for k, least in LEAST_TRIALS.items() if n_complete < least]
+    if not missing:
+        return ""
+    trials = "1 trial is" if n_complete == 1 else f"{n_complete} trials are"
+    return f"{trials} complete: too few to draw {', '.join(missing)}.\n"
 
 
 def importances(study: Study) -> dict[str, float] | None:

@@ -18,7 +18,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from heart_reader.cache import cache_folder
-from heart_reader.tracking import Run, session, set_up_tracking
+from heart_reader.tracking import Run, left_behind, session, set_up_tracking
 from heart_reader.tracking.delivery.keeper import Keeper
 from heart_reader.tracking.delivery.outage import store_errors, waits_for_store
 from heart_reader.training.trainer import Metrics
@@ -66,9 +66,10 @@ class StudyRun(Run):
 
     @waits_for_store
     def remove_folder(self, folder: str) -> None:
-        """Removes artifacts."""
+        """Removes artifacts; on a server those of somebody else's experiment stay."""
         repository = get_artifact_repository(self.client.get_run(self.run_id).info.artifact_uri)
-        repository.delete_artifacts(folder)  # type: ignore[no-untyped-call]
+        with left_behind(f"{folder} of trials"):
+            repository.delete_artifacts(folder)  # type: ignore[no-untyped-call]
 
     @waits_for_store
     def start_trial(self, params: Mapping[str, object]) -> None:
@@ -107,7 +108,8 @@ def parent_run(study: Study, storage: PatientStorage, tags: Mapping[str, str]) -
         run_id = storage.claim(study._study_id, PARENT, made)
         if run_id != made:  # another worker was faster
             StudyRun(made).set_status("KILLED")
-            waits_for_store(MlflowClient().delete_run)(made)
+            with left_behind("empty runs of workers that came second"):
+                waits_for_store(MlflowClient().delete_run)(made)
     _require_run(study, run_id)
     return StudyRun(run_id)
 

@@ -22,7 +22,7 @@ class _Nothing:
 def keep_artifacts_inside() -> None:
     """Artifacts go through the server, whatever its store could do besides.
 
-    MLflow 3.17 hands out presigned addresses of an S3 store to whoever may read, on its own network.
+    MLflow 3.17 hands out presigned addresses of an S3 store, on the network that it sees.
     """
     after_import(HANDLERS, _without_the_store_itself)
 

@@ -2,7 +2,8 @@
 
 from heart_reader.bundle.ensemble import EnsembleBundle, load_ensemble, save_ensemble
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
-from heart_reader.bundle.single import Bundle, Features, load_bundle, save_bundle
+from heart_reader.bundle.measuring import Features
+from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
 
 __all__ = [
     "AnyBundle",

@@ -16,22 +16,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heart_reader.bundle.single import (
-    Bundle,
-    Features,
-    folder_digest,
-    load_bundle,
-    measure,
-    save_bundle,
-    whole_folder,
-)
+from heart_reader.bundle import checks
+from heart_reader.bundle.folders import ENSEMBLE, folder_digest, whole_folder
+from heart_reader.bundle.formats import FORMAT, read_description, said
+from heart_reader.bundle.measuring import Features, feature_source, raw_features
+from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
+from heart_reader.config.strict import parse, to_dict
 from heart_reader.data.checks import require_signals
 from heart_reader.data.features import FeatureEncoder
-from heart_reader.data.ptbxl import SUPERCLASSES
-from heart_reader.errors import ModelError
+from heart_reader.data.spec import SignalSpec
+from heart_reader.errors import ConfigError, ModelError
 from heart_reader.evaluation.mixing import mix_scores
+from heart_reader.tasks.task import Task
 
-FORMAT = 1
+KIND = "ensemble"
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class EnsembleBundle:
         members: at least one.
         names: of the members, in order; folder names in ``members/``.
         weights: (n_members, n_classes), not negative, each column adds up to 1.
-        thresholds: one for each class of ``SUPERCLASSES``; at or above means present.
+        thresholds: one for each class of the task; at or above means present.
         provenance: JSON values.
     """
 
@@ -53,17 +51,31 @@ class EnsembleBundle:
     provenance: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        problems = [
-            *_member_problems(self.names, self.members),
-            *_weight_problems(self.weights, self.thresholds, len(self.members)),
-        ]
+        problems = _member_problems(self.names, self.members)
+        if self.members:
+            problems += _weight_problems(self.weights, self.thresholds, self.members)
         if problems:
             raise ModelError("\n".join(problems))
 
     @property
     def kind(self) -> str:
         """What stands behind ``heart-reader-`` in the registered name."""
-        return "ensemble"
+        return KIND
+
+    @property
+    def task(self) -> Task:
+        """What it answers: the same as each member."""
+        return self.members[0].task
+
+    @property
+    def spec(self) -> SignalSpec:
+        """What it reads: the same as each member."""
+        return self.members[0].spec
+
+    @property
+    def feature_source(self) -> str:
+        """As of `Bundle.feature_source`."""
+        return feature_source(self.encoder)
 
     @property
     def encoder(self) -> FeatureEncoder | None:
@@ -77,18 +89,21 @@ class EnsembleBundle:
         age: Sequence[float] | None = None,
         sex: Sequence[float] | None = None,
     ) -> NDArray[np.float32]:
-        """Probabilities of the five superclasses; arguments and errors as of `Bundle.predict`."""
-        require_signals(signals)
-        ours = self.encoder is not None and self.encoder.source == "compute"
-        if isinstance(features, str) and ours and len(signals):
-            # Measured once, for all members.
-            features, age, sex = measure(signals, features, age, sex), None, None
-        scores = [member.predict(signals, features, age, sex) for member in self.members]
+        """Probabilities of the task's classes; arguments and errors as of `Bundle.predict`."""
+        require_signals(signals, self.spec)
+        raw = None
+        if len(signals):  # measured once, for all members
+            raw = raw_features(self.feature_source, signals, self.spec.fs, features, age, sex)
+        scores = [member.predict(signals, raw) for member in self.members]
         return mix_scores(np.stack(scores), self.weights)
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which classes are present, (n_records, n_classes)."""
         return np.asarray(probabilities >= self.thresholds)
+
+    def save(self, folder: Path) -> None:
+        """Writes the folder whole, members inside; errors as of `save_ensemble`."""
+        save_ensemble(self, folder)
 
 
 def _member_problems(names: Sequence[str], members: Sequence[Bundle]) -> list[str]:
@@ -112,13 +127,18 @@ def _member_problems(names: Sequence[str], members: Sequence[Bundle]) -> list[st
     }
     if len(set(sources.values())) > 1:
         problems.append(f"an ensemble's members must read the same features, but read {sources}")
+    for what, found in (("answer the same task", "task"), ("read the same signal", "spec")):
+        if len({getattr(member, found) for member in members}) > 1:
+            said = {n: getattr(m, found) for n, m in zip(names, members, strict=True)}
+            problems.append(f"an ensemble's members must {what}, but are {said}")
     return problems
 
 
 def _weight_problems(
-    weights: NDArray[np.float64], thresholds: NDArray[np.float64], n_members: int
+    weights: NDArray[np.float64], thresholds: NDArray[np.float64], members: Sequence[Bundle]
 ) -> list[str]:
-    expected = (n_members, len(SUPERCLASSES))
+    n_classes = members[0].task.n_classes
+    expected = (len(members), n_classes)
     problems = []
     if weights.shape != expected:
         problems.append(f"weights must be (n_members, n_classes) {expected}, not {weights.shape}")
@@ -127,8 +147,10 @@ def _weight_problems(
             f"weights must not be negative and add up to 1 in each class, but are "
             f"{weights.round(4).tolist()}"
         )
-    if thresholds.shape != (len(SUPERCLASSES),):
-        problems.append(f"{len(SUPERCLASSES)} thresholds are needed, but there are {thresholds}")
+    try:
+        checks.require_thresholds(thresholds, n_classes)
+    except ValueError as error:
+        problems.append(str(error))
     return problems
 
 
@@ -161,7 +183,7 @@ def save_beside_members(bundle: EnsembleBundle, folder: Path) -> None:
 def _write_description(bundle: EnsembleBundle, digests: Mapping[str, str], folder: Path) -> None:
     tree = {
         "format": FORMAT,
-        "classes": list(SUPERCLASSES),
+        "task": to_dict(bundle.task),
         "members": list(bundle.names),
         "beside": dict(digests),
         "weights": bundle.weights.tolist(),
@@ -169,7 +191,7 @@ def _write_description(bundle: EnsembleBundle, digests: Mapping[str, str], folde
         "provenance": dict(bundle.provenance),
     }
     text = json.dumps(tree, indent=1, allow_nan=False)
-    (folder / "ensemble.json").write_text(text, encoding="utf-8")
+    (folder / ENSEMBLE).write_text(text, encoding="utf-8")
 
 
 def load_ensemble(folder: Path) -> EnsembleBundle:
@@ -178,26 +200,20 @@ def load_ensemble(folder: Path) -> EnsembleBundle:
     Raises:
         ModelError: a file missing, damaged, of another format, or weights that don't fit.
     """
-    tree = _read_description(folder)
+    tree = read_description(folder, ENSEMBLE)
     try:
+        task = parse(tree["task"], Task)
         names = tuple(str(name) for name in tree["members"])
         weights = np.array(tree["weights"], np.float64)
         thresholds = np.array(tree["thresholds"], np.float64)
         provenance = dict(tree["provenance"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"ensemble.json of bundle {folder} is damaged: {error!r}") from error
+    except (KeyError, TypeError, ValueError, OverflowError, ConfigError) as error:
+        raise ModelError(f"{ENSEMBLE} of bundle {folder} is damaged: {said(error)}") from error
     members = tuple(load_bundle(each) for each in member_folders(folder))
-    return EnsembleBundle(members, names, weights, thresholds, provenance)
-
-
-def _read_description(folder: Path) -> dict[str, Any]:
-    try:
-        tree = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
-        if (tree["format"], tree["classes"]) != (FORMAT, list(SUPERCLASSES)):
-            raise ValueError(f"format {tree['format']} with classes {tree['classes']}")
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"ensemble.json of bundle {folder} can't be read: {error!r}") from error
-    return dict(tree)
+    bundle = EnsembleBundle(members, names, weights, thresholds, provenance)
+    if bundle.task != task:
+        raise ModelError(f"bundle {folder} answers {task.name}, its members {bundle.task.name}")
+    return bundle
 
 
 def member_folders(folder: Path) -> list[Path]:
@@ -206,19 +222,23 @@ def member_folders(folder: Path) -> list[Path]:
     Raises:
         ModelError: ``ensemble.json`` can't be read, or what lies beside is another bundle.
     """
-    tree = _read_description(folder)
-    return [_member_folder(folder, str(name), tree.get("beside", {})) for name in tree["members"]]
+    tree = read_description(folder, ENSEMBLE)
+    try:
+        named = [(str(name), tree["beside"].get(name)) for name in tree["members"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{ENSEMBLE} of bundle {folder} is damaged: {said(error)}") from error
+    return [_member_folder(folder, name, digest) for name, digest in named]
 
 
-def _member_folder(folder: Path, name: str, beside: Mapping[str, str]) -> Path:
+def _member_folder(folder: Path, name: str, digest: object) -> Path:
     safe = Path(name).name
-    if name not in beside:
+    if digest is None:
         return folder / "members" / safe
     there = folder.resolve().parent / safe
     found = folder_digest(there)
-    if found != beside[name]:
+    if found != digest:
         raise ModelError(
             f"bundle {there} isn't the one that ensemble {folder} was made with: "
-            f"its digest is {found[:16]}, not {str(beside[name])[:16]}"
+            f"its digest is {found[:16]}, not {str(digest)[:16]}"
         )
     return there

@@ -4,6 +4,8 @@ evidence.safetensors    what it said about fold 9, with that fold's labels and p
                         it said about a few synthetic ECGs, with those; no signal of PTB-XL
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +18,9 @@ from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.data.dataset import Records
 from heart_reader.data.demo.patients import draw_patients
 from heart_reader.data.demo.tree import synthesize
-from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import ModelError
 from heart_reader.evaluation.scored import Scored
+from heart_reader.tasks.task import default_task
 
 FILE = "evidence.safetensors"
 N_PROBES, PROBE_SEED = 4, 1901  # the year of Einthoven's string galvanometer
@@ -38,6 +40,7 @@ class Evidence:
             may be judged by.
         probes: synthetic ECGs, int16 µV (n_probes, n_times, n_leads).
         probe_score: float32 (n_probes, n_classes), from measured features without age and sex.
+        classes: of the columns.
     """
 
     digest: str
@@ -48,6 +51,7 @@ class Evidence:
     y_judged: NDArray[np.float32]
     probes: NDArray[np.int16]
     probe_score: NDArray[np.float32]
+    classes: tuple[str, ...]
 
     def probe_signals(self) -> NDArray[np.float32]:
         """The synthetic ECGs in mV, (n_probes, n_leads, n_times)."""
@@ -56,7 +60,8 @@ class Evidence:
     def scored(self, y_score: NDArray[np.float32], thresholds: NDArray[np.float64]) -> Scored:
         """One of its scores as what is evaluated; its rows are those of no records."""
         rows = np.arange(len(self.ecg_id))
-        return Scored(rows, self.ecg_id.astype(np.int64), self.y_true, y_score, thresholds)
+        ecg_id = self.ecg_id.astype(np.int64)
+        return Scored(rows, ecg_id, self.y_true, y_score, thresholds, self.classes)
 
 
 def gather(
@@ -85,7 +90,8 @@ def gather(
         own.y_score.astype(np.float32),
         y_judged.astype(np.float32),
         probes.astype(np.int16),
-        np.empty((N_PROBES, len(SUPERCLASSES)), np.float32),
+        np.empty((N_PROBES, bundle.task.n_classes), np.float32),
+        bundle.task.classes,
     )
     evidence.probe_score[:] = bundle.predict(evidence.probe_signals())
     return evidence
@@ -102,7 +108,8 @@ _ARRAYS = ("ecg_id", "patient_id", "y_true", "y_score", "y_judged", "probes", "p
 def save_evidence(evidence: Evidence, folder: Path) -> Path:
     """Writes the file into a bundle's folder."""
     arrays = {name: np.ascontiguousarray(getattr(evidence, name)) for name in _ARRAYS}
-    save_file(arrays, folder / FILE, metadata={"data_digest": evidence.digest})
+    header = {"data_digest": evidence.digest, "classes": json.dumps(evidence.classes)}
+    save_file(arrays, folder / FILE, metadata=header)
     return folder / FILE
 
 
@@ -118,10 +125,11 @@ def load_evidence(folder: Path) -> Evidence | None:
     try:
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in _ARRAYS}
-            digest = file.metadata()["data_digest"]
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
+            header = file.metadata()
+            digest, classes = header["data_digest"], _classes(header)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"evidence {path} can't be read: {error!r}") from error
-    n_records, n_classes = len(arrays["ecg_id"]), len(SUPERCLASSES)
+    n_records, n_classes = len(arrays["ecg_id"]), len(classes)
     expected: dict[str, tuple[int, ...]] = dict.fromkeys(
         ("y_true", "y_score", "y_judged"), (n_records, n_classes)
     )
@@ -130,4 +138,11 @@ def load_evidence(folder: Path) -> Evidence | None:
     if wrong:
         shapes = ", ".join(f"{name} {arrays[name].shape}" for name in wrong)
         raise ModelError(f"evidence {path} has {n_records} records, but {shapes}")
-    return Evidence(digest, **arrays)
+    return Evidence(digest, **arrays, classes=classes)
+
+
+def _classes(header: Mapping[str, str]) -> tuple[str, ...]:
+    """Before there were several tasks, none was named."""
+    if "classes" not in header:
+        return default_task().classes
+    return tuple(map(str, json.loads(header["classes"])))

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from heart_reader.bundle.ensemble import EnsembleBundle, load_ensemble
+from heart_reader.bundle.folders import BUNDLE, ENSEMBLE
 from heart_reader.bundle.single import Bundle, load_bundle
 
 AnyBundle = Bundle | EnsembleBundle
 # The file that tells what a folder holds, and how to read it.
 READERS: Mapping[str, Callable[[Path], AnyBundle]] = {
-    "bundle.json": load_bundle,
-    "ensemble.json": load_ensemble,
+    BUNDLE: load_bundle,
+    ENSEMBLE: load_ensemble,
 }
 
 

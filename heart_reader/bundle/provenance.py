@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +13,10 @@ from heart_reader.config.strict import flatten, to_dict
 from heart_reader.config.yaml_files import merge, read_yaml
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.evaluation.thresholds import REMEMBERED
 from heart_reader.project import CONFIG_FOLDER
 
+COMMIT_VARIABLE = "HEART_READER_COMMIT"
 ANYWHERE = "PTBXL"  # stands for the folder of PTB-XL in a command, and for it in what travels
 
 
@@ -34,6 +37,7 @@ def provenance(config: Config, records: Records, run_id: str, best_epoch: int) -
         "best_epoch": best_epoch,
         "train_folds": list(TRAIN_FOLDS),
         "threshold_fold": VALIDATION_FOLD,
+        REMEMBERED: str(config.evaluation.rule),
     }
 
 
@@ -84,7 +88,13 @@ def _otherwise(flat: Mapping[str, Any], layer: Mapping[str, Any]) -> list[str]:
 
 
 def git_commit(folder: Path) -> str:
-    """The commit of a working tree, ``-dirty`` behind it where files differ, or "unknown"."""
+    """The commit of a working tree, ``-dirty`` behind it where files differ, or "unknown".
+
+    An image was built from a commit and holds no working tree: it has ``HEART_READER_COMMIT``.
+    """
+    built = os.environ.get(COMMIT_VARIABLE)
+    if built and not (folder / ".git").exists():
+        return built
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=False)

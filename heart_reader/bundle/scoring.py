@@ -12,4 +12,5 @@ def score(bundle: AnyBundle, records: Records, folds: Sequence[int]) -> Scored:
     rows = records.rows(folds)
     features = None if records.features is None else records.features.values[rows]
     y_score = bundle.predict(records.millivolts(rows), features)
-    return Scored(rows, records.ecg_id[rows], records.y_true[rows], y_score, bundle.thresholds)
+    y_true, limits, classes = records.y_true[rows], bundle.thresholds, bundle.task.classes
+    return Scored(rows, records.ecg_id[rows], y_true, y_score, limits, classes)

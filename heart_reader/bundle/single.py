@@ -1,18 +1,14 @@
 """A bundle: all that is needed to predict, in one folder. JSON and safetensors, no pickle.
 
-bundle.json          classes, leads, model config, normaliser, encoder, thresholds, provenance
+bundle.json          task, signal, model, normaliser, encoder, thresholds, provenance
 weights.safetensors  the fusion model
 """
 
-import hashlib
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,21 +16,26 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from heart_reader.bundle import checks
+from heart_reader.bundle.folders import BUNDLE, WEIGHTS, whole_folder
+from heart_reader.bundle.formats import FORMAT, Tree, read_description, said
+from heart_reader.bundle.measuring import Features, feature_source, raw_features
 from heart_reader.config.strict import parse, to_dict
-from heart_reader.data import delineation
 from heart_reader.data.checks import require_signals
-from heart_reader.data.features import FeatureEncoder, with_demographics
+from heart_reader.data.features import FeatureEncoder
 from heart_reader.data.normaliser import Normaliser
-from heart_reader.data.ptbxl import LEADS, N_TIMES, SAMPLING_RATE, SUPERCLASSES
-from heart_reader.errors import ConfigError, DataError, ModelError
-from heart_reader.models import FusionModel, ModelConfig, build_model
-from heart_reader.models.shrink import is_thinner, load_weights
-
-FORMAT = 1
-BATCH = 64  # records a forward pass
-PARTS = ("bundle.json", "ensemble.json", "weights.safetensors")
-
-Features = Literal["compute"] | NDArray[np.float32] | None
+from heart_reader.data.spec import SignalSpec
+from heart_reader.errors import ConfigError, ModelError
+from heart_reader.models import (
+    Architecture,
+    FusionConfig,
+    FusionModel,
+    build_model,
+    shape_type,
+)
+from heart_reader.models.predicting import probabilities
+from heart_reader.models.shrink import load_weights, shapes_of
+from heart_reader.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,45 @@ class Bundle:
         model: fp32, on the CPU, in eval mode.
         normaliser: for signals in mV.
         encoder: for raw features; ``None`` for a signal-only model.
-        thresholds: one for each class of ``SUPERCLASSES``; at or above means present.
+        thresholds: one for each class of the task; at or above means present.
         provenance: data digest, seed, git commit, validation metrics; JSON values.
+        task: what it answers.
+        spec: what it reads.
     """
 
-    config: ModelConfig
+    config: Architecture
     model: FusionModel
     normaliser: Normaliser
     encoder: FeatureEncoder | None
     thresholds: NDArray[np.float64]
     provenance: Mapping[str, Any]
+    task: Task
+    spec: SignalSpec
+
+    @property
+    def kind(self) -> str:
+        """What stands behind ``heart-reader-`` in the registered name."""
+        return self.config.backbone
+
+    @property
+    def members(self) -> "tuple[Bundle, ...]":
+        """The models in it: itself."""
+        return (self,)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the members."""
+        return (self.kind,)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """What each member counts, (n_members, n_classes)."""
+        return np.ones((1, self.task.n_classes))
+
+    @property
+    def feature_source(self) -> str:
+        """Where the features come from that it reads: "compute", a table's path, or "none"."""
+        return feature_source(self.encoder)
 
     def predict(
         self,
@@ -64,10 +94,10 @@ class Bundle:
         age: Sequence[float] | None = None,
         sex: Sequence[float] | None = None,
     ) -> NDArray[np.float32]:
-        """Probabilities of the five superclasses.
+        """Probabilities of the task's classes.
 
         Args:
-            signals: mV (n_records, 12, 1000), 100 Hz, leads in the order of ``LEADS``.
+            signals: mV (n_records, n_leads, n_times), as the spec says.
             features: "compute" measures them on the signals (masks them, where the model was
                 trained on a table); ``None`` masks them; an array (n_records, n_features) is taken
                 as given, names as in ``encoder.names``.
@@ -75,72 +105,28 @@ class Bundle:
             sex: 0 male, 1 female, NaN where unknown; likewise.
 
         Returns:
-            (n_records, n_classes), order of ``SUPERCLASSES``.
+            (n_records, n_classes), in the order of the task.
 
         Raises:
             DataError: signals of a wrong shape, not finite, or not in mV; features, ages or
                 sexes of another length.
         """
-        require_signals(signals)
+        require_signals(signals, self.spec)
         if len(signals) == 0:
-            return np.empty((0, len(SUPERCLASSES)), np.float32)
-        encoded, present = self._encode(signals, features, age, sex)
-        parts = []
-        for start in range(0, len(signals), BATCH):
-            chunk = slice(start, start + BATCH)
-            x = torch.as_tensor(np.ascontiguousarray(signals[chunk]), dtype=torch.float32)
-            parts.append(self._forward(x, _tensor(encoded, chunk), _tensor(present, chunk)))
-        return np.concatenate(parts)  # (n_records, n_classes)
+            return np.empty((0, self.task.n_classes), np.float32)
+        raw = raw_features(self.feature_source, signals, self.spec.fs, features, age, sex)
+        encoded = present = None
+        if self.encoder is not None and raw is not None:
+            encoded, present = self.encoder.encode(raw)
+        return probabilities(self.model, self.normaliser, signals, encoded, present)
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which classes are present, (n_records, n_classes)."""
         return np.asarray(probabilities >= self.thresholds)
 
-    @torch.inference_mode()
-    def _forward(
-        self, x: torch.Tensor, encoded: torch.Tensor | None, present: torch.Tensor | None
-    ) -> NDArray[np.float32]:
-        logits = self.model(self.normaliser(x), encoded, present)
-        return np.asarray(torch.sigmoid(logits).numpy(), np.float32)
-
-    def _encode(
-        self, signals: NDArray[Any], features: Features, age: Any, sex: Any
-    ) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_] | None]:
-        if self.encoder is None or features is None:
-            return None, None
-        if isinstance(features, str):
-            if self.encoder.source != "compute":
-                return None, None  # fitted on another tool's values: ours don't mean the same
-            features = measure(signals, features, age, sex)
-        if len(features) != len(signals):
-            raise DataError(f"{len(features)} rows of features for {len(signals)} signals")
-        return self.encoder.encode(features)
-
-
-def measure(
-    signals: NDArray[np.floating[Any]], features: str, age: Any, sex: Any
-) -> NDArray[np.float32]:
-    """Raw features of signals in mV, (n_records, n_features), as every encoder reads them.
-
-    Raises:
-        DataError: ``features`` isn't "compute", or ages or sexes of another length.
-    """
-    if features != "compute":
-        raise DataError(f"features must be 'compute', None or an array, but is {features!r}")
-    unknown = np.full(len(signals), np.nan)
-    age, sex = (unknown if values is None else np.asarray(values) for values in (age, sex))
-    for name, values in (("age", age), ("sex", sex)):
-        if values.shape != (len(signals),):
-            raise DataError(
-                f"{name} must have one value for each of {len(signals)} signals, "
-                f"but has the shape {values.shape}"
-            )
-    measured = delineation.extract(signals, SAMPLING_RATE)
-    return with_demographics("compute", measured, age, sex).values
-
-
-def _tensor(array: NDArray[Any] | None, chunk: slice) -> torch.Tensor | None:
-    return None if array is None else torch.from_numpy(array[chunk])
+    def save(self, folder: Path) -> None:
+        """Writes the folder whole; errors as of `save_bundle`."""
+        save_bundle(self, folder)
 
 
 # ---------------------------------------------------------------- the folder
@@ -163,115 +149,21 @@ def save_bundle(bundle: Bundle, folder: Path, dtype: torch.dtype = torch.float32
             key: (value.to(dtype) if value.is_floating_point() else value).contiguous()
             for key, value in state.items()
         }
-        save_file(weights, temporary / "weights.safetensors")
+        save_file(weights, temporary / WEIGHTS)
         text = json.dumps(_description(bundle), indent=1, allow_nan=False)
-        (temporary / "bundle.json").write_text(text, encoding="utf-8")
+        (temporary / BUNDLE).write_text(text, encoding="utf-8")
 
 
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder that becomes ``folder`` where all goes well, and else is gone.
-
-    Raises:
-        ModelError: the folder exists already.
-    """
-    if folder.exists():
-        raise ModelError(f"bundle folder {folder} exists already; bundles are never overwritten")
-    temporary = folder.with_name(f"{folder.name}.{os.getpid()}")
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        os.replace(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def folder_digest(folder: Path) -> str:
-    """SHA-256 of what a bundle's folder says and weighs; what lies beside it doesn't count.
-
-    Raises:
-        ModelError: no bundle is there.
-    """
-    files = [path for name in PARTS for path in folder.rglob(name)]
-    if not files:
-        raise ModelError(f"bundle {folder} can't be read: it has none of {', '.join(PARTS)}")
-    text = hashlib.sha256()
-    for path in sorted(files):
-        text.update(path.relative_to(folder).as_posix().encode())
-        text.update(hashlib.sha256(path.read_bytes()).digest())
-    return text.hexdigest()
-
-
-def load_bundle(folder: Path) -> Bundle:
-    """The bundle of a folder.
-
-    Raises:
-        ModelError: a file missing, damaged, of another format, or weights that don't fit.
-    """
-    tree = _read_description(folder)
-    try:
-        bundle = _untrained(tree)
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
-        raise ModelError(f"bundle.json of bundle {folder} is damaged: {error!r}") from error
-    try:
-        weights = load_file(folder / "weights.safetensors")
-        load_weights(bundle.model, weights, tree.get("pruned", False))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        # PyTorch gives a line for each tensor that doesn't fit: the first says enough.
-        why = " ".join(str(error).split("\n")[:2])
-        raise ModelError(
-            f"weights of bundle {folder} don't fit or can't be read: {why}"
-        ) from error
-    return bundle
-
-
-def _read_description(folder: Path) -> dict[str, Any]:
-    try:
-        tree = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"bundle {folder} can't be read: {error}") from error
-    if not isinstance(tree, dict):
-        raise ModelError(f"bundle.json of bundle {folder} must hold a mapping")
-    # Classes or leads in another order would be read as these without a word.
-    for key, ours in _CONTRACT.items():
-        if tree.get(key) != ours:
-            raise ModelError(
-                f"bundle {folder} has {key} {tree.get(key)!r}, this code reads {ours}"
-            )
-    return tree
-
-
-def _untrained(tree: Mapping[str, Any]) -> Bundle:
-    config = parse(tree["model"], ModelConfig)
-    encoder = None if tree["encoder"] is None else _encoder(tree["encoder"])
-    thresholds = np.array(tree["thresholds"], np.float64)
-    if thresholds.shape != (len(SUPERCLASSES),):
-        raise ValueError(f"{len(SUPERCLASSES)} thresholds are needed, but it has {thresholds}")
-    return Bundle(
-        config,
-        build_model(config, 0 if encoder is None else encoder.n_encoded).eval(),
-        parse(tree["normaliser"], Normaliser),
-        encoder,
-        thresholds,
-        tree["provenance"],
-    )
-
-
-_CONTRACT = {
-    "format": FORMAT,
-    "classes": list(SUPERCLASSES),
-    "leads": list(LEADS),
-    "sampling_rate": SAMPLING_RATE,
-    "n_times": N_TIMES,
-}
-
-
-def _description(bundle: Bundle) -> dict[str, Any]:
+def _description(bundle: Bundle) -> Tree:
     encoder = bundle.encoder
+    full = shapes_of(bundle.config, *_widths(encoder, bundle.task, bundle.spec))
+    now = {name: tuple(value.shape) for name, value in bundle.model.state_dict().items()}
     return {
-        **_CONTRACT,
-        "model": to_dict(bundle.config),
-        "pruned": is_thinner(bundle.model, bundle.config, encoder),
+        "format": FORMAT,
+        "task": to_dict(bundle.task),
+        "signal": to_dict(bundle.spec),
+        "model": {**asdict(bundle.config)},
+        "pruned": now != full,
         "normaliser": to_dict(bundle.normaliser),
         "encoder": None if encoder is None else _encoder_tree(encoder),
         "thresholds": bundle.thresholds.tolist(),
@@ -279,10 +171,15 @@ def _description(bundle: Bundle) -> dict[str, Any]:
     }
 
 
+def _widths(encoder: FeatureEncoder | None, task: Task, spec: SignalSpec) -> tuple[int, int, int]:
+    """What `build_model` asks beside the shape: of features, classes and leads."""
+    return 0 if encoder is None else encoder.n_encoded, task.n_classes, spec.n_leads
+
+
 _ARRAYS = ("low", "high", "median", "scale")
 
 
-def _encoder_tree(encoder: FeatureEncoder) -> dict[str, Any]:
+def _encoder_tree(encoder: FeatureEncoder) -> Tree:
     arrays = {name: getattr(encoder, name).tolist() for name in _ARRAYS}
     return {
         "source": encoder.source,
@@ -292,8 +189,78 @@ def _encoder_tree(encoder: FeatureEncoder) -> dict[str, Any]:
     }
 
 
+# ---------------------------------------------------------------- reading it
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """The bundle of a folder.
+
+    Raises:
+        ModelError: a file missing, damaged, of an unknown format, values that no model has, or
+            weights that don't fit.
+    """
+    tree = read_description(folder, BUNDLE)
+    try:
+        parts = _values(tree)
+    except (KeyError, TypeError, ValueError, OverflowError, ConfigError) as error:
+        raise ModelError(f"{BUNDLE} of bundle {folder} is damaged: {said(error)}") from error
+    try:
+        model = _model(folder, parts, bool(tree["pruned"]))
+    except (OSError, SafetensorError, RuntimeError, ModelError) as error:
+        # PyTorch gives a line for each tensor that doesn't fit: the first says enough.
+        why = " ".join(str(error).split("\n")[:2])
+        raise ModelError(
+            f"weights of bundle {folder} don't fit or can't be read: {why}"
+        ) from error
+    return Bundle(model=model, **parts)
+
+
+def _values(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a bundle but its model, each checked."""
+    task, spec = parse(tree["task"], Task), parse(tree["signal"], SignalSpec)
+    encoder = None if tree["encoder"] is None else _encoder(tree["encoder"])
+    normaliser = parse(tree["normaliser"], Normaliser)
+    thresholds = np.array(tree["thresholds"], np.float64)
+    checks.require_thresholds(thresholds, task.n_classes)
+    checks.require_normaliser(normaliser, spec.n_leads)
+    return {
+        "config": _architecture(tree["model"]),
+        "normaliser": normaliser,
+        "encoder": encoder,
+        "thresholds": thresholds,
+        "provenance": dict(tree["provenance"]),
+        "task": task,
+        "spec": spec,
+    }
+
+
+def _architecture(tree: Mapping[str, Any]) -> Architecture:
+    backbone = tree["backbone"]
+    shape: Any = parse(tree["shape"], shape_type(backbone))
+    return Architecture(backbone, shape, parse(tree["fusion"], FusionConfig))
+
+
 def _encoder(tree: Mapping[str, Any]) -> FeatureEncoder:
-    arrays = {name: np.array(tree[name], np.float32) for name in _ARRAYS}
-    return FeatureEncoder(
+    with np.errstate(over="ignore"):  # what float32 can't hold is refused as infinite
+        arrays = {name: np.array(tree[name], np.float64).astype(np.float32) for name in _ARRAYS}
+    encoder = FeatureEncoder(
         source=tree["source"], names=tuple(tree["names"]), folds=tuple(tree["folds"]), **arrays
     )
+    checks.require_encoder(encoder)
+    return encoder
+
+
+def _model(folder: Path, parts: Mapping[str, Any], pruned: bool) -> FusionModel:
+    """Built only when the file's header says that it would be filled."""
+    config, spec, task = parts["config"], parts["spec"], parts["task"]
+    widths = _widths(parts["encoder"], task, spec)
+    stored = checks.stored_shapes(folder / WEIGHTS)
+    checks.require_plausible(config, stored)
+    checks.require_fit(shapes_of(config, *widths), stored, pruned)
+    weights = load_file(folder / WEIGHTS)
+    checks.require_numbers(weights)
+    model = build_model(config, *widths).eval()
+    load_weights(model, weights, pruned)
+    if pruned:
+        checks.require_runs(model, *widths)
+    return model

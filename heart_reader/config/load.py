@@ -4,6 +4,7 @@ Layers, each strict: ``default.yaml``, then a named or given overlay file, then 
 (``training.epochs=4``). Every problem of a configuration is raised together.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,14 @@ from heart_reader.project import CONFIG_DEFAULTS, CONFIG_FOLDER
 from heart_reader.training.config import TrainingConfig
 
 # What a user types most often, without its section.
-SHORT_NAMES = {"data": "data.root", "features": "features.source", "backbone": "model.backbone"}
+SHORT_NAMES = {
+    "data": "data.root",
+    "features": "features.source",
+    "backbone": "model.backbone",
+    "thresholds": "evaluation.thresholds",
+}
+# Keys that runs of earlier versions lack, and what those did: such a run can go on.
+YOUNGER = {"evaluation": {"thresholds": "youden"}}
 
 
 @dataclass(frozen=True)
@@ -69,12 +77,33 @@ def changed(config: Config, overrides: Mapping[str, object]) -> Config:
 
 
 def read_config(path: Path) -> Config:
-    """A complete configuration from a file, such as a run's ``config.yaml``; no defaults.
+    """The configuration that a run of any age left in its ``config.yaml``.
+
+    Keys that it lacks are younger than the run: they get today's defaults, and stderr says so.
 
     Raises:
         ConfigError: the file can't be read, or has problems.
     """
-    return _parsed(read_yaml(path))
+    tree, defaults = read_yaml(path), read_yaml(CONFIG_DEFAULTS)
+    lacking = _lacking(tree, defaults)
+    if lacking:
+        print(
+            f"{path.name} was written before there were {', '.join(lacking)}: "
+            "today's defaults are taken",
+            file=sys.stderr,
+        )
+    return _parsed(merge(defaults, tree))
+
+
+def _lacking(tree: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Dotted keys of the defaults that a tree doesn't have; a section stands for all in it."""
+    found = []
+    for key, value in defaults.items():
+        if key not in tree:
+            found.append(f"{prefix}{key}")
+        elif isinstance(value, Mapping) and isinstance(tree[key], Mapping):
+            found += _lacking(tree[key], value, f"{prefix}{key}.")
+    return found
 
 
 def _parsed(tree: dict[str, Any]) -> Config:

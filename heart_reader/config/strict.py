@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from heart_reader.errors import ConfigError, did_you_mean
+from heart_reader.errors import ConfigError, DataError, did_you_mean
 
 T = TypeVar("T")
 
@@ -87,7 +87,8 @@ def _build_section(value: Any, kind: type, path: str, problems: list[str]) -> An
         return None
     try:
         section = kind(**built)
-    except ConfigError as error:  # a section that refuses to be made doesn't hide the others
+    # A section that refuses to be made doesn't hide the others.
+    except (ConfigError, DataError) as error:
         problems += str(error).split("; ")
         return None
     # Rules that a type can't say live beside the type, in `problems()`.

@@ -6,33 +6,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heart_reader.data.ptbxl import LEADS, N_TIMES
+from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
 
 # The spread of an ECG is 0.05 to 1 mV on any lead; in microvolts it is 1000 times that.
 LARGEST_STD_MV = 5.0
 
 
-def require_signals(signals: NDArray[Any], names: Sequence[str] | None = None) -> None:
-    """Refuses what no model here can read.
+def require_signals(
+    signals: NDArray[Any], spec: SignalSpec, names: Sequence[str] | None = None
+) -> None:
+    """Refuses what a model can't read.
 
     Args:
-        signals: should be mV (n_records, 12, 1000).
+        signals: should be mV (n_records, n_leads, n_times).
+        spec: of the model.
         names: of the records, for messages; ``None``: ``signal 0`` and so on.
 
     Raises:
         DataError: another shape, samples that aren't finite, or another unit.
     """
-    if signals.ndim != 3 or signals.shape[1:] != (len(LEADS), N_TIMES):
+    if signals.ndim != 3 or signals.shape[1:] != spec.shape:
         raise DataError(
-            f"signals must have the shape (n_records, {len(LEADS)}, {N_TIMES}) "
-            f"(12 leads, 10 s at 100 Hz), but have {signals.shape}"
+            f"signals must have the shape (n_records, {spec.n_leads}, {spec.n_times}) "
+            f"({spec.n_leads} leads, {spec.seconds:g} s at {spec.fs} Hz), but have {signals.shape}"
         )
     finite = np.isfinite(signals).all(axis=2)
     if not finite.all():
         record, lead = np.argwhere(~finite)[0]
         raise DataError(
-            f"{_named(names, record)}: lead {LEADS[lead]} has samples that are NaN or infinite"
+            f"{_named(names, record)}: lead {spec.leads[lead]} has samples that are NaN or "
+            "infinite"
         )
     require_millivolts(signals.std(axis=2), finite, names)
 

@@ -20,6 +20,8 @@ from heart_reader.data.features import (
     feature_table,
 )
 from heart_reader.data.signals.pack import OnDefect, SignalPack, load_pack
+from heart_reader.data.spec import SignalSpec, default_spec
+from heart_reader.tasks.task import Task, default_task
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Records:
         pack_rows: (n_records,), since records without a superclass stay in the pack.
         features: raw features, or ``None``.
         digest: of signals, labels, folds, and of a feature table that was read.
+        task: whose classes are the columns of ``y_true``.
+        spec: of the signals.
     """
 
     metadata: pd.DataFrame
@@ -71,6 +75,8 @@ class Records:
     pack_rows: NDArray[np.intp]
     features: FeatureTable | None
     digest: str
+    task: Task
+    spec: SignalSpec
 
     @property
     def ecg_id(self) -> NDArray[np.int64]:
@@ -126,7 +132,10 @@ def _load(
     if table is not None:
         table = FeatureTable(table.source, table.names, table.values[kept])
     metadata, y_true = metadata.iloc[kept], y_true[kept]
-    return Records(metadata, y_true, pack, kept, table, _digest(pack, metadata, y_true, table))
+    digest = _digest(pack, metadata, y_true, table)
+    # What a tree of PTB-XL is read as: its superclasses, its records at 100 Hz.
+    task, spec = default_task(), default_spec()
+    return Records(metadata, y_true, pack, kept, table, digest, task, spec)
 
 
 def _digest(
@@ -158,6 +167,7 @@ class DeviceRecords:
         y_true: float32 (n_records, n_classes).
         features: encoded, float32 (n_records, n_encoded), or ``None``.
         present: bool (n_records,), which records have features, or ``None``.
+        classes: names of the columns of ``y_true``.
     """
 
     signals: Tensor
@@ -166,6 +176,7 @@ class DeviceRecords:
     y_true: Tensor
     features: Tensor | None
     present: Tensor | None
+    classes: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.y_true)
@@ -199,4 +210,5 @@ def to_device(
         tensor(records.y_true[rows].astype(np.float32)),
         features,
         present,
+        records.task.classes,
     )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from heart_reader.data.formats.lead_names import other_system
+from heart_reader.data.formats.limits import require_rate
 from heart_reader.data.gaps import LONGEST_BRIDGE, bridged, describe, gaps_of, longest
 from heart_reader.data.limb_leads import (
     LIMB_LEADS,
@@ -22,8 +23,7 @@ from heart_reader.data.recording import Recording
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError, did_you_mean
 
-LOWEST_FS, HIGHEST_FS = 50, 10_000  # Hz
-SHORTEST = 2.5  # s
+SHORTEST = 2.5  # s, repeated: a longer window moves probabilities by 0.04 on the mean
 MARGIN = 1.0  # s beyond the window, for the filter of the resampling
 
 
@@ -47,13 +47,13 @@ def to_model_input(recording: Recording, spec: SignalSpec) -> ModelInput:
         DataError: leads missing, a rate that no ECG has, too short, or a gap in what is used.
     """
     name, fs = recording.name, recording.fs
-    if not LOWEST_FS <= fs <= HIGHEST_FS:
-        raise DataError(f"record {name} must have 50 to 10000 Hz, but has {fs:g} Hz")
+    require_rate(name, fs)
     window = recording.signal[:, : int(-(-seconds_wanted(spec) * fs // 1))]
     n_used = min(window.shape[1], int(-(-spec.n_times / spec.fs * fs // 1)))
-    if n_used < SHORTEST * fs:
+    shortest = min(SHORTEST, spec.seconds)
+    if n_used < shortest * fs:
         raise DataError(
-            f"record {name} must last at least {SHORTEST} s, but lasts {n_used / fs:.2f} s"
+            f"record {name} must last at least {shortest:g} s, but lasts {n_used / fs:.2f} s"
         )
     there = dict(zip(recording.leads, window, strict=True))
     leads, notes = _complete(name, there, recording.others, n_used, fs, spec)

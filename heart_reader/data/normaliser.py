@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from heart_reader.data import ptbxl
 from heart_reader.data.dataset import Records
 from heart_reader.data.features import require_training_folds
 from heart_reader.errors import DataError
@@ -47,14 +46,14 @@ def fit_normaliser(records: Records, folds: Sequence[int]) -> Normaliser:
     """
     require_training_folds(folds, "normaliser")
     rows = records.rows(folds)
-    n_leads = records.pack.signals.shape[-1]
+    n_leads = records.spec.n_leads
     squares, count = np.zeros(n_leads), 0
     for chunk in np.array_split(rows, max(1, len(rows) // 512)):
         x = records.millivolts(chunk)  # (n_chunk, n_leads, n_times)
         squares += np.square(x - x.mean(axis=2, keepdims=True)).sum(axis=(0, 2))
         count += x.shape[0] * x.shape[2]
     std = np.sqrt(squares / count)
-    flat = [ptbxl.LEADS[lead] for lead in np.flatnonzero(std < 1e-6)]
+    flat = [records.spec.leads[lead] for lead in np.flatnonzero(std < 1e-6)]
     if flat:
         raise DataError(f"lead {', '.join(flat)} is flat in every record of folds {tuple(folds)}")
     return Normaliser((0.0,) * n_leads, tuple(std.tolist()), tuple(folds))

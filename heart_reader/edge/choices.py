@@ -37,8 +37,8 @@ def student_of(source: AnyBundle, wanted: str) -> Bundle:
     Raises:
         ModelError: no member of that name.
     """
-    if isinstance(source, Bundle):
-        return source
+    if len(source.members) == 1:
+        return source.members[0]
     if wanted == "smallest":
         return min(source.members, key=count_parameters)
     named = dict(zip(source.names, source.members, strict=True))

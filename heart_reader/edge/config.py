@@ -5,11 +5,18 @@ from typing import Any, Literal
 
 from heart_reader.config.strict import at_least
 from heart_reader.config.yaml_files import read_yaml
+from heart_reader.edge.formats.base import Precision
+from heart_reader.edge.formats.table import format_stages
 from heart_reader.errors import did_you_mean
 from heart_reader.project import EDGE_DEFAULTS
 
-# What a user may leave out; original and the fp32 ONNX file are always made.
-STAGES = ("prune", "finetune", "quantize", "tflite")
+ALL = "all"  # of the option `stages`
+NETWORK_STAGES = ("prune", "finetune")
+
+
+def stages() -> tuple[str, ...]:
+    """What a user may leave out; original and the fp32 ONNX file are always made."""
+    return (*NETWORK_STAGES, *format_stages())
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,10 @@ class ParityConfig:
         """The rules that types can't say."""
         return at_least(self, {"n_records": 1, "fp32": 0, "fp16": 0, "max_auc_loss": 0})
 
+    def bar(self, precision: Precision) -> float | None:
+        """Largest difference of a probability from PyTorch; ``None``: no bar of that kind."""
+        return {"fp32": self.fp32, "fp16": self.fp16, "int8": None}[precision]
+
 
 @dataclass(frozen=True)
 class MeasureConfig:
@@ -109,7 +120,7 @@ class EdgeConfig:
     form: Literal["auto", "fused", "signal"]
     """auto: fused where the model reads features."""
     stages: tuple[str, ...]
-    """Of STAGES; "original" and the fp32 ONNX file are always there."""
+    """Of `stages`, or "all"; "original" and the fp32 ONNX file are always there."""
     student: str
     """The member of an ensemble that becomes the device's model; "smallest": by parameters."""
     prune: PruneConfig
@@ -121,11 +132,17 @@ class EdgeConfig:
     def problems(self) -> list[str]:
         """The rules that types can't say."""
         found = []
+        known = (ALL, *stages())
         for name in self.stages:
-            if name not in STAGES:
-                hint = did_you_mean(name, STAGES) or f" (there are {', '.join(STAGES)})"
+            if name not in known:
+                hint = did_you_mean(name, known) or f" (there are {', '.join(known)})"
                 found.append(f"stages: unknown stage {name!r}{hint}")
         return found
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The stages, each by its name."""
+        return stages() if ALL in self.stages else self.stages
 
 
 def edge_defaults() -> dict[str, Any]:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.bundle.single import Bundle
-from heart_reader.data.ptbxl import N_TIMES
 from heart_reader.edge.sample import Array
 from heart_reader.evaluation.mixing import mix_scores
 
@@ -22,17 +21,18 @@ class EagerModel:
 
     Attributes:
         n_features: raw features that it reads; 0 for a signal-only model.
+        shape: of a signal, (n_leads, n_times).
+        n_classes: that it answers.
     """
 
     def __init__(self, bundle: AnyBundle) -> None:
         self.bundle = bundle
         self.n_features = 0 if bundle.encoder is None else len(bundle.encoder.names)
+        self.shape, self.n_classes = bundle.spec.shape, bundle.task.n_classes
 
     def probabilities(self, signal: Array, features: Array | None, mask: Array | None) -> Array:
         """(n, n_classes), as of `edge.formats.runtime.Runtime`; no features: ``None``."""
         with one_thread():
-            if isinstance(self.bundle, Bundle):
-                return _forward(self.bundle, signal, features, mask)
             scores = [_forward(each, signal, features, mask) for each in self.bundle.members]
         return mix_scores(np.stack(scores), self.bundle.weights)
 
@@ -75,7 +75,7 @@ def one_thread() -> Iterator[None]:
 
 def count_parameters(bundle: AnyBundle) -> int:
     """Of the model, or of all members."""
-    return sum(p.numel() for one in _members(bundle) for p in one.model.parameters())
+    return sum(p.numel() for one in bundle.members for p in one.model.parameters())
 
 
 def count_macs(bundle: AnyBundle, fused: bool) -> int:
@@ -83,7 +83,7 @@ def count_macs(bundle: AnyBundle, fused: bool) -> int:
 
     ``fused`` counts the feature branch as well.
     """
-    return sum(_macs(one, fused) for one in _members(bundle))
+    return sum(_macs(one, fused) for one in bundle.members)
 
 
 def _macs(bundle: Bundle, fused: bool) -> int:
@@ -97,7 +97,7 @@ def _macs(bundle: Bundle, fused: bool) -> int:
     layers = [m for m in bundle.model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     handles = [layer.register_forward_hook(add) for layer in layers]
     try:
-        signal = np.zeros((1, len(bundle.normaliser.mean), N_TIMES), np.float32)
+        signal = np.zeros((1, *bundle.spec.shape), np.float32)
         n_features = 0 if bundle.encoder is None or not fused else len(bundle.encoder.names)
         blank = np.zeros((1, n_features), np.float32) if n_features else None
         _forward(bundle, signal, blank, blank)
@@ -105,7 +105,3 @@ def _macs(bundle: Bundle, fused: bool) -> int:
         for handle in handles:
             handle.remove()
     return total
-
-
-def _members(bundle: AnyBundle) -> tuple[Bundle, ...]:
-    return (bundle,) if isinstance(bundle, Bundle) else bundle.members

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.cli.entry import run_entry
-from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
-from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.table import FORMATS, load_runtime
 from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import ModelError
 from heart_reader.project import REPOSITORY
@@ -27,14 +26,14 @@ BATCH = 64  # records a call
 TURN = 10  # predictions of one model before the next one's
 WARM_UP = 2  # of a turn, not counted
 MEMORY_RUNS = 20
-# What a file's interpreter imports: part of the device's system, not of the model.
-LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert.interpreter"}
 
 
 class Predictor(Protocol):
     """Anything that says probabilities of records: an exported file, or a bundle in PyTorch."""
 
     n_features: int
+    shape: tuple[int, int]  # of a signal
+    n_classes: int
 
     def probabilities(self, signal: Array, features: Array | None, mask: Array | None, /) -> Array:
         """(n, n_classes)"""
@@ -102,20 +101,21 @@ def main(words: Sequence[str]) -> None:
         from heart_reader.edge.eager import load_eager as load
     else:
         load = load_runtime  # type: ignore[assignment]
-        importlib.import_module(LIBRARIES.get(path.suffix, "numpy"))
+        if path.suffix in FORMATS:  # the interpreter is part of the device's system
+            importlib.import_module(FORMATS[path.suffix].library)
     before = _restart_peak()
     predictor = load(path)
     for _ in range(MEMORY_RUNS):
-        predictor.probabilities(*_blank(predictor.n_features))
+        predictor.probabilities(*_blank(predictor))
     print(f"{(_status_kib('VmHWM') - before) / 1024:.2f}")
 
 
-def _blank(n_features: int) -> tuple[Array, Array | None, Array | None]:
+def _blank(predictor: Predictor) -> tuple[Array, Array | None, Array | None]:
     """Inputs for one record of noise, as weak as an ECG."""
     generator = np.random.default_rng(0)
-    signal = generator.normal(0, 0.1, (1, len(LEADS), N_TIMES)).astype(np.float32)
-    nothing = np.zeros((1, n_features), np.float32)
-    return (signal, nothing, nothing) if n_features else (signal, None, None)
+    signal = generator.normal(0, 0.1, (1, *predictor.shape)).astype(np.float32)
+    nothing = np.zeros((1, predictor.n_features), np.float32)
+    return (signal, nothing, nothing) if predictor.n_features else (signal, None, None)
 
 
 def _restart_peak() -> float:
@@ -137,7 +137,7 @@ def _status_kib(key: str) -> float:
 
 def predict_all(predictor: Predictor, sample: Sample) -> Array:
     """Probabilities of many records, (n, n_classes)."""
-    parts = [np.empty((0, len(SUPERCLASSES)), np.float32)]
+    parts = [np.empty((0, predictor.n_classes), np.float32)]
     for start in range(0, len(sample), BATCH):
         parts.append(
             predictor.probabilities(*inputs_of(predictor, sample, slice(start, start + BATCH)))

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from heart_reader.bundle.ensemble import save_ensemble
 from heart_reader.bundle.kinds import AnyBundle
-from heart_reader.bundle.single import Bundle, save_bundle
+from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import VALIDATION_FOLD
@@ -17,10 +16,8 @@ from heart_reader.edge.choices import form_of, largest_ratio, sample_of, student
 from heart_reader.edge.config import EdgeConfig
 from heart_reader.edge.device.folder import DeviceFile, write_device_folder
 from heart_reader.edge.eager import EagerModel, count_macs, count_parameters
-from heart_reader.edge.formats.onnx_export import export_onnx
-from heart_reader.edge.formats.quantization import quantize_onnx
-from heart_reader.edge.formats.runtime import load_runtime
-from heart_reader.edge.formats.tflite import export_tflite
+from heart_reader.edge.formats.base import Part, Source
+from heart_reader.edge.formats.table import FORMATS, load_runtime
 from heart_reader.edge.measure import Predictor, predict_all
 from heart_reader.edge.network.device_model import device_model
 from heart_reader.edge.network.finetune import finetuned, remeasured, some_rows
@@ -28,18 +25,10 @@ from heart_reader.edge.network.prune import pruned
 from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import HeartReaderError, ModelError
 from heart_reader.evaluation.metrics import macro_auc
-from heart_reader.evaluation.thresholds import youden
+from heart_reader.evaluation.thresholds import choose, rule_of
 
 ORIGINAL, PRUNED, FINETUNED = "original", "pruned", "fine-tuned"
-ONNX, ONNX_INT8 = "ONNX fp32", "ONNX INT8"
-TFLITE = {
-    "fp32": "TFLite fp32",
-    "fp16": "TFLite fp16",
-    "dynamic": "TFLite dynamic range",
-    "int8": "TFLite INT8",
-}
 DEVICE, FILES, PYTORCH = "device", "files", "pytorch"  # folders
-SUFFIXES = (".onnx", ".tflite")
 
 
 @dataclass(frozen=True)
@@ -66,7 +55,7 @@ class Stage:
     @property
     def on_device(self) -> bool:
         """Whether it is a file for a device."""
-        return self.path.suffix in SUFFIXES
+        return self.path.suffix in FORMATS
 
 
 @contextmanager
@@ -116,9 +105,9 @@ class Exporter:
         """
         with naming(ORIGINAL):
             self._bundle_stage(ORIGINAL, self.source, "")
-        wanted = self.chosen.stages
+        wanted = self.chosen.wanted
         train = "finetune" in wanted and self.chosen.finetune.epochs > 0
-        if not train and not isinstance(self.source, Bundle):
+        if not train and len(self.source.members) > 1:
             raise ModelError(
                 "an ensemble is exported as one student that learns from it: stage 'finetune' and "
                 "finetune.epochs of at least 1 are needed"
@@ -131,25 +120,23 @@ class Exporter:
                 self._finetune()
         if len(self.stages) > 1:
             self._require_auc(self.stages[-1])
-        with naming(ONNX):
-            onnx = self._onnx()
-        if "quantize" in wanted:
-            with naming(ONNX_INT8):
-                self._quantize(onnx)
-        if "tflite" in wanted:
-            with naming("TFLite"):
-                self._tflite(onnx)
+        self._write_files(wanted)
         return self.stages
 
     def write_device_folder(self, source: Mapping[str, str]) -> Path:
-        """The files with their labels, input contract and example; thresholds of each its own."""
+        """The files with their labels, input contract and example; thresholds of each its own,
+        by the source's rule."""
+        rule = rule_of(self.source.provenance)
         files = [
-            DeviceFile(stage.path, youden(self.y_true, stage.y_score))
+            DeviceFile(
+                stage.path, choose(rule, self.y_true, stage.y_score, self.source.task.classes)
+            )
             for stage in self.stages
             if stage.on_device
         ]
         encoder = self.student.encoder if self.form == "fused" else None
-        write_device_folder(self.folder / DEVICE, files, encoder, source)
+        task, spec = self.student.task, self.student.spec
+        write_device_folder(self.folder / DEVICE, files, encoder, source, task, spec)
         return self.folder / DEVICE
 
     # ------------------------------------------------------------ in PyTorch
@@ -185,39 +172,34 @@ class Exporter:
         chosen = replace(self.chosen.finetune, epochs=epochs)
         distill = chosen.distill
         if distill is None:
-            distill = 0.0 if isinstance(self.source, Bundle) else 0.5
+            distill = 0.0 if len(self.source.members) == 1 else 0.5
         hooks = [lambda epoch, m: self.say(f"epoch {epoch + 1}: {m['val/macro_auc']:.4f}")]
         return finetuned(bundle, self.source, self.records, self.config, chosen, distill, hooks)[0]
 
     def _bundle_stage(self, name: str, bundle: AnyBundle, notes: str) -> None:
         path = self.folder / PYTORCH / name
-        if isinstance(bundle, Bundle):
-            save_bundle(bundle, path)
-        else:
-            save_ensemble(bundle, path)
+        bundle.save(path)
         self._add(name, path, EagerModel(bundle), bundle, notes)
 
     # ------------------------------------------------------------ files
 
-    def _onnx(self) -> Path:
-        path = self._file("heart_reader.onnx")
-        export_onnx(device_model(self.student, self.form), path)
-        stage = self._add(ONNX, path, load_runtime(path), self.student, "opset 13")
-        self._require_parity(stage, self.chosen.parity.fp32)
-        return path
+    def _write_files(self, wanted: Sequence[str]) -> None:
+        folder = self.folder / FILES
+        folder.mkdir(parents=True, exist_ok=True)
+        source = Source(device_model(self.student, self.form), folder, self._calibration)
+        for each in FORMATS.values():
+            for part in each.parts:
+                if part.stage is None or part.stage in wanted:
+                    with naming(part.title):
+                        self._write(part, source)
 
-    def _quantize(self, onnx: Path) -> None:
-        path, (calibrate, judge) = self._file("heart_reader.int8.onnx"), self._calibration()
-        done = quantize_onnx(onnx, path, calibrate, judge)
-        notes = f"calibrated by {done.method}, {done.n_convolutions} convolutions in 8 bits"
-        self._require_auc(self._add(ONNX_INT8, path, load_runtime(path), self.student, notes))
-
-    def _tflite(self, onnx: Path) -> None:
-        paths = export_tflite(onnx, onnx.parent, self._calibration()[0])
-        for name, path in paths.items():
-            stage = self._add(TFLITE[name], path, load_runtime(path), self.student, "")
-            if name in ("fp32", "fp16"):
-                self._require_parity(stage, getattr(self.chosen.parity, name))
+    def _write(self, part: Part, source: Source) -> None:
+        for made in part.make(source):
+            runtime = load_runtime(made.path)
+            stage = self._add(made.title, made.path, runtime, self.student, made.notes)
+            bar = self.chosen.parity.bar(made.precision)
+            if bar is not None:
+                self._require_parity(stage, bar)
             self._require_auc(stage)
 
     def _calibration(self) -> tuple[Sample, Sample]:
@@ -228,11 +210,6 @@ class Exporter:
         n = min(chosen.n_calibrate, len(rows) // 2)  # small sets: one half each
         calibrate, judge = (sample_of(self.records, r, self.form) for r in (rows[:n], rows[n:]))
         return calibrate, judge
-
-    def _file(self, name: str) -> Path:
-        path = self.folder / FILES / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
 
     # ------------------------------------------------------------ judging
 

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from heart_reader.errors import DataError
 from heart_reader.evaluation.checks import Floats
 from heart_reader.evaluation.fast_auc import MixtureAuc, mixture_auc
-from heart_reader.evaluation.thresholds import youden
+from heart_reader.evaluation.thresholds import Rule, choose_reachable
 
 METHODS = ("weighted", "mean", "per_class")
 # An AUC is a staircase: the simplex starts wide enough to see over a step, and stops at weights
@@ -116,6 +116,7 @@ def cross_fit(
     patients: npt.ArrayLike,
     n_groups: int,
     generator: np.random.Generator,
+    rule: Rule,
 ) -> CrossFitted:
     """Fits weights and thresholds on all groups of patients but one, and scores that one.
 
@@ -126,6 +127,7 @@ def cross_fit(
         patients: (n_records,); a patient is in one group only.
         n_groups: at least 2.
         generator: deals the patients out.
+        rule: of the thresholds; where others don't reach a precision, nobody is positive.
 
     Raises:
         DataError: too few patients, or a class that the records outside of a group lack.
@@ -137,7 +139,8 @@ def cross_fit(
     for group in range(n_groups):
         held = groups == group
         fitted = fit_weights(method, y_true[~held], y_scores[:, ~held])
-        thresholds = youden(y_true[~held], mix_scores(y_scores[:, ~held], fitted))
+        mixed = mix_scores(y_scores[:, ~held], fitted)
+        thresholds = choose_reachable(rule, y_true[~held], mixed)
         y_score[held] = mix_scores(y_scores[:, held], fitted)
         y_pred[held] = y_score[held] >= thresholds
         weights.append(fitted)

@@ -1,23 +1,26 @@
 """One model on one fold: metrics with intervals, predictions, plots. All of it as plain files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from heart_reader.data.dataset import Records
-from heart_reader.data.delineation import delineate
-from heart_reader.data.ptbxl import SUPERCLASSES
+from heart_reader.data.delineation import Delineation, delineate, main_measurements
+from heart_reader.data.ptbxl import age_years
 from heart_reader.evaluation import bootstrap, metrics
 from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.evaluation.examples import best_and_worst
-from heart_reader.evaluation.plots import curves as plots
+from heart_reader.evaluation.plots.calibration import calibration
+from heart_reader.evaluation.plots.curves import precision_recall, roc_curves
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.plots.matrices import confusion_matrices, label_cooccurrence
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.sheets.beat import beat_sheet
-from heart_reader.evaluation.sheets.ecg import ecg_sheet
+from heart_reader.evaluation.sheets.ecg import About, ecg_sheet
 
 # The same resamples for every model on the same records, so that models compare paired.
 RESAMPLING_SEED = 2020
@@ -31,12 +34,12 @@ def resamples_for(y_true: NDArray[np.uint8], n_resamples: int) -> bootstrap.Resa
 def metrics_with_intervals(scored: Scored, config: EvaluationConfig) -> dict[str, float]:
     """Every metric under a flat name, with ``macro_auc_low95`` and the like beside it."""
     found = metrics.summary(
-        scored.y_true, scored.y_score, scored.thresholds, SUPERCLASSES, config.n_bins
+        scored.y_true, scored.y_score, scored.thresholds, scored.classes, config.n_bins
     )
     resamples = resamples_for(scored.y_true, config.n_resamples)
     auc = bootstrap.auc_bootstrap(scored.y_true, scored.y_score, resamples)
     samples = {"macro_auc": auc.mean(axis=1)}
-    samples |= {f"auc_{name}": auc[:, k] for k, name in enumerate(SUPERCLASSES)}
+    samples |= {f"auc_{name}": auc[:, k] for k, name in enumerate(scored.classes)}
     samples["f_max"] = bootstrap.f_max_bootstrap(scored.y_true, scored.y_score, resamples)
     for name, values in samples.items():
         for level in (90, 95):
@@ -45,26 +48,88 @@ def metrics_with_intervals(scored: Scored, config: EvaluationConfig) -> dict[str
     return found
 
 
-def write_plots(scored: Scored, values: dict[str, float], n_bins: int, folder: Path) -> None:
-    """ROC, precision-recall, confusion, calibration and co-occurrence, as PNG files."""
+def write_plots(
+    scored: Scored, values: dict[str, float], n_bins: int, folder: Path, judged: str = ""
+) -> None:
+    """ROC, precision-recall, confusion, calibration and co-occurrence, and a table of classes.
+
+    Args:
+        scored: what a model said.
+        values: of `metrics_with_intervals`.
+        n_bins: of the calibration error.
+        folder: where the PNG files and ``classes.csv`` go.
+        judged: whose scores these are, and of which fold.
+    """
     y_true, y_score, limits = scored.y_true, scored.y_score, scored.thresholds
+    names = scored.classes
     intervals = np.array(
-        [[values[f"auc_{name}_{end}95"] for name in SUPERCLASSES] for end in ("low", "high")]
+        [[values[f"auc_{name}_{end}95"] for name in names] for end in ("low", "high")]
     )  # (2, n_classes)
     y_pred = y_score >= limits
+    note = ", ".join(filter(None, (judged, f"{len(y_true):,} records")))
     figures = {
-        "roc": plots.roc_curves(y_true, y_score, SUPERCLASSES, intervals, 0.95, limits),
-        "precision_recall": plots.precision_recall(y_true, y_score, SUPERCLASSES),
-        "calibration": plots.calibration(y_true, y_score, SUPERCLASSES, n_bins),
-        "confusion": confusion_matrices(y_true, y_pred, SUPERCLASSES),
-        "cooccurrence": label_cooccurrence(y_true, y_pred, SUPERCLASSES),
+        "roc": roc_curves(y_true, y_score, names, intervals, 0.95, limits, note),
+        "precision_recall": precision_recall(y_true, y_score, names, note),
+        "calibration": calibration(y_true, y_score, names, n_bins, note),
+        "confusion": confusion_matrices(y_true, y_pred, names, note),
+        "cooccurrence": label_cooccurrence(y_true, y_pred, names),
     }
     folder.mkdir(parents=True, exist_ok=True)
+    table = class_table(scored, names, intervals)
+    table.to_csv(folder / "classes.csv", index=False, float_format="%.4f")
     for name, figure in figures.items():
         save(figure, folder / f"{name}.png")
 
 
-def write_sheets(scored: Scored, records: Records, n_sheets: int, folder: Path) -> None:
+def class_table(
+    scored: Scored, classes: Sequence[str], auc_interval: NDArray[np.float64]
+) -> pd.DataFrame:
+    """A row a class, the worst AUC first: what plots of many classes leave out.
+
+    Args:
+        scored: what a model said.
+        classes: of its columns.
+        auc_interval: (2, n_classes), 95%.
+    """
+    true, found = scored.y_true.astype(bool), scored.y_score >= scored.thresholds
+    table = pd.DataFrame(
+        {
+            "class": list(classes),
+            "n_positive": true.sum(axis=0),
+            "auc": metrics.class_auc(scored.y_true, scored.y_score, classes),
+            "auc_low95": auc_interval[0],
+            "auc_high95": auc_interval[1],
+            "average_precision": metrics.average_precision(scored.y_true, scored.y_score, classes),
+            "threshold": scored.thresholds,
+            "sensitivity": (true & found).sum(axis=0) / true.sum(axis=0),
+            "specificity": (~true & ~found).sum(axis=0) / (~true).sum(axis=0),
+        }
+    )
+    return table.sort_values("auc", ignore_index=True)
+
+
+def abouts(
+    records: Records, rows: NDArray[np.intp], delineation: Delineation, model: str
+) -> list[About]:
+    """What stands on a sheet beside each of some records.
+
+    Args:
+        records: that hold them.
+        rows: of the records.
+        delineation: of the same.
+        model: that read them.
+    """
+    metadata = records.metadata.iloc[rows]
+    columns = age_years(metadata), metadata["sex"], main_measurements(delineation)
+    return [
+        About(float(age), float(sex), measured, model)
+        for age, sex, measured in zip(*columns, strict=True)
+    ]
+
+
+def write_sheets(
+    scored: Scored, records: Records, n_sheets: int, folder: Path, model: str = ""
+) -> None:
     """ECG sheets of the records that the model gets most right and most wrong.
 
     Args:
@@ -72,20 +137,23 @@ def write_sheets(scored: Scored, records: Records, n_sheets: int, folder: Path) 
         records: where the signals are.
         n_sheets: of each kind.
         folder: where ``best_1_ECGID.png`` and so on go.
+        model: that said it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     best, worst = best_and_worst(scored.y_true, scored.y_score, n_sheets)
     for kind, chosen in (("best", best), ("worst", worst)):
+        signals = records.millivolts(scored.rows[chosen])  # (n, n_leads, n_times)
+        known = abouts(records, scored.rows[chosen], delineate(signals, records.pack.fs), model)
         for rank, row in enumerate(chosen, 1):
-            signal = records.millivolts(scored.rows[[row]])[0]  # (n_leads, n_times)
             figure = ecg_sheet(
-                signal,
+                signals[rank - 1],
                 records.pack.fs,
                 f"ECG {scored.ecg_id[row]}",
-                by_class(scored.y_score[row]),
-                by_class(scored.thresholds),
-                by_class(scored.y_true[row]),
+                by_class(scored.y_score[row], scored.classes),
+                by_class(scored.thresholds, scored.classes),
+                by_class(scored.y_true[row], scored.classes),
                 f"{kind} {rank} of {len(scored.ecg_id)} records, by cross-entropy",
+                known[rank - 1],
             )
             save(figure, folder / f"{kind}_{rank}_{scored.ecg_id[row]:05d}.png")
 
@@ -101,6 +169,6 @@ def write_beat_sheets(scored: Scored, records: Records, n_sheets: int, folder: P
         save(figure, folder / f"beats_{record + 1}_{scored.ecg_id[row]:05d}.png")
 
 
-def by_class(values: NDArray[Any]) -> dict[str, Any]:
-    """``(n_classes,)`` as a mapping from the superclass."""
-    return dict(zip(SUPERCLASSES, values.tolist(), strict=True))
+def by_class(values: NDArray[Any], classes: Sequence[str]) -> dict[str, Any]:
+    """``(n_classes,)`` as a mapping from the class."""
+    return dict(zip(classes, values.tolist(), strict=True))

@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from heart_reader.data.ptbxl import SUPERCLASSES
-
 
 @dataclass(frozen=True)
 class Scored:
@@ -19,6 +17,7 @@ class Scored:
         y_true: (n_records, n_classes), 0 or 1.
         y_score: (n_records, n_classes), probabilities.
         thresholds: (n_classes,).
+        classes: names of the columns.
     """
 
     rows: NDArray[np.intp]
@@ -26,10 +25,11 @@ class Scored:
     y_true: NDArray[np.uint8]
     y_score: NDArray[np.float32]
     thresholds: NDArray[np.float64]
+    classes: tuple[str, ...]
 
     def frame(self) -> pd.DataFrame:
         """``ecg_id``, then ``true_X`` and ``score_X`` for each class."""
         columns: dict[str, NDArray[np.generic]] = {"ecg_id": self.ecg_id}
-        for k, name in enumerate(SUPERCLASSES):
+        for k, name in enumerate(self.classes):
             columns |= {f"true_{name}": self.y_true[:, k], f"score_{name}": self.y_score[:, k]}
         return pd.DataFrame(columns)

@@ -1,13 +1,13 @@
 """AUC in parts of the records: by sex, age, signal quality and recording site."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from heart_reader.data.ptbxl import SUPERCLASSES, age_years
+from heart_reader.data.ptbxl import age_years
 from heart_reader.errors import DataError
 from heart_reader.evaluation import bootstrap, metrics
 from heart_reader.evaluation.checks import Bools
@@ -68,6 +68,7 @@ def by_subgroup(
     metadata: pd.DataFrame,
     y_true: NDArray[np.uint8],
     y_score: NDArray[np.float32],
+    classes: Sequence[str],
     n_resamples: int,
     generator: np.random.Generator,
 ) -> list[Subgroup]:
@@ -76,12 +77,15 @@ def by_subgroup(
     Args:
         metadata: of PTB-XL, row by row the records.
         y_true, y_score: (n_records, n_classes).
+        classes: names of the columns.
         n_resamples: behind each interval; drawn within the subgroup.
         generator: draws them.
     """
     return [
         Subgroup(
-            name, int(mask.sum()), _values(y_true[mask], y_score[mask], n_resamples, generator)
+            name,
+            int(mask.sum()),
+            _values(y_true[mask], y_score[mask], classes, n_resamples, generator),
         )
         for name, mask in subgroup_masks(metadata)
         if mask.any()
@@ -91,6 +95,7 @@ def by_subgroup(
 def _values(
     y_true: NDArray[np.uint8],
     y_score: NDArray[np.float32],
+    classes: Sequence[str],
     n_resamples: int,
     generator: np.random.Generator,
 ) -> dict[str, float]:
@@ -99,10 +104,10 @@ def _values(
     if len(enough) == 0:
         return {}
     labels, scores = y_true[:, enough], y_score[:, enough]
-    names = [f"auc_{SUPERCLASSES[k]}" for k in enough]
+    names = [f"auc_{classes[k]}" for k in enough.tolist()]
     aucs = metrics.class_auc(labels, scores)
     values = dict(zip(names, aucs.tolist(), strict=True))
-    whole = len(enough) == len(SUPERCLASSES)
+    whole = len(enough) == len(classes)
     if whole:
         # Over fewer classes it would be another quantity under the same name.
         values["macro_auc"] = float(aucs.mean())

@@ -9,32 +9,34 @@ from rich.console import Console
 from rich.table import Table
 
 from heart_reader.data.dataset import Records
-from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.evaluation.subgroups import Subgroup
 
 
-def print_evaluation(model: str, fold: int, n_records: int, values: dict[str, float]) -> None:
+def print_evaluation(
+    model: str, fold: int, n_records: int, values: dict[str, float], classes: Sequence[str]
+) -> None:
     """A row a class, and the mean."""
     table = Table("class", "AUC", "95% interval", "AUPRC")
     table.title = f"{model} on fold {fold}, {n_records:,} records"
     for column in table.columns[1:]:
         column.justify = "right"
-    for row in auc_rows(values):
+    for row in auc_rows(values, classes):
         table.add_row(*row)
     console = Console()
     console.print(table)
     console.print(f"F_max {values['f_max']:.4f}, calibration error {values['ece']:.4f}")
 
 
-def auc_rows(values: dict[str, float]) -> list[tuple[str, str, str, str]]:
+def auc_rows(values: dict[str, float], classes: Sequence[str]) -> list[tuple[str, str, str, str]]:
     """Name, AUC, its 95% interval and AUPRC: the mean, then each class."""
 
     def row(name: str, auc: str, auprc: str) -> tuple[str, str, str, str]:
         interval = f"{values[f'{auc}_low95']:.4f} to {values[f'{auc}_high95']:.4f}"
         return name, f"{values[auc]:.4f}", interval, f"{values[auprc]:.4f}"
 
-    classes = [row(name, f"auc_{name}", f"auprc_{name}") for name in SUPERCLASSES]
-    return [row("macro", "macro_auc", "auprc_macro"), *classes]
+    each = [row(name, f"auc_{name}", f"auprc_{name}") for name in classes]
+    return [row("macro", "macro_auc", "auprc_macro"), *each]
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -43,13 +45,15 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def evaluation_text(model: str, fold: int, n_records: int, values: dict[str, float]) -> str:
+def evaluation_text(
+    model: str, fold: int, n_records: int, values: dict[str, float], classes: Sequence[str]
+) -> str:
     """The Markdown on top of an evaluation's run."""
     return f"""## `{model}` on fold {fold}: macro AUC {values["macro_auc"]:.4f}
 
 {n_records:,} records, F_max {values["f_max"]:.4f}, calibration error {values["ece"]:.4f}.
 
-{markdown_table(("class", "AUC", "95% interval", "AUPRC"), auc_rows(values))}
+{markdown_table(("class", "AUC", "95% interval", "AUPRC"), auc_rows(values, classes))}
 """
 
 
@@ -63,7 +67,7 @@ def looks_text(n_looks: int, fold: int) -> str:
     )
 
 
-def subgroup_text(groups: Sequence[Subgroup]) -> str:
+def subgroup_text(groups: Sequence[Subgroup], classes: Sequence[str]) -> str:
     """A table of the subgroups; empty where classes have too few records."""
     rows = []
     for group in groups:
@@ -74,9 +78,9 @@ def subgroup_text(groups: Sequence[Subgroup]) -> str:
             if "macro_auc_low95" in v
             else ""
         )
-        classes = [f"{v[k]:.3f}" if (k := f"auc_{name}") in v else "" for name in SUPERCLASSES]
-        rows.append((group.name, str(group.n_records), macro, interval, *classes))
-    header = ("subgroup", "records", "macro AUC", "95% interval", *SUPERCLASSES)
+        aucs = [f"{v[k]:.3f}" if (k := f"auc_{name}") in v else "" for name in classes]
+        rows.append((group.name, str(group.n_records), macro, interval, *aucs))
+    header = ("subgroup", "records", "macro AUC", "95% interval", *classes)
     return markdown_table(header, rows)
 
 
@@ -88,10 +92,10 @@ def fold_counts(records: Records) -> str:
 
 def fold_profile(records: Records, folds: Sequence[int]) -> str:
     """Counts as JSON, for MLflow's data set."""
-    return label_profile(records.y_true[records.rows(folds)], folds)
+    return label_profile(records.y_true[records.rows(folds)], folds, records.task.classes)
 
 
-def label_profile(y_true: NDArray[np.uint8], folds: Sequence[int]) -> str:
+def label_profile(y_true: NDArray[np.uint8], folds: Sequence[int], classes: Sequence[str]) -> str:
     """The same, of labels (n_records, n_classes)."""
-    counts = dict(zip(SUPERCLASSES, y_true.sum(axis=0, dtype=int).tolist(), strict=True))
+    counts = dict(zip(classes, y_true.sum(axis=0, dtype=int).tolist(), strict=True))
     return json.dumps({"folds": list(folds), "n_records": len(y_true), **counts})

@@ -1,49 +1,106 @@
-"""One decision threshold a class, chosen by Youden's J on the validation fold.
+"""One decision threshold a class, chosen by a rule on the validation fold.
+
+    youden            the most of sensitivity + specificity - 1
+    f1                the most of F1
+    precision:0.8     the most sensitivity that a precision of 0.8 leaves
+    sensitivity:0.9   the most specificity that a sensitivity of 0.9 leaves
 
 Youden, "Index for rating diagnostic tests", Cancer 1950.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from heart_reader.errors import ConfigError, DataError, did_you_mean
 from heart_reader.evaluation.checks import (
     Bools,
     Floats,
     check_per_class,
     check_scores,
+    name_class,
     require_both,
 )
 from heart_reader.evaluation.metrics import last_of_ties
+
+YOUDEN, F1, PRECISION, SENSITIVITY = KINDS = ("youden", "f1", "precision", "sensitivity")
+REMEMBERED = "threshold_rule"  # in the provenance of a bundle
+WITH_TARGET = (PRECISION, SENSITIVITY)
+FORM = "youden, f1, precision:P or sensitivity:S, P and S above 0 and up to 1"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How thresholds are chosen: one of ``KINDS``, and for some what is to be reached."""
+
+    kind: str
+    target: float
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.target:g}" if self.kind in WITH_TARGET else self.kind
+
+
+def parse_rule(text: str) -> Rule:
+    """The rule that a user names.
+
+    >>> parse_rule("precision:0.8")
+    Rule(kind='precision', target=0.8)
+
+    Raises:
+        ConfigError: another form, or a target outside of 0 to 1.
+    """
+    kind, colon, number = text.strip().partition(":")
+    if kind not in KINDS:
+        raise ConfigError(f"thresholds must be {FORM}, not {text!r}{did_you_mean(kind, KINDS)}")
+    if kind not in WITH_TARGET:
+        if colon:
+            raise ConfigError(f"thresholds {kind!r} takes no number, but is {text!r}")
+        return Rule(kind, 0.0)
+    legal = re.fullmatch(r"\d*\.?\d+", number)
+    if legal is None or not 0 < float(number) <= 1:
+        raise ConfigError(f"thresholds must be {FORM}, not {text!r}")
+    return Rule(kind, float(number))
+
+
+def rule_of(provenance: Mapping[str, Any]) -> Rule:
+    """The rule that a bundle's thresholds were chosen by; before it was written down, Youden's."""
+    return parse_rule(str(provenance.get(REMEMBERED, YOUDEN)))
+
+
+def choose(
+    rule: Rule, y_true: npt.ArrayLike, y_score: npt.ArrayLike, class_names: Sequence[str] = ()
+) -> Floats:
+    """The threshold of each class by a rule, ``(n_classes,)``.
+
+    The prediction is ``score >= threshold``. A threshold is always a score that occurs; where
+    several are as good, it is the highest, which predicts the fewest positives.
+
+    Raises:
+        DataError: bad input, a class without a positive or without a negative, or a precision
+            that a class doesn't reach at any threshold.
+    """
+    labels, scores = check_scores(y_true, y_score)
+    require_both(labels, class_names)
+    chosen = _choose(rule, labels, scores)
+    for column in np.flatnonzero(~np.isfinite(chosen)):
+        reached = float(_steps(labels[:, column], scores[:, column]).precision.max())
+        raise DataError(
+            f"{name_class(int(column), class_names)} reaches a precision of {reached:.3f} at most "
+            f"({len(labels)} records, {labels[:, column].sum()} positives), so that "
+            f"thresholds={rule} can't be had: ask for less"
+        )
+    return chosen
 
 
 def youden(
     y_true: npt.ArrayLike, y_score: npt.ArrayLike, class_names: Sequence[str] = ()
 ) -> Floats:
-    """The score of each class that maximises sensitivity + specificity - 1, ``(n_classes,)``.
-
-    The prediction is ``score >= threshold``. A threshold is always a score that occurs; of equal
-    J the highest is taken, which predicts the fewest positives.
-
-    Raises:
-        DataError: bad input, or a class without a positive or without a negative.
-    """
-    labels, scores = check_scores(y_true, y_score)
-    require_both(labels, class_names)
-    return np.array([_youden_one(labels[:, c], scores[:, c]) for c in range(labels.shape[1])])
-
-
-def _youden_one(labels: Bools, scores: Floats) -> float:
-    order = np.argsort(-scores, kind="stable")
-    scores = scores[order]
-    ends = last_of_ties(scores)
-    true_positives = np.cumsum(labels[order])[ends]
-    false_positives = ends + 1 - true_positives
-    n_positive = true_positives[-1]
-    # J times both counts is a whole number: equal J compare equal, whatever the rounding
-    j = true_positives * (len(labels) - n_positive) - false_positives * n_positive
-    return float(scores[ends[j.argmax()]])
+    """`choose` by Youden's J."""
+    return choose(Rule(YOUDEN, 0.0), y_true, y_score, class_names)
 
 
 def apply_thresholds(y_score: npt.ArrayLike, thresholds: npt.ArrayLike) -> Bools:
@@ -55,3 +112,105 @@ def apply_thresholds(y_score: npt.ArrayLike, thresholds: npt.ArrayLike) -> Bools
     scores = np.asarray(y_score)
     predictions: Bools = scores >= check_per_class("thresholds", thresholds, scores.shape[-1])
     return predictions
+
+
+def choose_reachable(rule: Rule, y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Floats:
+    """As `choose`, but infinite, which nothing reaches, where a precision can't be had."""
+    labels, scores = check_scores(y_true, y_score)
+    require_both(labels)
+    return _choose(rule, labels, scores)
+
+
+def cross_fitted(
+    rule: Rule, y_true: npt.ArrayLike, y_score: npt.ArrayLike, groups: npt.ArrayLike
+) -> Bools:
+    """Predictions ``(n, n_classes)``, each with thresholds that other groups chose.
+
+    What they reach is what the rule promises for patients who weren't there when it chose. Where
+    the others don't reach a precision, nobody of the group is positive.
+
+    Args:
+        rule: that chooses.
+        y_true, y_score: ``(n, n_classes)``.
+        groups: ``(n,)``; all records of a patient are in one.
+
+    Raises:
+        DataError: bad input, or others of a group who have none or only positives of a class.
+    """
+    labels, scores = check_scores(y_true, y_score)
+    which = np.asarray(groups)
+    predictions = np.empty(labels.shape, bool)
+    for group in np.unique(which):
+        held = which == group
+        thresholds = choose_reachable(rule, labels[~held], scores[~held])
+        predictions[held] = scores[held] >= thresholds
+    return predictions
+
+
+# ---------------------------------------------------------------- one class
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """What a class's thresholds give, the highest first.
+
+    Attributes:
+        scores: that occur, each once.
+        true, false: positives at or above each, right and wrong.
+        n_positive, n_negative: there are.
+    """
+
+    scores: Floats
+    true: npt.NDArray[np.int64]
+    false: npt.NDArray[np.int64]
+    n_positive: int
+    n_negative: int
+
+    @property
+    def precision(self) -> Floats:
+        return np.asarray(self.true / (self.true + self.false))
+
+
+def _steps(labels: Bools, scores: Floats) -> _Steps:
+    order = np.argsort(-scores, kind="stable")
+    ends = last_of_ties(scores[order])
+    true = np.cumsum(labels[order], dtype=np.int64)[ends]
+    n_positive = int(true[-1])
+    return _Steps(scores[order][ends], true, ends + 1 - true, n_positive, len(labels) - n_positive)
+
+
+def _choose(rule: Rule, labels: Bools, scores: Floats) -> Floats:
+    """Infinite where the rule can't be kept."""
+    columns = range(labels.shape[1])
+    pick = _PICK[rule.kind]
+    return np.array([pick(_steps(labels[:, c], scores[:, c]), rule.target) for c in columns])
+
+
+def _most_j(steps: _Steps, _: float) -> float:
+    # J times both counts is a whole number: equal J compare equal, whatever the rounding.
+    j = steps.true * steps.n_negative - steps.false * steps.n_positive
+    return float(steps.scores[j.argmax()])
+
+
+def _most_f1(steps: _Steps, _: float) -> float:
+    f1 = 2 * steps.true / (steps.true + steps.false + steps.n_positive)
+    return float(steps.scores[f1.argmax()])
+
+
+def _at_precision(steps: _Steps, target: float) -> float:
+    kept = steps.precision >= target
+    if not (kept & (steps.true > 0)).any():
+        return float("inf")
+    return float(steps.scores[np.where(kept, steps.true, -1).argmax()])
+
+
+def _at_sensitivity(steps: _Steps, target: float) -> float:
+    return float(steps.scores[(steps.true / steps.n_positive >= target).argmax()])
+
+
+_PICK: dict[str, Callable[[_Steps, float], float]] = {
+    YOUDEN: _most_j,
+    F1: _most_f1,
+    PRECISION: _at_precision,
+    SENSITIVITY: _at_sensitivity,
+}

@@ -1,12 +1,12 @@
 """Backbones over the signal, the feature branch, and the model that joins them."""
 
+from heart_reader.models.backbones import BACKBONES, family, shape_type
 from heart_reader.models.fusion import (
-    BACKBONES,
+    Architecture,
     FusionConfig,
     FusionModel,
     ModelConfig,
     build_model,
-    family,
 )
 from heart_reader.models.inception1d import InceptionConfig
 from heart_reader.models.se_resnet1d import SEResNetConfig
@@ -14,6 +14,7 @@ from heart_reader.models.xresnet1d import XResNetConfig
 
 __all__ = [
     "BACKBONES",
+    "Architecture",
     "FusionConfig",
     "FusionModel",
     "InceptionConfig",
@@ -22,4 +23,5 @@ __all__ = [
     "XResNetConfig",
     "build_model",
     "family",
+    "shape_type",
 ]

@@ -6,38 +6,16 @@ Notation used for tensor shapes:
     - l: time steps
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, make_dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from heart_reader.data.ptbxl import LEADS, SUPERCLASSES
-from heart_reader.errors import ConfigError, did_you_mean
+from heart_reader.models.backbones import BACKBONES, kind_of, unknown
 from heart_reader.models.blocks import Backbone, ConcatPool, as_image, initialise
 from heart_reader.models.feature_branch import FeatureBranch
-from heart_reader.models.inception1d import InceptionConfig, inception1d
 from heart_reader.models.rules import not_positive
-from heart_reader.models.se_resnet1d import SEResNetConfig, se_resnet1d
-from heart_reader.models.xresnet1d import (
-    XResNetConfig,
-    xresnet1d18,
-    xresnet1d34,
-    xresnet1d50,
-    xresnet1d101,
-    xresnet1d152,
-)
-
-BACKBONES: dict[str, Callable[[Any, int], Backbone]] = {
-    "inception1d": inception1d,
-    "xresnet1d18": xresnet1d18,
-    "xresnet1d34": xresnet1d34,
-    "xresnet1d50": xresnet1d50,
-    "xresnet1d101": xresnet1d101,
-    "xresnet1d152": xresnet1d152,
-    "se_resnet1d": se_resnet1d,
-}
 
 
 @dataclass(frozen=True)
@@ -64,26 +42,58 @@ class FusionConfig:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """The whole model."""
+class Architecture:
+    """One model's shape: all that rebuilding it takes, whatever other backbones there are."""
 
     backbone: str
     """A key of BACKBONES."""
-    inception1d: InceptionConfig
-    xresnet1d: XResNetConfig
-    se_resnet1d: SEResNetConfig
+    shape: Any
+    """The backbone's own section of `ModelConfig`."""
+    fusion: FusionConfig
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """What may be chosen of a model, but for the backbones' own sections."""
+
+    backbone: str
+    """A key of BACKBONES."""
     fusion: FusionConfig
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        unknown = self.backbone not in BACKBONES
-        return [f"backbone: {_unknown(self.backbone)}"] if unknown else []
+        return [] if self.backbone in BACKBONES else [f"backbone: {unknown(self.backbone)}"]
+
+    @property
+    def architecture(self) -> Architecture:
+        """The shape of the backbone that is chosen.
+
+        Raises:
+            ConfigError: no backbone of that name.
+        """
+        section = kind_of(self.backbone).family
+        return Architecture(self.backbone, getattr(self, section), self.fusion)
+
+
+# With a section for each family of BACKBONES, so that none is listed twice.
+if TYPE_CHECKING:
+    ModelConfig = ModelChoice
+else:
+    ModelConfig = make_dataclass(
+        "ModelConfig",
+        {kind.family: kind.shape for kind in BACKBONES.values()}.items(),
+        bases=(ModelChoice,),
+        namespace={"__module__": __name__, "__doc__": "What may be chosen of a model."},
+        frozen=True,
+    )
 
 
 class FusionModel(nn.Module):
     """Logits from a signal and, where ``n_features`` is not 0, from structured features."""
 
-    def __init__(self, backbone: Backbone, config: FusionConfig, n_features: int) -> None:
+    def __init__(
+        self, backbone: Backbone, config: FusionConfig, n_features: int, n_classes: int
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.pool = ConcatPool()
@@ -97,7 +107,7 @@ class FusionModel(nn.Module):
                 n_features, config.feature_sizes, config.feature_mlp_dropout
             )
             joined_size += config.feature_sizes[-1]
-        logits_layer = nn.Linear(config.head_size, len(SUPERCLASSES))
+        logits_layer = nn.Linear(config.head_size, n_classes)
         self.head = nn.Sequential(
             nn.Linear(joined_size, config.head_size),
             nn.ReLU(inplace=True),
@@ -141,27 +151,19 @@ class FusionModel(nn.Module):
         return logits
 
 
-def build_model(config: ModelConfig, n_features: int) -> FusionModel:
+def build_model(
+    architecture: Architecture, n_features: int, n_classes: int, n_leads: int
+) -> FusionModel:
     """A freshly initialised model; seed torch before to get the same one again.
 
     Args:
-        config: the model's shape.
+        architecture: the model's shape.
         n_features: columns of the feature table; 0 for a signal-only model.
+        n_classes: of the task.
+        n_leads: of the signal.
 
     Raises:
         ConfigError: no backbone of that name.
     """
-    if config.backbone not in BACKBONES:
-        raise ConfigError(_unknown(config.backbone))
-    section = getattr(config, family(config.backbone))
-    return FusionModel(BACKBONES[config.backbone](section, len(LEADS)), config.fusion, n_features)
-
-
-def family(backbone: str) -> str:
-    """The section of `ModelConfig` that shapes a backbone: the xresnet1d variants share one."""
-    return "xresnet1d" if backbone.startswith("xresnet1d") else backbone
-
-
-def _unknown(backbone: str) -> str:
-    hint = did_you_mean(backbone, BACKBONES) or f" (there are {', '.join(BACKBONES)})"
-    return f"unknown backbone {backbone!r}{hint}"
+    backbone = kind_of(architecture.backbone).build(architecture.shape, n_leads)
+    return FusionModel(backbone, architecture.fusion, n_features, n_classes)

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from heart_reader.data.features import FeatureEncoder
-from heart_reader.models.fusion import ModelConfig, build_model
+from heart_reader.models.fusion import Architecture, build_model
 
 
 def shrink(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
@@ -40,13 +39,14 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], pruned: bool) 
     model.load_state_dict(dict(weights))
 
 
-def is_thinner(model: nn.Module, config: ModelConfig, encoder: FeatureEncoder | None) -> bool:
-    """Whether a model's layers have other shapes than its configuration says."""
-    n_features = 0 if encoder is None else encoder.n_encoded
+Shapes = dict[str, tuple[int, ...]]  # of tensors, by name
+
+
+def shapes_of(architecture: Architecture, n_features: int, n_classes: int, n_leads: int) -> Shapes:
+    """The shapes of the weights that a model has before it is pruned; nothing is allocated."""
     with torch.device("meta"):
-        full = build_model(config, n_features)
-    shapes = {name: value.shape for name, value in full.state_dict().items()}
-    return shapes != {name: value.shape for name, value in model.state_dict().items()}
+        full = build_model(architecture, n_features, n_classes, n_leads)
+    return {name: tuple(value.shape) for name, value in full.state_dict().items()}
 
 
 def _tell_sizes(module: nn.Module) -> None:

@@ -1,7 +1,7 @@
 """What moved a probability: which samples of which lead, and which structured features.
 
-Integrated gradients of the log-odds, from a flat ECG with usual features to the record: what each
-input added on the way, so that all of it adds up to the difference of the two log-odds.
+Integrated gradients of the log-odds, from a normal ECG with the record's rhythm to the record:
+what each input added on the way, so that all of it adds up to the difference of the two log-odds.
 
 Sundararajan et al., "Axiomatic Attribution for Deep Networks", ICML 2017.
 https://arxiv.org/abs/1703.01365
@@ -18,17 +18,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heart_reader.bundle.kinds import AnyBundle
-from heart_reader.bundle.single import Bundle, measure
+from heart_reader.bundle.measuring import raw_features
+from heart_reader.bundle.single import Bundle
 from heart_reader.data.checks import require_signals
 from heart_reader.data.dataset import Records
 from heart_reader.data.delineation import delineate
-from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.evaluation.examples import best_and_worst
 from heart_reader.evaluation.plots.figures import save
-from heart_reader.evaluation.report import by_class
+from heart_reader.evaluation.report import abouts, by_class
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.sheets.explained import explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation
+from heart_reader.reading.usual import Usual, usual_ecg, usual_features
 
 N_STEPS = 64  # of the integral, Gauss-Legendre; what they leave out is `Explanation.delta`
 BATCH = 8  # steps a pass: their activations lie in memory together
@@ -41,12 +42,8 @@ class LogOdds:
     """
 
     def __init__(self, bundle: AnyBundle) -> None:
-        self.members: tuple[Bundle, ...]
-        if isinstance(bundle, Bundle):
-            self.members, weights = (bundle,), np.ones((1, len(SUPERCLASSES)))
-        else:
-            self.members, weights = bundle.members, bundle.weights
-        self.log_weights = torch.as_tensor(weights, dtype=torch.float32).log()
+        self.members = bundle.members
+        self.log_weights = torch.as_tensor(bundle.weights, dtype=torch.float32).log()
 
     def __call__(self, signal: Tensor, *encoded: Tensor) -> Tensor:
         """(n, n_classes), of signals (n, n_leads, n_times)."""
@@ -68,6 +65,7 @@ def explain(
     signal: NDArray[np.floating[Any]],
     features: NDArray[np.float32] | None,
     class_names: Sequence[str],
+    usual: Usual | None = None,
 ) -> list[Explanation]:
     """Why a record has its probabilities, one explanation for each of some classes.
 
@@ -75,22 +73,22 @@ def explain(
         bundle: one model or an ensemble.
         signal: mV (n_leads, n_times), 100 Hz.
         features: raw (n_features,), as `measure` gives them; ``None``: the model went without.
-        class_names: of ``SUPERCLASSES``.
+        class_names: of the task.
+        usual: where the path starts; ``None``: `usual_ecg` of the record.
 
     Raises:
         DataError: a bad signal, or another number of features than the model reads.
     """
-    require_signals(signal[None])
+    require_signals(signal[None], bundle.spec)
     log_odds = LogOdds(bundle)
     inputs = (_tensor(signal), *_encoded(log_odds.members, features))
-    # An electrode's offset is no finding: each lead's own level, without a wave.
-    flat = np.repeat(np.median(signal, axis=1, keepdims=True), signal.shape[1], axis=1)
-    baselines = (_tensor(flat), *(torch.zeros_like(each) for each in inputs[1:]))
+    start = usual_ecg(signal, bundle.spec) if usual is None else usual
+    baselines = (_tensor(start.signal), *_usual_encoded(log_odds.members, start, len(inputs) - 1))
     with torch.no_grad():
-        here, usual = (torch.sigmoid(log_odds(*x))[0] for x in (inputs, baselines))
+        here, before = (torch.sigmoid(log_odds(*x))[0] for x in (inputs, baselines))
     found = []
     for name in class_names:
-        k = SUPERCLASSES.index(name)
+        k = bundle.task.classes.index(name)
         parts, delta = IntegratedGradients(log_odds).attribute(
             inputs,
             baselines,
@@ -105,7 +103,8 @@ def explain(
             Explanation(
                 name,
                 float(here[k]),
-                float(usual[k]),
+                float(before[k]),
+                start.name,
                 parts[0][0].numpy().astype(np.float64),
                 moved,
                 names,
@@ -120,9 +119,7 @@ def features_to_explain(
     bundle: AnyBundle, signals: NDArray[np.floating[Any]], age: Any, sex: Any
 ) -> NDArray[np.float32] | None:
     """The raw features (n_records, n_features) that a bundle measures on signals, if it does."""
-    if bundle.encoder is None or bundle.encoder.source != "compute":
-        return None
-    return measure(signals, "compute", age, sex)
+    return raw_features(bundle.feature_source, signals, bundle.spec.fs, "compute", age, sex)
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:
@@ -142,6 +139,11 @@ def _encoded(members: Sequence[Bundle], features: NDArray[np.float32] | None) ->
     return found
 
 
+def _usual_encoded(members: Sequence[Bundle], start: Usual, n_read: int) -> list[Tensor]:
+    encoders = [member.encoder for member in members if member.encoder is not None]
+    return [torch.from_numpy(usual_features(each, start)) for each in encoders[:n_read]]
+
+
 def _by_feature(
     bundle: AnyBundle, parts: Sequence[Tensor]
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
@@ -157,13 +159,15 @@ def _by_feature(
 
 
 def classes_to_explain(
-    probabilities: NDArray[np.floating[Any]], thresholds: NDArray[np.floating[Any]]
+    probabilities: NDArray[np.floating[Any]],
+    thresholds: NDArray[np.floating[Any]],
+    classes: Sequence[str],
 ) -> list[str]:
     """The classes that are present, the clearest first; where none is, the one nearest to it."""
     share = probabilities / thresholds
     order = [int(k) for k in np.argsort(-share, kind="stable")]
     present = [k for k in order if share[k] >= 1]
-    return [SUPERCLASSES[k] for k in present or order[:1]]
+    return [classes[k] for k in present or order[:1]]
 
 
 def explain_all(
@@ -180,7 +184,7 @@ def explain_all(
             bundle,
             signals[record],
             None if features is None else features[record],
-            classes_to_explain(probabilities[record], bundle.thresholds),
+            classes_to_explain(probabilities[record], bundle.thresholds, bundle.task.classes),
         )
         if usable[record]
         else []
@@ -189,7 +193,12 @@ def explain_all(
 
 
 def write_explained_sheets(
-    bundle: AnyBundle, scored: Scored, records: Records, n_sheets: int, folder: Path
+    bundle: AnyBundle,
+    scored: Scored,
+    records: Records,
+    n_sheets: int,
+    folder: Path,
+    model: str = "",
 ) -> None:
     """What moved the clearest class of the records that the model gets most right.
 
@@ -199,25 +208,29 @@ def write_explained_sheets(
         records: where the signals are.
         n_sheets: how many records.
         folder: where ``ECGID_CLASS.png`` and so on go.
+        model: the bundle's name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     best, _ = best_and_worst(scored.y_true, scored.y_score, n_sheets)
     rows = scored.rows[best]
     signals = records.millivolts(rows)
     delineation = delineate(signals, records.pack.fs)
+    known = abouts(records, rows, delineation, model)
     for record, row in enumerate(best):
         features = None if records.features is None else records.features.values[rows[record]]
-        names = classes_to_explain(scored.y_score[row], scored.thresholds)[:1]
+        y_score, limits, classes = scored.y_score[row], scored.thresholds, scored.classes
+        names = classes_to_explain(y_score, limits, classes)[:1]
         (explanation,) = explain(bundle, signals[record], features, names)
         figure = explained_sheet(
             signals[record],
             records.pack.fs,
             f"ECG {scored.ecg_id[row]}",
-            by_class(scored.y_score[row]),
-            by_class(scored.thresholds),
+            by_class(y_score, classes),
+            by_class(limits, classes),
             explanation,
             delineation,
             record,
-            by_class(scored.y_true[row]),
+            by_class(scored.y_true[row], classes),
+            about=known[record],
         )
         save(figure, folder / f"{scored.ecg_id[row]:05d}_{explanation.class_name}.png")

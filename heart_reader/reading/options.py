@@ -1,8 +1,12 @@
 """The command lines that read ECG files; nothing heavy is imported for them."""
 
 import argparse
+from typing import Any
 
 from heart_reader.files import user_path
+
+FORMATS = ("pdf", "svg", "png")
+LAYOUTS = ("3x4", "6x2", "12x1")  # of evaluation/sheets/layout.py, which takes a second to import
 
 PREDICT = """Reads ECGs with a registered model, or a bundle folder, and prints what it finds.
 
@@ -19,6 +23,7 @@ def predict_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", required=True, help="NAME@ALIAS or a bundle folder")
     add_record_options(parser)
+    add_drawing_options(parser)
     parser.add_argument(
         "--explain",
         metavar="FOLDER",
@@ -39,6 +44,12 @@ def add_record_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--age", type=float, help="years, for every record")
     parser.add_argument("--sex", help="m or f, for every record")
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
-    parser.add_argument(
-        "--plot", metavar="FOLDER", type=user_path, help="write an ECG sheet for each record"
-    )
+
+
+def add_drawing_options(parser: argparse.ArgumentParser) -> None:
+    """Which pictures are written, and how they look."""
+    folder: dict[str, Any] = {"metavar": "FOLDER", "type": user_path}
+    parser.add_argument("--plot", **folder, help="write an ECG sheet for each record")
+    parser.add_argument("--report", **folder, help="write a page to print for each record")
+    parser.add_argument("--layout", choices=LAYOUTS, default="3x4", help="of the page")
+    parser.add_argument("--report-format", choices=FORMATS, default="pdf", help="of the page")

@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,27 +13,27 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.bundle.single import Features
+from heart_reader.bundle.measuring import Features
 from heart_reader.data import delineation
 from heart_reader.data.checks import require_signals
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.person import checked_age, sex_of_word
 from heart_reader.data.model_input import seconds_wanted, to_model_input
-from heart_reader.data.ptbxl import LEADS, SAMPLING_RATE, SUPERCLASSES
 from heart_reader.data.quality import GOOD, Quality, assess
-from heart_reader.data.spec import PTBXL_SIGNAL
+from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
-from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
-from heart_reader.evaluation.sheets.ecg import ecg_sheet
+from heart_reader.tasks.task import Task
 
-# Titles of the measurements that the table shows; QTc is Fridericia's.
+# Titles of the measurements that the table shows. JSON has `qtc_ms` besides, the name that
+# Fridericia's QTc had alone.
 MEASUREMENTS = {
     "rate_bpm": "rate /min",
     "pr_ms": "PR ms",
     "qrs_ms": "QRS ms",
     "qt_ms": "QT ms",
-    "qtc_ms": "QTc ms",
+    "qtc_fridericia_ms": "QTc ms (Fridericia)",
+    "qtc_bazett_ms": "QTc ms (Bazett)",
     "qrs_axis_degrees": "QRS axis °",
 }
 
@@ -43,8 +42,16 @@ class Reader(Protocol):
     """What reads ECGs: a bundle of any kind, or a device's model file."""
 
     @property
+    def task(self) -> Task:
+        """What it answers."""
+
+    @property
+    def spec(self) -> SignalSpec:
+        """What it reads."""
+
+    @property
     def thresholds(self) -> NDArray[np.float64]:
-        """One for each class of ``SUPERCLASSES``; at or above means present."""
+        """One for each class of the task; at or above means present."""
 
     def predict(
         self,
@@ -91,7 +98,7 @@ class Recorded:
 
     Attributes:
         recordings: as they were read; those that were refused aside.
-        signals: mV (n_records, 12, 1000).
+        signals: mV (n_records, n_leads, n_times).
         age, sex: years; 0 male, 1 female; NaN where unknown.
         measured: by the delineation.
         quality: of each record; an unusable one gets no labels and no probabilities.
@@ -112,8 +119,9 @@ class Recorded:
         return [each for each in self.read if isinstance(each, Refused)]
 
 
-def read_recordings(options: argparse.Namespace) -> Recorded:
-    """Every record of the options; one that can't be read is refused, the others are there.
+def read_recordings(options: argparse.Namespace, spec: SignalSpec) -> Recorded:
+    """Every record of the options, as a model of that spec reads it; one that can't be read is
+    refused, the others are there.
 
     Raises:
         DataError: an option that isn't legal, or no record that can be read.
@@ -122,26 +130,29 @@ def read_recordings(options: argparse.Namespace) -> Recorded:
     sex = None if options.sex is None else sex_of_word(options.sex)
     if sex is not None and math.isnan(sex):
         raise DataError(f"sex must be m or f, but is {options.sex!r}")
-    read = [_read_or_refuse(path, options, age, sex) for path in options.records]
+    read = [_read_or_refuse(path, options, spec, age, sex) for path in options.records]
     recordings = [each for each in read if isinstance(each, Record)]
     if not recordings:
         raise DataError("\n".join(each.reason for each in read if isinstance(each, Refused)))
     signals = np.stack([recording.signal for recording in recordings])
-    measured = delineation.delineate(signals, SAMPLING_RATE)
+    measured = delineation.delineate(signals, spec.fs)
     ages, sexes = [each.age for each in recordings], [each.sex for each in recordings]
-    quality = assess(signals, SAMPLING_RATE, LEADS)
+    quality = assess(signals, spec.fs, spec.leads)
     return Recorded(recordings, signals, ages, sexes, measured, quality, read)
 
 
 def _read_or_refuse(
-    path: str, options: argparse.Namespace, age: float | None, sex: float | None
+    path: str,
+    options: argparse.Namespace,
+    spec: SignalSpec,
+    age: float | None,
+    sex: float | None,
 ) -> Record | Refused:
-    spec = PTBXL_SIGNAL
     try:
         wanted = seconds_wanted(spec)
         found = read_recording(path, options.fs, options.unit, options.gain, wanted)
         made = to_model_input(found, spec)
-        require_signals(made.signal[None], [f"record {path}"])
+        require_signals(made.signal[None], spec, [f"record {path}"])
     except DataError as error:
         return Refused(path, " ".join(str(error).split()))
     return Record(
@@ -177,20 +188,13 @@ def findings_of(reader: Reader, recorded: Recorded, probabilities: Any) -> list[
 
 
 def show(
-    model: str,
-    reader: Reader,
-    recorded: Recorded,
-    probabilities: Any,
-    findings: list[dict[str, Any]],
-    options: argparse.Namespace,
+    model: str, recorded: Recorded, findings: list[dict[str, Any]], options: argparse.Namespace
 ) -> None:
-    """The findings as a table or JSON, and the sheets that were asked for."""
+    """The findings as a table or JSON."""
     if options.json:
         print(json.dumps({"model": model, "records": in_order(recorded, findings)}, indent=1))
     else:
         print_findings(model, findings, recorded.refused)
-    if options.plot:
-        write_plots(Path(options.plot), recorded, probabilities, reader)
 
 
 def in_order(recorded: Recorded, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -204,16 +208,6 @@ def in_order(recorded: Recorded, findings: list[dict[str, Any]]) -> list[dict[st
     ]
 
 
-def read_with(reader: Reader, model: str, options: argparse.Namespace) -> None:
-    """What `main` does but for explanations, with any reader."""
-    recorded = read_recordings(options)
-    features: Features = "compute" if options.features == "compute" else None
-    probabilities = reader.predict(recorded.signals, features, recorded.age, recorded.sex)
-    findings = findings_of(reader, recorded, probabilities)
-    show(model, reader, recorded, probabilities, findings, options)
-    require_all_read(recorded)
-
-
 def finding(
     bundle: Reader,
     recording: Record,
@@ -224,15 +218,15 @@ def finding(
 ) -> dict[str, Any]:
     """What is said of one record, as JSON values; ``null`` where nothing could be measured, and
     no labels and probabilities where the record is unusable."""
-    present = bundle.labels(probabilities) & quality.usable
-    said = by_class(probabilities) if quality.usable else dict.fromkeys(SUPERCLASSES)
+    present, classes = bundle.labels(probabilities) & quality.usable, bundle.task.classes
+    said = by_class(probabilities, classes) if quality.usable else dict.fromkeys(classes)
     return {
         "record": recording.name,
         "quality": quality.verdict,
         "quality_reasons": list(quality.reasons),
-        "labels": [name for name, there in zip(SUPERCLASSES, present, strict=True) if there],
+        "labels": [name for name, there in zip(classes, present, strict=True) if there],
         "probabilities": said,
-        "thresholds": by_class(bundle.thresholds),
+        "thresholds": by_class(bundle.thresholds, classes),
         "measurements": {
             name: None if math.isnan(value) else round(value, 1)
             for name, value in vars(measured).items()
@@ -245,7 +239,8 @@ def print_findings(
     model: str, findings: list[dict[str, Any]], refused: Sequence[Refused] = ()
 ) -> None:
     """One row a record: bold where a class is at or above its threshold."""
-    table = Table("record", *SUPERCLASSES, "labels", "quality", title=model)
+    classes = list(findings[0]["probabilities"])
+    table = Table("record", *classes, "labels", "quality", title=model)
     for item in findings:
         cells = [
             "-" if p is None else f"[bold]{p:.3f}[/bold]" if name in item["labels"] else f"{p:.3f}"
@@ -254,7 +249,7 @@ def print_findings(
         labels = ", ".join(item["labels"]) or ("-" if "-" in cells else "none")
         table.add_row(Path(item["record"]).name, *cells, labels, item["quality"])
     for each in refused:
-        table.add_row(Path(each.name).name, *("-" for _ in SUPERCLASSES), "refused", "-")
+        table.add_row(Path(each.name).name, *("-" for _ in classes), "refused", "-")
     thresholds = findings[0]["thresholds"].values()
     table.add_section()
     table.add_row("threshold", *(f"{value:.3f}" for value in thresholds), "", "")
@@ -279,43 +274,3 @@ def measurement_table(findings: list[dict[str, Any]]) -> Table:
         cells = ["-" if value is None else f"{value:.0f}" for value in values]
         table.add_row(Path(item["record"]).name, *cells)
     return table
-
-
-def write_plots(folder: Path, recorded: Recorded, probabilities: Any, bundle: Reader) -> None:
-    """``NAME.png`` for each record; the paths go to stderr, so that JSON stays JSON.
-
-    An unusable record is drawn without the model's bars, its reasons above it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    recordings = recorded.recordings
-    named = zip(stems(recordings), recordings, probabilities, recorded.quality, strict=True)
-    for stem, recording, row, quality in named:
-        drawn = drawn_of(recording, row, bundle)
-        told = [f"{quality.verdict}: {why}" for why in quality.reasons]
-        if not quality.usable:
-            drawn = (*drawn[:3], {}, {})
-        figure = ecg_sheet(*drawn, subtitle="; ".join([*told, *recording.notes]))
-        print(save(figure, folder / f"{stem}.png"), file=sys.stderr)
-
-
-def stems(recordings: list[Record]) -> list[str]:
-    """A file name for each; records of one name in several folders keep theirs apart by their
-    whole path."""
-    names = [Path(recording.name).stem for recording in recordings]
-    if len(set(names)) < len(names):
-        names = [recording.name.strip("./").replace("/", "_") for recording in recordings]
-    return names
-
-
-Drawn = tuple[Any, float, str, dict[str, float], dict[str, float]]
-
-
-def drawn_of(recording: Record, row: Any, bundle: Reader) -> Drawn:
-    """What every sheet of a recording begins with."""
-    return (
-        recording.signal,
-        SAMPLING_RATE,
-        Path(recording.name).name,
-        by_class(row),
-        by_class(bundle.thresholds),
-    )

@@ -3,9 +3,16 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
 
+import yaml
+
+from heart_reader.config.strict import parse
 from heart_reader.errors import DataError
+
+DEFAULTS = Path(__file__).with_name("defaults.yaml")
 
 Unlabelled = Literal["drop", "keep"]
 
@@ -34,9 +41,25 @@ class Task:
             raise DataError("\n".join(f"task {self.name!r}: {problem}" for problem in problems))
 
     @property
+    def n_classes(self) -> int:
+        """How many."""
+        return len(self.classes)
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """The classes as they stand in names of metrics and files: ``PRC_S_`` for ``PRC(S)``."""
         return tuple(map(class_key, self.classes))
+
+
+def default_task() -> Task:
+    """The one of ``defaults.yaml``: the superclasses of the PTB-XL benchmark."""
+    return parse(default_section("task"), Task)
+
+
+@cache
+def default_section(name: str) -> Any:
+    """A section of ``defaults.yaml``, as it stands there."""
+    return yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))[name]
 
 
 def class_key(name: str) -> str:

@@ -9,6 +9,7 @@ from heart_reader.tracking.models import (
     resolve_version,
     tag_version,
 )
+from heart_reader.tracking.permissions import left_behind, require_editable
 from heart_reader.tracking.run import Run
 from heart_reader.tracking.runs import (
     child_runs,
@@ -26,12 +27,14 @@ __all__ = [
     "child_runs",
     "count_runs",
     "find_run",
+    "left_behind",
     "load_registered",
     "log_bundle",
     "new_run",
     "open_run",
     "register_files",
     "registered_name",
+    "require_editable",
     "resolve_version",
     "set_up_reading",
     "set_up_tracking",

@@ -17,9 +17,11 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import heart_reader
 from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
-from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
+from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ModelError, TrackingError
+from heart_reader.tasks.task import Task
 from heart_reader.tracking.delivery.outage import waits_for_store
+from heart_reader.tracking.permissions import left_behind
 
 CANDIDATE = "candidate"
 ADDRESS = re.compile(r"(?:models:/)?([^@/]+)(?:@([^@/]+)|/(\d+))")
@@ -49,14 +51,14 @@ def registered_name(kind: str) -> str:
     return f"heart-reader-{kind}"
 
 
-def signature() -> ModelSignature:
+def signature(task: Task, spec: SignalSpec) -> ModelSignature:
     """``signal`` alone is an input: a tensor signature has no optional ones, params are."""
-    probabilities = [ColSpec("double", name) for name in SUPERCLASSES]
-    thresholds = [ColSpec("double", f"threshold_{name}") for name in SUPERCLASSES]
+    probabilities = [ColSpec("double", name) for name in task.classes]
+    thresholds = [ColSpec("double", f"threshold_{name}") for name in task.classes]
     labels = ColSpec("string", "labels")
     quality = [ColSpec("string", name) for name in ("quality", "quality_reasons")]
     return ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, len(LEADS), N_TIMES), "signal")]),
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *spec.shape), "signal")]),
         outputs=Schema([*probabilities, labels, *thresholds, *quality]),
         params=ParamSchema(
             [
@@ -79,6 +81,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
     earlier = _registered_by_open_run(kind)
     if earlier is not None:
         return earlier
+    bundle = open_bundle(folder)
     _drop_unfinished_models(kind)
     with warnings.catch_warnings():
         # It asks for an input example and for its own kind of type hints; the signature is given.
@@ -88,7 +91,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
             python_model=str(package / "tracking" / "pyfunc.py"),
             artifacts={"bundle": str(folder)},
             code_paths=[str(package)],
-            signature=signature(),
+            signature=signature(bundle.task, bundle.spec),
             pip_requirements=_requirements(),
         )
     draft = ModelVersion(name, "", info.model_id, info.run_id)
@@ -141,7 +144,8 @@ def _drop_unfinished_models(kind: str) -> None:
     )
     for model in found:
         if model.model_id not in made:
-            client.delete_logged_model(model.model_id)
+            with left_behind("models of earlier tries"):
+                client.delete_logged_model(model.model_id)
 
 
 def _register(

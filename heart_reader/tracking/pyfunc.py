@@ -13,7 +13,6 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from heart_reader.bundle.kinds import open_bundle
-from heart_reader.data.ptbxl import LEADS, SAMPLING_RATE, SUPERCLASSES
 from heart_reader.data.quality import assess, without_labels
 from heart_reader.errors import HeartReaderError
 
@@ -21,10 +20,10 @@ from heart_reader.errors import HeartReaderError
 class HeartReaderModel(PythonModel):
     """Probabilities, labels and thresholds for signals in mV.
 
-    Input: ``signal`` (n_records, 12, 1000). Params: ``features`` ("compute" or "none"), ``age``
-    (years) and ``sex`` (0 male, 1 female), each empty or one value a record, NaN or below 0
-    where unknown. A record whose ``quality`` is "unusable" gets no labels, and ``None`` (``null``
-    in JSON, which has no NaN) for its probabilities.
+    Input: ``signal`` (n_records, n_leads, n_times). Params: ``features`` ("compute" or "none"),
+    ``age`` (years) and ``sex`` (0 male, 1 female), each empty or one value a record, NaN or below
+    0 where unknown. A record whose ``quality`` is "unusable" gets no labels, and ``None``
+    (``null`` in JSON, which has no NaN) for its probabilities.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -58,16 +57,17 @@ class HeartReaderModel(PythonModel):
     def _table(
         self, signal: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any]
     ) -> pd.DataFrame:
-        quality = assess(signal, SAMPLING_RATE, LEADS)
-        table = pd.DataFrame(probabilities.astype(np.float64), columns=list(SUPERCLASSES))
+        classes, spec = self.bundle.task.classes, self.bundle.spec
+        quality = assess(signal, spec.fs, spec.leads)
+        table = pd.DataFrame(probabilities.astype(np.float64), columns=list(classes))
         unusable = np.array([not each.usable for each in quality], bool)
         if unusable.any():
             table = table.astype(object)
             table.loc[unusable] = None
         present = without_labels(self.bundle.labels(probabilities), quality)
-        names = np.array(SUPERCLASSES)
+        names = np.array(classes)
         table["labels"] = [", ".join(names[row]) for row in present]
-        for name, threshold in zip(SUPERCLASSES, self.bundle.thresholds, strict=True):
+        for name, threshold in zip(classes, self.bundle.thresholds, strict=True):
             table[f"threshold_{name}"] = threshold
         table["quality"] = [each.verdict for each in quality]
         table["quality_reasons"] = ["; ".join(each.reasons) for each in quality]

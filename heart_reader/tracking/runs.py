@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import mlflow
 from mlflow import MlflowClient
@@ -134,6 +135,17 @@ def find_run(run_id: str) -> Run:
     """
     waits_for_store(MlflowClient().get_run)(run_id)
     return Run(run_id)
+
+
+def run_address(run_id: str) -> str | None:
+    """The page of a run in its server's UI, or ``None`` where there is no server."""
+    uri = urlsplit(mlflow.get_tracking_uri())
+    if uri.scheme not in ("http", "https"):
+        return None
+    host = uri.netloc.rpartition("@")[2]  # without a login that may stand in it
+    experiment = waits_for_store(MlflowClient().get_run)(run_id).info.experiment_id
+    page = f"#/experiments/{experiment}/runs/{run_id}"
+    return f"{uri.scheme}://{host}{uri.path.rstrip('/')}/{page}"
 
 
 def continue_experiment(run: Run) -> None:

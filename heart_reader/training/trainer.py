@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from heart_reader.data.augmentation import AugmentationConfig, augment, mix, mixup_weights
 from heart_reader.data.dataset import DeviceRecords
 from heart_reader.data.normaliser import Normaliser
-from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import DataError, DivergenceError
 from heart_reader.evaluation.metrics import class_auc
 from heart_reader.models import FusionModel
@@ -210,7 +209,8 @@ class Trainer:
         loss = float(self.loss(logits, self.validation.y_true))
         y_true = self.validation.y_true.cpu().numpy()
         auc = class_auc(y_true, torch.sigmoid(logits).cpu().numpy())  # (n_classes,)
-        per_class = {f"val/auc_{c}": float(a) for c, a in zip(SUPERCLASSES, auc, strict=True)}
+        names = self.validation.classes
+        per_class = {f"val/auc_{c}": float(a) for c, a in zip(names, auc, strict=True)}
         return {"val/loss": loss, "val/macro_auc": float(auc.mean()), **per_class}
 
     @torch.no_grad()

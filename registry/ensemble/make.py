@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from heart_reader.bundle.ensemble import EnsembleBundle
+from heart_reader.bundle.ensemble import KIND, EnsembleBundle
 from heart_reader.bundle.evidence import gather, save_evidence
 from heart_reader.bundle.provenance import git_commit
 from heart_reader.bundle.single import Bundle
@@ -25,9 +25,9 @@ from heart_reader.errors import ModelError
 from heart_reader.evaluation import metrics, report
 from heart_reader.evaluation.mixing import CrossFitted, cross_fit, fit_weights, mix_scores
 from heart_reader.evaluation.scored import Scored
-from heart_reader.evaluation.thresholds import youden
+from heart_reader.evaluation.thresholds import REMEMBERED, choose
 from heart_reader.project import REPOSITORY
-from heart_reader.tracking import ModelVersion, Run, load_registered
+from heart_reader.tracking import ModelVersion, Run, load_registered, require_editable
 from heart_reader.tracking import runs as tracking
 from registry.client import (
     ENSEMBLE,
@@ -47,6 +47,7 @@ from registry.fold9 import (
     find_ground,
     logged_scores,
     predict_fold9,
+    require_same_task,
 )
 from registry.model_card import write_card
 from registry.settings import EnsembleConfig, load_settings
@@ -98,6 +99,7 @@ def main(words: Sequence[str]) -> None:
     """Reads the options, fits, registers, and prints the table."""
     request = read_request(dotted_options(words))
     tracking.set_up_tracking()
+    require_editable(ENSEMBLE)
     make_ensemble(Registry(), request)
 
 
@@ -123,6 +125,7 @@ def make_ensemble(registry: Registry, request: EnsembleRequest) -> ModelVersion:
         run.set_tags(member_tags(versions) | made_by)
         bundles = [_single(version) for version in versions]
         _require_same_data(versions, bundles)
+        require_same_task(dict(zip(map(pinned, versions), bundles, strict=True)))
         config = request.config.for_bundle(bundles[0].provenance)
         run.log_params(flatten({"ensemble": to_dict(settings), "data": to_dict(config.data)}))
         ground = find_ground(versions, [], config, request.config.names_data)
@@ -140,9 +143,9 @@ def make_ensemble(registry: Registry, request: EnsembleRequest) -> ModelVersion:
 
 def _single(version: ModelVersion) -> Bundle:
     bundle = load_registered(version)
-    if not isinstance(bundle, Bundle):
+    if bundle.kind == KIND:
         raise ModelError(f"{version.uri} is an ensemble itself: a member must be a single model")
-    return bundle
+    return bundle.members[0]
 
 
 def _require_same_data(versions: Sequence[ModelVersion], bundles: Sequence[Bundle]) -> None:
@@ -184,12 +187,13 @@ def fit(
     y_scores = np.stack([member.y_score for member in members])  # (n_members, n, n_classes)
     weights = fit_weights(settings.method, fold.y_true, y_scores)
     mixed = mix_scores(y_scores, weights)
-    thresholds = youden(fold.y_true, mixed)
+    rule = config.evaluation.rule
+    thresholds = choose(rule, fold.y_true, mixed, fold.classes)
     generator = np.random.default_rng(settings.seed)
     crossed = cross_fit(
-        settings.method, fold.y_true, y_scores, fold.patients, settings.n_groups, generator
+        settings.method, fold.y_true, y_scores, fold.patients, settings.n_groups, generator, rule
     )
-    judged = Scored(fold.rows, fold.ecg_id, fold.y_true, crossed.y_score, thresholds)
+    judged = Scored(fold.rows, fold.ecg_id, fold.y_true, crossed.y_score, thresholds, fold.classes)
     values = values_of(judged, crossed, config)
     provenance = {
         "run_id": run.run_id,
@@ -198,6 +202,7 @@ def fit(
         "members": {member.name: member.version.uri for member in members},
         "method": settings.method,
         "threshold_fold": 9,
+        REMEMBERED: str(rule),
         "validation": values,
     }
     bundle = EnsembleBundle(
@@ -207,7 +212,7 @@ def fit(
         thresholds,
         provenance,
     )
-    own = Scored(fold.rows, fold.ecg_id, fold.y_true, mixed, thresholds)
+    own = Scored(fold.rows, fold.ecg_id, fold.y_true, mixed, thresholds, fold.classes)
     return Fitted(bundle, own, judged, crossed)
 
 
@@ -254,7 +259,8 @@ def log_and_register(
     run.set_tags({"model": version.uri, "data_digest": fold.digest[:16]})
     own = metrics.macro_auc(fitted.own.y_true, fitted.own.y_score)
     logged = {f"val/{key}": value for key, value in values.items()}
-    run.log_metrics(logged | written.flat(table) | {"fitted/macro_auc": own}, 0, version.model_id)
+    compared = written.flat(table, fold.classes)
+    run.log_metrics(logged | compared | {"fitted/macro_auc": own}, 0, version.model_id)
     run.describe(f"## {version.uri}\n\n{text}")
     write_card(Registry(), version)
     written.print_table(f"{ENSEMBLE} v{version.version}", values, table)

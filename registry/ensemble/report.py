@@ -11,14 +11,16 @@ from rich.console import Console
 from rich.table import Table
 
 from heart_reader.bundle.ensemble import EnsembleBundle
+from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.config.load import Config
-from heart_reader.data.ptbxl import SUPERCLASSES, VALIDATION_FOLD
+from heart_reader.data.ptbxl import VALIDATION_FOLD
 from heart_reader.evaluation import bootstrap, metrics, report, tables
 from heart_reader.evaluation.fast_auc import mixture_auc
 from heart_reader.evaluation.mixing import CrossFitted, simplex_grid
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.plots.simplex import simplex_figure
 from heart_reader.evaluation.scored import Scored
+from heart_reader.evaluation.thresholds import REMEMBERED, rule_of
 from heart_reader.tracking import ModelVersion, Run
 from registry.client import pinned, short_name
 from registry.fold9 import CROSS_FITTED, LOGGED, Ground
@@ -49,7 +51,7 @@ def comparisons(
     return found
 
 
-def flat(table: Mapping[str, Against]) -> dict[str, float]:
+def flat(table: Mapping[str, Against], classes: Sequence[str]) -> dict[str, float]:
     """The comparisons as metrics: ``member/NAME/macro_auc``, ``gain/NAME/macro_auc`` and so on."""
     values: dict[str, float] = {}
     for name, against in table.items():
@@ -61,13 +63,13 @@ def flat(table: Mapping[str, Against]) -> dict[str, float]:
             f"gain/{name}/macro_auc_high95": gain.interval_95[1],
             f"gain/{name}/share_better": gain.share_a_better,
         }
-        for column, one in enumerate(SUPERCLASSES):
+        for column, one in enumerate(classes):
             values[f"member/{name}/auc_{one}"] = float(against.class_auc[column])
             values[f"gain/{name}/auc_{one}"] = against.gain.classes[column].value
     return values
 
 
-def tags(bundle: EnsembleBundle, values: Mapping[str, float]) -> dict[str, str]:
+def tags(bundle: AnyBundle, values: Mapping[str, float]) -> dict[str, str]:
     """What the registry filters by."""
     weights = dict(zip(bundle.names, bundle.weights.round(4).tolist(), strict=True))
     return {
@@ -76,12 +78,13 @@ def tags(bundle: EnsembleBundle, values: Mapping[str, float]) -> dict[str, str]:
         "weights": json.dumps(weights),
         "data_digest": str(bundle.provenance["data_digest"])[:16],
         "val_macro_auc": f"{values['macro_auc']:.4f}",
+        REMEMBERED: str(rule_of(bundle.provenance)),
     }
 
 
 def log_data(run: Run, ground: Ground, config: Config) -> None:
     """The fold that the weights come from."""
-    profile = tables.label_profile(ground.fold.y_true, (VALIDATION_FOLD,))
+    profile = tables.label_profile(ground.fold.y_true, (VALIDATION_FOLD,), ground.fold.classes)
     digest = ground.fold.digest
     run.log_dataset("ptbxl-validation", digest, config.data.root, "validation", profile)
 
@@ -102,7 +105,8 @@ def write_report(
 ) -> None:
     """Plots, weights and both kinds of fold-9 predictions, as they lie in the run's artifacts."""
     plots = folder / "plots"
-    report.write_plots(judged, values, config.evaluation.n_bins, plots)
+    whose = f"ensemble of {len(named)}, fold 9, cross-fitted"
+    report.write_plots(judged, values, config.evaluation.n_bins, plots, whose)
     if len(bundle.members) in DRAWN:
         auc = mixture_auc(own.y_true, np.stack(list(named.values())))
         points, aucs = simplex_grid(auc, chosen.grid_steps)
@@ -113,7 +117,7 @@ def write_report(
         save(simplex_figure(points, aucs, bundle.names, marks), plots / "weights.png")
     tree = {
         "members": list(bundle.names),
-        "classes": list(SUPERCLASSES),
+        "classes": list(bundle.task.classes),
         "weights": bundle.weights.tolist(),
         "cross_fitted_weights": crossed.weights.tolist(),
     }
@@ -168,4 +172,4 @@ def _weights(bundle: EnsembleBundle, k: int) -> str:
     row = bundle.weights[k]
     if np.allclose(row, row[0]):
         return f"{row[0]:.3f}"
-    return ", ".join(f"{one} {w:.2f}" for one, w in zip(SUPERCLASSES, row, strict=True))
+    return ", ".join(f"{one} {w:.2f}" for one, w in zip(bundle.task.classes, row, strict=True))

@@ -21,7 +21,13 @@ from heart_reader.config.request import ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.errors import ConfigError, DataError, ModelError, TrackingError
 from heart_reader.evaluation.tables import markdown_table
-from heart_reader.tracking import ModelVersion, Run, load_registered, resolve_version
+from heart_reader.tracking import (
+    ModelVersion,
+    Run,
+    load_registered,
+    require_editable,
+    resolve_version,
+)
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.models import CANDIDATE
 from registry.client import CHAMPION, PREVIOUS, Registry, pinned
@@ -32,6 +38,7 @@ from registry.fold9 import (
     evidence_of,
     find_ground,
     logged_scores,
+    require_same_task,
     scores_to_judge,
 )
 from registry.gate import rules as gate
@@ -79,6 +86,7 @@ def main(words: Sequence[str]) -> None:
     request = read_request(options)
     tracking.set_up_tracking()
     registry = Registry()
+    require_editable(request.model.removeprefix("models:/").partition("@")[0].partition("/")[0])
     if rollback:
         roll_back(registry, request.model.removeprefix("models:/").partition("@")[0])
     elif not promote(registry, request):
@@ -146,10 +154,12 @@ def judge(
     fold = ground.fold
     mine = scores_to_judge(version, bundle, fold, config)
     if champion is None:
-        checks = gate.floors(fold.y_true, mine, settings)
+        checks = gate.floors(fold.y_true, mine, fold.classes, settings)
     else:
-        theirs = scores_to_judge(champion, load_registered(champion), fold, config)
-        checks = gate.against_champion(fold.y_true, mine, theirs, settings)
+        rival = load_registered(champion)
+        require_same_task({pinned(version): bundle, pinned(champion): rival})
+        theirs = scores_to_judge(champion, rival, fold, config)
+        checks = gate.against_champion(fold.y_true, mine, theirs, fold.classes, settings)
     checks.append(gate.calibration(fold.y_true, mine, config.evaluation.n_bins, settings))
     logged, arrays, what = to_reproduce(version, bundle, ground, settings.n_reproduced)
     try:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.evaluation import bootstrap, metrics, report
 from registry.settings import GateConfig
 
@@ -32,13 +31,14 @@ def against_champion(
     y_true: NDArray[np.uint8],
     candidate: NDArray[np.float32],
     champion: NDArray[np.float32],
+    classes: Sequence[str],
     config: GateConfig,
 ) -> list[Check]:
     """No worse than the champion on the same resamples, in the mean and in each class."""
     resamples = report.resamples_for(y_true, config.n_resamples)
     found = bootstrap.compare(y_true, candidate, champion, resamples)
     low, high = found.macro.interval_95
-    losses = {name: each.value for name, each in zip(SUPERCLASSES, found.classes, strict=True)}
+    losses = {name: each.value for name, each in zip(classes, found.classes, strict=True)}
     worst = min(losses, key=losses.__getitem__)
     macro = Check(
         "macro AUC against the champion",
@@ -57,13 +57,16 @@ def against_champion(
 
 
 def floors(
-    y_true: NDArray[np.uint8], candidate: NDArray[np.float32], config: GateConfig
+    y_true: NDArray[np.uint8],
+    candidate: NDArray[np.float32],
+    classes: Sequence[str],
+    config: GateConfig,
 ) -> list[Check]:
     """What a first champion must reach: there is nothing to compare it with."""
     resamples = report.resamples_for(y_true, config.n_resamples)
     samples = bootstrap.auc_bootstrap(y_true, candidate, resamples)
     low = float(bootstrap.interval(samples.mean(axis=1), 0.95)[0])
-    aucs = dict(zip(SUPERCLASSES, metrics.class_auc(y_true, candidate).tolist(), strict=True))
+    aucs = dict(zip(classes, metrics.class_auc(y_true, candidate).tolist(), strict=True))
     worst = min(aucs, key=aucs.__getitem__)
     return [
         Check(

@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from heart_reader.bundle.ensemble import EnsembleBundle, member_folders, save_ensemble
+from heart_reader.bundle.ensemble import KIND, member_folders
 from heart_reader.bundle.evidence import FILE, Evidence, load_evidence
+from heart_reader.bundle.folders import folder_digest
 from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
-from heart_reader.bundle.single import Bundle, folder_digest
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import load_config
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.errors import ConfigError, ModelError
 from heart_reader.evaluation import report
 from heart_reader.files import user_path
+from heart_reader.models import Architecture, family
 from heart_reader.project import REPOSITORY
-from heart_reader.tracking import ModelVersion, Run, log_bundle, registered_name
+from heart_reader.tracking import ModelVersion, Run, log_bundle, registered_name, require_editable
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.models import CANDIDATE
 from registry.client import Registry, member_tags, pinned
@@ -44,9 +45,12 @@ class Imported:
     @property
     def kind(self) -> str:
         """What stands behind ``heart-reader-`` in the registered name."""
-        if isinstance(self.bundle, EnsembleBundle):
-            return self.bundle.kind
-        return self.bundle.config.backbone
+        return self.bundle.kind
+
+    @property
+    def together(self) -> bool:
+        """Whether it is an ensemble."""
+        return self.kind == KIND
 
     @property
     def made(self) -> dict[str, Any]:
@@ -101,6 +105,8 @@ def import_all(registry: Registry, found: list[Imported]) -> list[ModelVersion]:
 
     What is registered already is left as it is, and named candidate again.
     """
+    for each in found:
+        require_editable(registered_name(each.kind))
     if len(found) == 1:
         return [_import_once(registry, found[0], nested=False)]
     with tracking.open_run(f"import {len(found)} bundles") as run:
@@ -116,7 +122,7 @@ def _import_once(registry: Registry, it: Imported, nested: bool) -> ModelVersion
         print(f"{version.uri} is registered already")
         return version
     with tracking.open_run(f"import {it.kind}", nested=nested) as run:
-        lineage = _members(registry, it) if isinstance(it.bundle, EnsembleBundle) else {}
+        lineage = _members(registry, it) if it.together else {}
         version = _log(run, it, lineage)
     print(f"registered {version.uri} as candidate")
     return version
@@ -145,8 +151,8 @@ def _log(run: Run, it: Imported, lineage: Mapping[str, str]) -> ModelVersion:
     """Provenance, metrics, plots and predictions into the run; the bundle into the registry."""
     made, values = it.made, it.values
     params: dict[str, Any] = {"made": made}
-    if isinstance(it.bundle, Bundle):
-        params["model"] = to_dict(it.bundle.config)
+    if not it.together:
+        params["model"] = _model_params(it.bundle.members[0].config)
     run.log_params(flatten(params))
     tags = {
         "backbone": it.kind,
@@ -159,7 +165,7 @@ def _log(run: Run, it: Imported, lineage: Mapping[str, str]) -> ModelVersion:
     if values:
         tags["val_macro_auc"] = f"{values['macro_auc']:.4f}"
         text += f" Fold-9 macro AUC {values['macro_auc']:.4f}, as its maker measured it."
-    if isinstance(it.bundle, EnsembleBundle):
+    if it.together:
         tags |= ensemble_report.tags(it.bundle, values)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -178,10 +184,16 @@ def _log(run: Run, it: Imported, lineage: Mapping[str, str]) -> ModelVersion:
 
 def _whole(it: Imported, folder: Path) -> Path:
     """A folder with all that the bundle needs: an ensemble's members may lie beside it."""
-    if isinstance(it.bundle, Bundle):
+    if not it.together:
         return it.folder
-    save_ensemble(it.bundle, folder)
+    it.bundle.save(folder)
     return folder
+
+
+def _model_params(config: Architecture) -> dict[str, Any]:
+    """As a training logs them, of its own backbone."""
+    tree = to_dict(config)
+    return {**tree, family(config.backbone): tree.pop("shape")}
 
 
 def write_evidence(it: Imported, evidence: Evidence, folder: Path) -> None:
@@ -191,9 +203,9 @@ def write_evidence(it: Imported, evidence: Evidence, folder: Path) -> None:
     own = evidence.scored(evidence.y_score, limits)
     judged = evidence.scored(evidence.y_judged, limits)
     values = report.metrics_with_intervals(judged, config)
-    report.write_plots(judged, values, config.n_bins, folder / "plots")
+    report.write_plots(judged, values, config.n_bins, folder / "plots", f"{it.kind}, fold 9")
     own.frame().to_parquet(folder / LOGGED, index=False)
-    if isinstance(it.bundle, EnsembleBundle):
+    if it.together:
         judged.frame().to_parquet(folder / CROSS_FITTED, index=False)
     shutil.copy(it.folder / FILE, folder / FILE)
 

@@ -19,12 +19,17 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.bundle.ensemble import EnsembleBundle, load_ensemble, save_beside_members
+from heart_reader.bundle.ensemble import (
+    KIND,
+    EnsembleBundle,
+    load_ensemble,
+    save_beside_members,
+)
 from heart_reader.bundle.evidence import gather, patients_of, save_evidence
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.provenance import train_command, travelling
 from heart_reader.bundle.scoring import score
-from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
+from heart_reader.bundle.single import load_bundle, save_bundle
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.request import AUTO, ConfigRequest, config_request
 from heart_reader.config.strict import flatten
@@ -128,10 +133,10 @@ def write_single(version: ModelVersion, request: MakeRequest, folder: Path) -> W
     Raises:
         ModelError: it doesn't say of fold 9 what was logged of it.
     """
-    bundle = load_registered(version)
-    if not isinstance(bundle, Bundle):
+    found = load_registered(version)
+    if found.kind == KIND:
         raise ModelError(f"{pinned(version)} is an ensemble that names no members")
-    config = run_config(version)
+    bundle, config = found.members[0], run_config(version)
     records = load_records([bundle], request.config.for_bundle(bundle.provenance))
     made = travelling(
         bundle.provenance, config, train_command(config), commit_of(version, request.commit)
@@ -167,15 +172,15 @@ def write_ensemble(version: ModelVersion, request: MakeRequest, folder: Path) ->
     Raises:
         ModelError: it doesn't say of fold 9 what was logged of it.
     """
-    bundle = load_registered(version)
-    if not isinstance(bundle, EnsembleBundle):
+    found = load_registered(version)
+    if found.kind != KIND:
         raise ModelError(f"{pinned(version)} names members, but holds no ensemble")
-    records = load_records([bundle], request.config.for_bundle(bundle.provenance))
-    members = tuple(load_bundle(folder.parent / name) for name in bundle.names)
+    records = load_records([found], request.config.for_bundle(found.provenance))
+    members = tuple(load_bundle(folder.parent / name) for name in found.names)
     made = travelling(
-        bundle.provenance, {}, ensemble_command(version), commit_of(version, request.commit)
+        found.provenance, {}, ensemble_command(version), commit_of(version, request.commit)
     )
-    bundle = replace(bundle, members=members, provenance=made)
+    bundle = EnsembleBundle(members, found.names, found.weights, found.thresholds, made)
     fold, scored = fold9(records), score(bundle, records, (VALIDATION_FOLD,))
     logged = logged_scores(version, fold, LOGGED)
     judged = logged_scores(version, fold, CROSS_FITTED)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.bundle.ensemble import EnsembleBundle
+from heart_reader.bundle.ensemble import KIND
 from heart_reader.bundle.evidence import Evidence, gather, load_evidence, save_evidence
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.bundle.scoring import score
@@ -27,6 +27,7 @@ from heart_reader.errors import ConfigError, ModelError
 from heart_reader.evaluation.metrics import macro_auc
 from heart_reader.evaluation.mixing import cross_fit
 from heart_reader.evaluation.scored import Scored
+from heart_reader.evaluation.thresholds import rule_of
 from heart_reader.files import user_path
 from registry.fold9 import fold9, load_records
 from registry.pretrained.import_bundle import PRETRAINED, pretrained
@@ -88,14 +89,16 @@ def _evidence(folder: Path, records: Records) -> Evidence:
 
 def _judged(bundle: AnyBundle, known: dict[str, Scored], records: Records) -> NDArray[np.float32]:
     """What it may be judged by: an ensemble's weights were fitted on fold 9."""
-    if not isinstance(bundle, EnsembleBundle):
+    if bundle.kind != KIND:
         return list(known.values())[-1].y_score
     chosen, _ = load_settings({})
     fold = fold9(records)
     y_scores = np.stack([known[name].y_score for name in bundle.names])
     generator = np.random.default_rng(chosen.ensemble.seed)
     method, n_groups = str(bundle.provenance["method"]), chosen.ensemble.n_groups
-    return cross_fit(method, fold.y_true, y_scores, fold.patients, n_groups, generator).y_score
+    rule = rule_of(bundle.provenance)
+    found = cross_fit(method, fold.y_true, y_scores, fold.patients, n_groups, generator, rule)
+    return found.y_score
 
 
 def _change(

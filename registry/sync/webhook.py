@@ -15,8 +15,9 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import mlflow
 import uvicorn
@@ -37,13 +38,15 @@ from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError
 from heart_reader.tracking import runs as tracking
-from heart_reader.tracking.delivery.outage import store_errors
+from heart_reader.tracking.delivery.outage import StoreAwayError, store_errors
 from registry.client import Registry
 from registry.commands import DEFAULTS
 from registry.settings import WebhookConfig
 from registry.sync.syncer import Syncer, read_request
 
+T = TypeVar("T")
 NAME = "heart-reader-sync"
+PAUSE = 1.0  # seconds between two tries to reach the server
 PATH = "/registry"
 EVENTS = (
     WebhookEvent(WebhookEntity.MODEL_VERSION, WebhookAction.CREATED),
@@ -63,12 +66,29 @@ def main(words: Sequence[str]) -> None:
             f"webhooks come from an MLflow server: MLFLOW_TRACKING_URI must be its http address, "
             f"but is {uri!r}"
         )
-    tracking.set_up_tracking()
+    when_it_answers(tracking.set_up_tracking)
     secret = find_secret(cache_folder())
     url = own_address(settings) + PATH
-    register(url, secret)
+    when_it_answers(lambda: register(url, secret))
     print(f"{uri} tells {url} of aliases and versions", flush=True)
     serve(settings, Verifier(secret, settings.max_age), Syncer(Registry(), request))
+
+
+def when_it_answers(work: Callable[[], T]) -> T:
+    """Does what needs the server; who started before it waits for it.
+
+    Raises:
+        TrackingError: it answers, and refuses.
+    """
+    said = False
+    while True:
+        try:
+            return work()
+        except StoreAwayError as error:
+            if not said:
+                print(f"waits for the server: {error}", file=sys.stderr, flush=True)
+                said = True
+            time.sleep(PAUSE)
 
 
 def own_address(config: WebhookConfig) -> str:

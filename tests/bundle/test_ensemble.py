@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heart_reader.bundle import ensemble as ensemble_bundle
+from heart_reader.bundle import measuring
 from heart_reader.bundle.ensemble import EnsembleBundle, load_ensemble, save_ensemble
 from heart_reader.bundle.kinds import open_bundle
 from heart_reader.bundle.single import Bundle, save_bundle
@@ -63,14 +63,13 @@ def test_it_predicts_the_weighted_sum(ensemble: EnsembleBundle, signals: np.ndar
 
 def test_features_are_measured_once(ensemble: EnsembleBundle, signals: np.ndarray, monkeypatch):
     calls = []
-    measure = ensemble_bundle.measure
+    measure = measuring.measure
 
     def counted(*arguments):
         calls.append(len(arguments[0]))
         return measure(*arguments)
 
-    monkeypatch.setattr(ensemble_bundle, "measure", counted)
-    monkeypatch.setattr("heart_reader.bundle.single.measure", counted)
+    monkeypatch.setattr(measuring, "measure", counted)
     ensemble.predict(signals)
     assert calls == [8]
 
@@ -105,7 +104,8 @@ def test_damage_is_refused(ensemble: EnsembleBundle, tmp_path: Path):
         "must be (n_members, n_classes) (2, 5)": {"weights": [[1, 1, 1, 1, 1]]},
         "5 thresholds": {"thresholds": [0.5]},
         "format 9": {"format": 9},
-        "classes": {"classes": ["MI"]},
+        "is missing": {"task": {"classes": ["MI"]}},
+        "answers other, its members": {"task": tree["task"] | {"name": "other"}},
         "can't be read": {"members": ["a", "c"]},
     }
     for message, change in damages.items():

@@ -1,4 +1,7 @@
-"""A bundle's round trip, what it predicts with and without features, and what it refuses."""
+"""A bundle's round trip, what it predicts with and without features, and what it refuses.
+
+Covers: heart_reader.bundle.checks, heart_reader.bundle.folders, heart_reader.models.predicting.
+"""
 
 import json
 import shutil
@@ -166,14 +169,13 @@ def test_missing_and_cut_files(folder):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format", 2, "has format 2, this code reads 1"),
-        ("classes", ["MI", "NORM", "STTC", "CD", "HYP"], "has classes .*this code reads"),
-        ("leads", ["II", "I"], "has leads .*this code reads"),
-        ("sampling_rate", 500, "has sampling_rate 500, this code reads 100"),
+        ("format", 7, "has format 7, this code reads 1 and 2"),
+        ("task", {"name": "x"}, "is damaged: .*'classes' is missing"),
+        ("signal", ["II", "I"], "is damaged"),
         ("thresholds", [0.5], "is damaged: .*5 thresholds are needed"),
         ("normaliser", {"mean": [0]}, "is damaged: .*'std' is missing"),
-        ("model", {}, "is damaged: .*'backbone' is missing"),
-        ("encoder", {"source": "compute"}, "is damaged: KeyError"),
+        ("model", {}, "is damaged: it lacks 'backbone'"),
+        ("encoder", {"source": "compute"}, "is damaged: it lacks 'low'"),
     ],
 )
 def test_a_description_that_breaks_the_contract(folder, key, value, message):

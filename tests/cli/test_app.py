@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from heart_reader.cli import app
+from heart_reader.evaluation.sheets.layout import LAYOUTS
+from heart_reader.reading import options
 from tests.conftest import REPOSITORY
 
 COMMANDS = app.commands()
@@ -51,6 +53,10 @@ def test_help_imports_nothing_heavy(words):
     done = started("-c", f"{code} print([m for m in {HEAVY!r} if m in sys.modules])")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_predict_offers_the_layouts_that_there_are():
+    assert set(options.LAYOUTS) == set(LAYOUTS)
 
 
 def test_the_overview_has_a_line_for_each_command(capsys):

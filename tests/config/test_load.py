@@ -1,7 +1,11 @@
-"""The layers of the configuration, with the numbers that the recipe is published with."""
+"""The layers of the configuration, with the numbers that the recipe is published with.
+
+Covers: heart_reader.models.rules, heart_reader.training.config, heart_reader.config.yaml_files.
+"""
 
 import dataclasses
 import typing
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -150,10 +154,39 @@ def test_a_dotted_key_below_a_value():
     ]
 
 
-def test_a_config_file_without_a_key_has_no_default_for_it(tmp_path):
-    tree = to_dict(load_config("default", {}))
-    del tree["training"]["patience"]
+def test_keys_that_are_younger_than_a_run_get_todays_defaults_and_a_word(tmp_path, capsys):
+    config = load_config("demo", {"seed": 3, "training.epochs": 7})
+    tree = to_dict(config)
+    del tree["training"]["patience"], tree["model"]["inception1d"], tree["evaluation"]
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(tree))
-    with pytest.raises(ConfigError, match=r"^config key 'training\.patience' is missing$"):
+    found = read_config(path)
+    today = load_config("default", {})
+    assert found.training == replace(config.training, patience=today.training.patience)
+    assert found.model.inception1d == today.model.inception1d
+    assert (found.evaluation, found.seed) == (today.evaluation, 3)
+    assert capsys.readouterr().err == (
+        "config.yaml was written before there were model.inception1d, training.patience, "
+        "evaluation: today's defaults are taken\n"
+    )
+
+
+def test_an_unknown_key_of_a_config_file_is_still_refused(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(to_dict(load_config("default", {})) | {"sead": 1}))
+    with pytest.raises(ConfigError, match="unknown config key 'sead', did you mean 'seed'"):
         read_config(path)
+
+
+def test_a_run_from_before_there_were_rules_goes_on_by_youden(tmp_path):
+    tree = to_dict(load_config("default", {}))
+    del tree["evaluation"]["thresholds"]
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    assert read_config(path).evaluation.thresholds == "youden"
+
+
+def test_a_rule_of_thresholds_is_checked_with_the_rest():
+    assert load_config("default", {"thresholds": "precision:0.8"}).evaluation.rule.target == 0.8
+    found = problems_of("default", {"thresholds": "precison:0.8", "evaluation.n_bins": 0})
+    assert len(found) == 2 and "did you mean 'precision'?" in found[1]

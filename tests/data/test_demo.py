@@ -1,3 +1,8 @@
+"""The synthetic PTB-XL: whose waves are drawn, and who its patients are.
+
+Covers: heart_reader.data.demo.patients.
+"""
+
 import hashlib
 from pathlib import Path
 

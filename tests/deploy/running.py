@@ -15,7 +15,7 @@ import boto3
 import psutil
 import requests
 
-from deploy.compose import read_services, read_variables
+from deploy.compose import read_services, read_variables, server_address
 from deploy.make_secrets import write_secrets
 from deploy.users import Admin
 from tests.tracking.processes import FOREIGN, REPOSITORY, SECONDS, Started
@@ -57,13 +57,14 @@ class Platform:
 
     # ------------------------------------------------------------ its life
 
-    def prepare(self) -> None:
-        """Secrets and free ports."""
+    def prepare(self, **settings: str) -> None:
+        """Secrets, free ports and other settings, in the env file."""
         write_secrets(self.state)
         ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
         with (self.state / "env").open("a") as file:
             file.write("".join(f"{name}_PORT={port}\n" for name, port in ports))
             file.write("MLFLOW_WORKERS=1\n")
+            file.write("".join(f"{key}={value}\n" for key, value in settings.items()))
 
     def start(self) -> Started:
         """Starts `make platform`, and waits until it says that it is ready."""
@@ -109,7 +110,7 @@ class Platform:
 
     @property
     def uri(self) -> str:
-        return f"http://127.0.0.1:{self.variables['MLFLOW_PORT']}"
+        return server_address(self.variables)
 
     def pid(self, name: str) -> int:
         """The process of a service."""

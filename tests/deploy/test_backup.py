@@ -1,8 +1,12 @@
-"""A backup of a platform that runs, restored into one that is empty, compared from outside."""
+"""A backup of a platform that runs, restored into one that is empty, compared from outside.
+
+Covers: deploy.restore, deploy.tool.
+"""
 
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -96,6 +100,39 @@ def test_nothing_is_restored_under_a_running_server(platform: Platform, ada: Use
     done = platform.tool("restore", FROM=str(backup))
     assert done.returncode == 1
     assert "stop the platform's server first" in done.stderr
+    assert ada.ask("GET", "api/2.0/mlflow/experiments/get?experiment_id=1").status_code == 200
+
+
+def test_backups_are_named_by_the_time_and_the_oldest_go(platform: Platform, backup: Path):
+    shelf = platform.state / "backups"
+    taken = []
+    for _ in range(2):
+        done = platform.tool("backup", KEEP="1")
+        assert done.returncode == 0, done.stderr
+        (found,) = shelf.iterdir()
+        taken.append(found.name)
+        assert done.stdout.startswith(f"{found}: ")
+    assert re.fullmatch(r"\d{8}-\d{6}", taken[0]) and taken[0] < taken[1]
+    assert "removed, newer ones are kept" in done.stdout
+    manifests = [json.loads((f / "manifest.json").read_text()) for f in (found, backup)]
+    assert len(manifests[0]["objects"]) >= len(manifests[1]["objects"]) > 50
+
+
+def test_a_running_platform_is_not_emptied_and_none_without_being_sure(
+    platform: Platform, ada: User, empty: Platform, backup: Path
+):
+    done = platform.tool("empty", SURE="yes")
+    assert done.returncode == 1 and "is running already" in done.stderr
+    done = empty.tool("empty")
+    assert done.returncode == 1 and "make empty SURE=yes" in done.stderr
+    (empty.state / "backups" / "20260101-000000").mkdir(parents=True)
+    secrets = (empty.state / "env").read_text()
+    done = empty.tool("empty", SURE="yes")
+    assert done.returncode == 0, done.stderr
+    left = {path.name for path in empty.state.iterdir()}
+    assert not {"postgres", "objects"} & left and {"env", "backups"} <= left
+    assert (empty.state / "env").read_text() == secrets
+    assert [*(empty.state / "backups").iterdir()]
     assert ada.ask("GET", "api/2.0/mlflow/experiments/get?experiment_id=1").status_code == 200
 
 

@@ -1,6 +1,8 @@
 """The UI in a real browser: a member logs in, sorts, compares, opens a picture and the registry.
 
 Pictures of each step are kept in ``$HEART_READER_SCREENSHOTS``, else in pytest's own folder.
+
+Covers: nothing of ours alone: what MLflow's UI shows of a run.
 """
 
 import os

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -10,7 +11,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.compose import FILE, host_variables, interpolate, read_services, read_variables
+from deploy.compose import (
+    FILE,
+    host_variables,
+    interpolate,
+    members_address,
+    read_services,
+    read_variables,
+    server_address,
+)
 from deploy.make_secrets import PASSWORDS, write_secrets
 from heart_reader.errors import ConfigError
 from tests.conftest import REPOSITORY
@@ -92,12 +101,50 @@ def test_compose_refuses_to_start_without_secrets(tmp_path):
 # ---------------------------------------------------------------- what is open, and what is kept
 
 
-def test_only_the_server_is_published_and_on_loopback(state):
+def test_the_server_and_the_studies_are_published_and_on_loopback(state):
     ports = {name: each.get("ports", []) for name, each in config(state)["services"].items()}
     assert ports.pop("mlflow") == ["127.0.0.1:5000:5000/tcp"]
+    assert ports.pop("postgres") == ["127.0.0.1:5432:5432/tcp"]
     assert not any(ports.values())
     other = config(state, PUBLISH="192.0.2.7", MLFLOW_PORT="5100")["services"]["mlflow"]
     assert other["ports"] == ["192.0.2.7:5100:5100/tcp"]
+    studies = config(state, PUBLISH="192.0.2.7", POSTGRES_PORT="5433")["services"]["postgres"]
+    assert studies["ports"] == ["127.0.0.1:5433:5433/tcp"]
+
+
+def test_a_published_server_is_asked_where_it_listens(state, monkeypatch):
+    """Health checks, sync and `make user` go to the address; members to the URL."""
+    monkeypatch.setenv("PUBLISH", "192.0.2.7")
+    monkeypatch.setenv("URL", "https://ecg.example.org")
+    variables = read_variables(state)
+    services = read_services(variables)
+    words = services["mlflow"].command
+    assert words[words.index("--host") + 1] == "192.0.2.7"
+    assert services["mlflow"].health.command[-1] == "http://192.0.2.7:5000/health"
+    assert services["sync"].environment["MLFLOW_TRACKING_URI"] == "http://192.0.2.7:5000"
+    assert "192.0.2.7:5000" in words[words.index("--allowed-hosts") + 1].split(",")
+    origins = words[words.index("--cors-allowed-origins") + 1].split(",")
+    assert origins == ["https://ecg.example.org", "http://192.0.2.7:5000"]
+    assert server_address(variables) == "http://192.0.2.7:5000"
+    assert members_address(variables) == "https://ecg.example.org"
+    monkeypatch.setenv("PUBLISH", "0.0.0.0")
+    assert server_address(read_variables(state)) == "http://127.0.0.1:5000"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("PTBXL", "data/ptbxl", "must be an absolute folder"),
+        ("BACKUPS", "./backups", "must be an absolute folder"),
+        ("PUBLISH", "::", "must be an IPv4 address or a name"),
+        ("URL", "ecg.example.org", "must be like https://ecg.example.org"),
+        ("URL", "https://ecg.example.org/mlflow", "must be like https://ecg.example.org"),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused(state, monkeypatch, name, value, rule):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=f"{name} {rule}, but is '{value}'"):
+        read_variables(state)
 
 
 def test_no_secret_stands_on_a_command_line(state):
@@ -113,15 +160,82 @@ def test_services_come_back_and_have_health_checks_and_volumes(state):
         service = tree["services"][name]
         assert service["restart"] == "unless-stopped", name
         assert service["healthcheck"]["test"][0] == "CMD", name
+        # A stop isn't a kill: the object store needs 16 s, Docker's own patience is 10.
+        assert service["stop_grace_period"] in ("30s", "60s", "1m", "1m0s"), name
+        assert service["logging"]["options"] == {"max-file": "5", "max-size": "10m"}, name
     kept = {v.split(":")[0] for s in tree["services"].values() for v in s.get("volumes", [])}
     assert set(tree["volumes"]) <= kept
 
 
-def test_the_image_has_the_lock_files_versions_and_no_other():
-    lines = (REPOSITORY / "deploy" / "Dockerfile").read_text().splitlines()
-    assert [line for line in lines if "pip install" in line]
-    assert [line.split()[1] for line in lines if "-r " in line] == ["/tmp/requirements.lock"]
-    assert "USER heart" in lines
+def test_removing_the_volumes_leaves_the_backups(state):
+    tree = config(state)
+    mounts = tree["services"]["backup"]["volumes"]
+    assert mounts == tree["services"]["restore"]["volumes"]
+    assert mounts == [f"{REPOSITORY}/.platform/backups:/backups:rw"]
+    other = config(state, BACKUPS="/srv/backups")["services"]["backup"]["volumes"]
+    assert other == ["/srv/backups:/backups:rw"]
+
+
+def test_records_are_mounted_where_they_lie_or_are_an_empty_volume(state):
+    mounts = [
+        config(state, **given)["services"]["sync"]["volumes"][1]
+        for given in ({}, {"PTBXL": "/data/ptbxl"})
+    ]
+    assert mounts == ["ptbxl:/ptbxl:ro", "/data/ptbxl:/data/ptbxl:ro"]
+
+
+# ---------------------------------------------------------------- images
+
+
+def test_each_image_is_built_by_one_service_before_the_others(state):
+    """Compose v2 builds side by side: the second that names a tag fails."""
+    services = config(state)["services"]
+    builders = {
+        name: each["build"]["target"] for name, each in services.items() if "build" in each
+    }
+    assert builders == {"objects": "server", "sync": "worker"}
+    users = {n for n, each in services.items() if each["image"] == services["objects"]["image"]}
+    before = {name: {*each.get("depends_on", ())} for name, each in services.items()}
+    for name in users - {"objects"}:
+        # Compose v1 looks for images in the order of the services.
+        reached = before[name] | {there for each in before[name] for there in before[each]}
+        assert "objects" in reached, name
+
+
+def test_registries_and_indices_are_arguments(state):
+    given = {
+        "PYTHON_IMAGE": "registry.example.org/python:3.11",
+        "POSTGRES_IMAGE": "registry.example.org/postgres:15",
+        "APT_MIRROR": "http://apt.example.org",
+        "PIP_INDEX_URL": "https://pip.example.org/simple",
+        "PIP_EXTRA_INDEX_URL": "https://torch.example.org",
+        "PIP_TRUSTED_HOST": "pip.example.org",
+    }
+    services = config(state, COMMIT="abc", **given)["services"]
+    assert services["objects"]["build"]["args"] == given
+    assert services["sync"]["build"]["args"] == {**given, "COMMIT": "abc"}
+    assert services["postgres"]["image"] == given["POSTGRES_IMAGE"]
+    text = (REPOSITORY / "deploy" / "Dockerfile").read_text()
+    assert {*re.findall(r"^ARG (\w+)=", text, re.MULTILINE)} == {*given, "COMMIT"}
+
+
+def test_the_images_have_the_lock_files_versions_and_no_other():
+    text = (REPOSITORY / "deploy" / "Dockerfile").read_text()
+    server, worker = re.findall(r"pip install (.*?)(?: \\)?$", text, re.MULTILINE)
+    own = "--no-cache-dir --no-compile"
+    assert server == f"{own} -c /tmp/requirements.lock -r /tmp/requirements.txt"
+    assert worker == f"{own} -r /tmp/requirements.lock"
+    assert text.count("\nUSER heart\n") == 2
+    lines = (REPOSITORY / "deploy/server/requirements.txt").read_text().splitlines()
+    names = {line for line in lines if not line.startswith("#")}
+    locked = {line.split("==")[0] for line in (REPOSITORY / "requirements.lock").open()}
+    assert names <= locked and not {"torch", "tensorflow"} & names
+
+
+def test_what_is_large_or_secret_goes_into_no_image():
+    ignored = (REPOSITORY / ".dockerignore").read_text().splitlines()
+    # All that begins with a dot: .git, .venv, .platform; and records of patients.
+    assert {".*", "ptbxl*", "tests", "mlruns", "*.key"} <= set(ignored)
 
 
 # ---------------------------------------------------------------- secrets

@@ -8,7 +8,9 @@ from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import load_config
 from heart_reader.data.features import FeatureEncoder
 from heart_reader.data.normaliser import Normaliser
+from heart_reader.data.spec import default_spec
 from heart_reader.models import build_model
+from heart_reader.tasks.task import default_task
 
 BACKBONES = ["inception1d", "xresnet1d18", "se_resnet1d"]
 # Wide enough for rounding to 8, and few blocks.
@@ -29,8 +31,8 @@ N_FEATURES = 6
 def fresh_bundle(backbone: str, n_features: int = N_FEATURES) -> Bundle:
     """Random weights, running statistics and residual branches that aren't a fresh model's."""
     torch.manual_seed(0)
-    config = load_config("default", SMALL | {"backbone": backbone}).model
-    model = build_model(config, 2 * n_features)
+    config = load_config("default", SMALL | {"backbone": backbone}).model.architecture
+    model = build_model(config, 2 * n_features, 5, 12)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.2, 0.5)
@@ -44,6 +46,8 @@ def fresh_bundle(backbone: str, n_features: int = N_FEATURES) -> Bundle:
         fresh_encoder(n_features) if n_features else None,
         np.full(5, 0.5),
         {},
+        default_task(),
+        default_spec(),
     )
 
 

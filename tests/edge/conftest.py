@@ -79,7 +79,7 @@ def signal_onnx(bundle: Bundle, tmp_path_factory) -> Path:
 def without_features(bundle: Bundle) -> Bundle:
     """The same, as if it had been trained on signals alone."""
     torch.manual_seed(0)
-    model = build_model(bundle.config, 0).eval()
+    model = build_model(bundle.config, 0, 5, 12).eval()
     return dataclasses.replace(bundle, model=model, encoder=None)
 
 

@@ -1,4 +1,7 @@
-"""A device model gives what its bundle predicts, and its ONNX graph is plain."""
+"""A device model gives what its bundle predicts, and its ONNX graph is plain.
+
+Covers: heart_reader.edge.network.folding.
+"""
 
 from collections import Counter
 
@@ -8,7 +11,7 @@ import pytest
 import torch
 
 from heart_reader.edge.formats.onnx_export import export_onnx
-from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.table import load_runtime
 from heart_reader.edge.network.device_model import device_model
 from heart_reader.errors import ModelError
 from tests.edge.bundles import BACKBONES, fresh_bundle, some_features, some_signals

@@ -11,7 +11,7 @@ from heart_reader.bundle.ensemble import EnsembleBundle
 from heart_reader.bundle.single import Bundle, save_bundle
 from heart_reader.data import delineation
 from heart_reader.edge.formats.quantization import quantize_onnx
-from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.table import load_runtime
 from heart_reader.edge.formats.tflite import FORMATS
 from heart_reader.tracking.pyfunc import HeartReaderModel
 

@@ -1,4 +1,7 @@
-"""Pruning takes whole channels, everywhere, and those that matter least."""
+"""Pruning takes whole channels, everywhere, and those that matter least.
+
+Covers: heart_reader.models.shrink.
+"""
 
 import copy
 

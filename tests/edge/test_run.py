@@ -1,4 +1,7 @@
-"""The device folder and `edge.run` on a file of it, as processes of their own."""
+"""The device folder and `edge.run` on a file of it, as processes of their own.
+
+Covers: heart_reader.edge.device.texts.
+"""
 
 import dataclasses
 import json
@@ -14,14 +17,17 @@ import wfdb
 
 from heart_reader.cli.entry import run_entry
 from heart_reader.data.ptbxl import LEADS, SUPERCLASSES
+from heart_reader.data.spec import default_spec
 from heart_reader.edge import run
 from heart_reader.edge.device.folder import DeviceFile, read_labels, write_device_folder
 from heart_reader.edge.device.reader import open_device
-from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.table import load_runtime
 from heart_reader.errors import ModelError
+from heart_reader.tasks.task import default_task
 from tests.conftest import REPOSITORY
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"}
+CONTRACT = (default_task(), default_spec())
 SOURCE = {"name": "heart-reader-se_resnet1d", "version": "3"}
 THRESHOLDS = np.array([0.41, 0.42, 0.43, 0.44, 0.45])
 
@@ -30,14 +36,14 @@ THRESHOLDS = np.array([0.41, 0.42, 0.43, 0.44, 0.45])
 def device(bundle, fused_onnx, tflite, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("device") / "fused"
     files = [DeviceFile(fused_onnx, THRESHOLDS), DeviceFile(tflite["int8"], THRESHOLDS + 0.1)]
-    write_device_folder(folder, files, bundle.encoder, SOURCE)
+    write_device_folder(folder, files, bundle.encoder, SOURCE, *CONTRACT)
     return folder
 
 
 @pytest.fixture(scope="module")
 def signal_device(signal_onnx, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("device") / "signal"
-    write_device_folder(folder, [DeviceFile(signal_onnx, THRESHOLDS)], None, SOURCE)
+    write_device_folder(folder, [DeviceFile(signal_onnx, THRESHOLDS)], None, SOURCE, *CONTRACT)
     return folder
 
 
@@ -99,6 +105,21 @@ def test_the_table_of_predict_with_the_files_own_thresholds(device, record, here
     for value in (*expected, *(THRESHOLDS + 0.1)):
         assert f"{value:.3f}" in done.stdout
     assert "threshold" in done.stdout and "QRS ms" in done.stdout
+
+
+@pytest.mark.parametrize("form", ["device", "signal_device"])
+def test_a_flat_line_has_no_findings(form, request, here, tmp_path):
+    device = request.getfixturevalue(form)
+    np.savetxt(tmp_path / "flat.csv", np.full((1000, 12), 0.2), delimiter=",")
+    file = next(device.glob("*.onnx"))
+    done = here(file, tmp_path / "flat.csv", "--fs", 100, "--unit", "mV", "--json")
+    assert done.returncode == 0, done.stderr
+    (item,) = json.loads(done.stdout)["records"]
+    assert (item["quality"], item["labels"]) == ("unusable", [])
+    assert item["probabilities"] == dict.fromkeys(SUPERCLASSES)
+    done = start(device / "example.py", file, tmp_path / "flat.csv")
+    assert done.returncode == 1 and done.stdout == ""
+    assert "most leads are flat" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -207,13 +228,13 @@ def test_missing_and_changed_files(copy, bundle):
     with pytest.raises(ModelError, match=r"labels.json can't be read"):
         open_device(copy / "model.onnx")
     with pytest.raises(ModelError, match="exists already"):
-        write_device_folder(copy, [], bundle.encoder, SOURCE)
+        write_device_folder(copy, [], bundle.encoder, SOURCE, *CONTRACT)
 
 
 def test_features_of_another_tool_are_masked(bundle, fused_onnx, record, tmp_path):
     encoder = dataclasses.replace(bundle.encoder, source="12sl_features.csv")
     files = [DeviceFile(fused_onnx, THRESHOLDS)]
-    write_device_folder(tmp_path / "device", files, encoder, SOURCE)
+    write_device_folder(tmp_path / "device", files, encoder, SOURCE, *CONTRACT)
     signal = wfdb.rdsamp(record)[0].T[None]
     given = open_device(tmp_path / "device" / "model.onnx").predict(signal, "compute")
     np.testing.assert_allclose(given, bundle.predict(signal, None), atol=1e-5)

@@ -8,9 +8,11 @@ import pytest
 
 from heart_reader.bundle.ensemble import EnsembleBundle
 from heart_reader.edge import report
+from heart_reader.edge.formats.onnx_format import FP32 as ONNX
+from heart_reader.edge.formats.onnx_format import INT8 as ONNX_INT8
 from heart_reader.edge.measure import inputs_of
 from heart_reader.edge.run import open_device
-from heart_reader.edge.stages import FINETUNED, ONNX, ONNX_INT8, ORIGINAL, PRUNED, Exporter
+from heart_reader.edge.stages import FINETUNED, ORIGINAL, PRUNED, Exporter
 from heart_reader.errors import DataError, ModelError
 from heart_reader.evaluation.thresholds import youden
 from registry.settings import load_settings

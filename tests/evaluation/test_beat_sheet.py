@@ -6,7 +6,7 @@ import pytest
 from heart_reader.data.delineation import delineate
 from heart_reader.errors import DataError
 from heart_reader.evaluation.sheets.beat import MARKS, beat_sheet, mark_extra
-from tests.data.test_delineation import synthetic
+from tests.data.delineation.test_delineate import synthetic
 
 
 def test_a_millivolt_is_a_centimetre_and_a_second_five() -> None:

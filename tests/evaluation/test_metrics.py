@@ -1,4 +1,7 @@
-"""Against scikit-learn, and against the benchmark's definitions written out as plain loops."""
+"""Against scikit-learn, and against the benchmark's definitions written out as plain loops.
+
+Covers: heart_reader.evaluation.checks.
+"""
 
 import subprocess
 import sys

@@ -1,9 +1,12 @@
-"""What the figures hold is compared with scikit-learn and numpy."""
+"""What the figures hold is compared with scikit-learn and numpy.
+
+Covers: heart_reader.evaluation.plots.simplex.
+"""
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex
 from matplotlib.image import imread
+from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
     average_precision_score,
@@ -15,9 +18,11 @@ from sklearn.metrics import (
 
 from heart_reader.errors import DataError
 from heart_reader.evaluation import bootstrap
+from heart_reader.evaluation.plots import calibration, matrices
 from heart_reader.evaluation.plots import curves as plots
-from heart_reader.evaluation.plots import matrices
-from heart_reader.evaluation.plots.figures import CLASS_COLORS, class_color, save
+from heart_reader.evaluation.plots.chosen import drawn_classes
+from heart_reader.evaluation.plots.figures import CLASS_COLORS, class_color, class_colors, save
+from heart_reader.evaluation.plots.simplex import simplex_figure
 from heart_reader.evaluation.plots.training_curves import training_curves
 from tests.evaluation.conftest import CLASSES
 
@@ -109,16 +114,124 @@ def test_precision_recall(fold):
 
 def test_calibration(fold):
     y_true, y_score = fold
-    upper, lower = plots.calibration(y_true, y_score, CLASSES, 10).axes
-    for c, name in enumerate(CLASSES):
-        observed, predicted = calibration_curve(y_true[:, c], y_score[:, c], n_bins=10)
-        drawn = line_of(upper, CLASS_COLORS[name], "o").get_xydata()
-        np.testing.assert_allclose(drawn, np.stack([predicted, observed], axis=1), atol=1e-12)
-    histograms = [patch for patch in lower.patches if to_hex(patch.get_edgecolor()) != "#000000"]
-    assert len(histograms) == 5
-    expected = np.histogram(y_score[:, 0], np.linspace(0, 1, 11))[0]
-    drawn = np.unique(histograms[0].get_xy()[:, 1])
-    assert set(expected) <= set(drawn)
+    figure = calibration.calibration(y_true, y_score, CLASSES, 5, "a model, fold 9")
+    uppers, lowers = figure.axes[0::2], figure.axes[1::2]
+    assert len(uppers) == 5
+    for c, (name, axes) in enumerate(zip(CLASSES, uppers, strict=True)):
+        drawn = line_of(axes, CLASS_COLORS[name], "o").get_xydata()
+        if len(np.unique(y_score[:, c])) == len(y_score):  # ties are split in other ways
+            observed, predicted = calibration_curve(
+                y_true[:, c], y_score[:, c], n_bins=10, strategy="quantile"
+            )
+            np.testing.assert_allclose(drawn, np.stack([predicted, observed], axis=1), atol=1e-12)
+        assert axes.get_title(loc="left").startswith(name)
+    counts = [patch.get_height() for patch in lowers[0].patches]
+    np.testing.assert_array_equal(counts, np.histogram(y_score[:, 0], np.linspace(0, 1, 21))[0])
+    assert "a model, fold 9" in [text.get_text() for text in figure.texts]
+
+
+def test_calibration_bins_hold_equally_many_and_never_a_few():
+    rng = np.random.default_rng(0)
+    scores, truth = rng.random(2000) ** 4, rng.random(2000) < 0.2
+    predicted, observed, count = calibration.equal_counts(truth, scores, 20)
+    np.testing.assert_array_equal(count, 100)
+    assert (np.diff(predicted) > 0).all()
+    assert observed.mean() == pytest.approx(truth.mean())
+    assert len(calibration.equal_counts(truth[:79], scores[:79], 20)[2]) == 3
+    assert calibration.equal_counts(truth[:5], scores[:5], 20)[2].tolist() == [5]
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 20), (3, 20), (20, 20), (57, 100)])
+def test_intervals_against_scipy(k, n):
+    low, high = calibration.wilson(np.array([k], float), np.array([n], float))
+    expected = binomtest(k, n).proportion_ci(method="wilson")
+    assert (low[0], high[0]) == pytest.approx((expected.low, expected.high))
+
+
+def test_plots_say_whose_scores_they_show(fold):
+    y_true, y_score = fold
+    note = "inception1d/3, fold 9, 300 records"
+    intervals = np.zeros((2, 5))
+    roc = plots.roc_curves(y_true, y_score, CLASSES, intervals, 0.95, THRESHOLDS, note)
+    for figure in (roc, plots.precision_recall(y_true, y_score, CLASSES, note)):
+        assert note in texts_of(figure.axes[0])
+
+
+# ---------------------------------------------------------------- many classes
+
+
+def many_classes(n_classes=71, n_records=400):
+    rng = np.random.default_rng(3)
+    shares = np.linspace(0.5, 0.02, n_classes)
+    y_true = rng.random((n_records, n_classes)) < shares
+    y_true[0], y_true[1] = True, False
+    skill = np.linspace(3, 0, n_classes)  # the last are drawn at random
+    logits = skill * (y_true - 0.5) + rng.standard_normal(y_true.shape)
+    return y_true, 1 / (1 + np.exp(-logits)), [f"C{k}" for k in range(n_classes)]
+
+
+def test_of_many_classes_the_worst_and_the_most_frequent_are_drawn():
+    labels = np.zeros((100, 71), bool)
+    for c in range(71):
+        labels[: 90 - c, c] = True
+    quality = np.linspace(0.9, 0.5, 71)
+    assert drawn_classes(labels, quality) == [0, 1, 2, 3, 67, 68, 69, 70]
+    assert drawn_classes(labels[:, :8], quality[:8]) == list(range(8))
+
+
+def test_curves_of_71_classes_stay_legible():
+    y_true, y_score, names = many_classes()
+    intervals, limits = np.zeros((2, 71)), np.full(71, 0.5)
+    (axes,) = plots.roc_curves(y_true, y_score, names, intervals, 0.95, limits).axes
+    legend = legend_of(axes)
+    assert len(legend) == 8
+    areas = [roc_auc_score(y_true[:, c], y_score[:, c]) for c in range(71)]
+    worst = names[int(np.argmin(areas))]
+    assert any(line.startswith(f"{worst} ") for line in legend)
+    assert any("8 of 71 classes" in word for word in texts_of(axes))
+    assert f"{np.mean(areas):.3f}" in axes.get_title(loc="left")
+    assert len(matrices.confusion_matrices(y_true, y_score >= 0.5, names).axes) == 8
+    truth, _ = matrices.label_cooccurrence(y_true, y_score >= 0.5, names).axes
+    assert len(truth.get_xticklabels()) == 12
+    assert len(calibration.calibration(y_true, y_score, names, 10).axes) == 16
+
+
+def test_classes_keep_their_colours_and_others_get_different_ones():
+    colors = class_colors(["AMI", "NORM", "LMI", "HYP", "IVCD", "AVB", "RAO", "WPW"])
+    assert colors["NORM"] == CLASS_COLORS["NORM"] and colors["HYP"] == CLASS_COLORS["HYP"]
+    assert len(set(colors.values())) == 8
+
+
+# ---------------------------------------------------------------- weights
+
+
+def weight_map():
+    points = np.array([(a, b, 6 - a - b) for a in range(7) for b in range(7 - a)]) / 6
+    return points, 0.9 - ((points - [0.5, 0.2, 0.3]) ** 2).sum(axis=1)
+
+
+def test_marks_of_weights_are_told_apart():
+    points, values = weight_map()
+    marks = {"chosen": np.array([0.5, 0.2, 0.3]), "mean": np.full(3, 1 / 3)}
+    axes = simplex_figure(points, values, "abc", marks).axes[0]
+    drawn = [c for c in axes.collections if c.get_label().startswith(("chosen", "mean"))]
+    assert [c.get_label() for c in drawn] == [
+        "chosen (0.50, 0.20, 0.30)",
+        "mean (0.33, 0.33, 0.33)",
+    ]
+    assert drawn[0].get_paths()[0].vertices.shape != drawn[1].get_paths()[0].vertices.shape
+    assert not np.allclose(drawn[0].get_facecolor(), drawn[1].get_facecolor())
+    pair = {name: weights[:2] for name, weights in marks.items()}
+    lines = simplex_figure(points[:, :2], values, "ab", pair).axes[0].lines[1:]
+    assert lines[0].get_linestyle() != lines[1].get_linestyle()
+    assert lines[0].get_color() != lines[1].get_color()
+
+
+def test_marks_at_the_same_weights_are_one_with_both_names():
+    points, values = weight_map()
+    same = {"chosen": np.full(3, 1 / 3), "mean": np.full(3, 1 / 3)}
+    axes = simplex_figure(points, values, "abc", same).axes[0]
+    assert legend_of(axes) == ["chosen = mean (0.33, 0.33, 0.33)"]
 
 
 def test_confusion_matrices_against_sklearn(fold):
@@ -203,4 +316,4 @@ def test_plots_name_a_class_without_positives(fold):
     y_true = fold[0].copy()
     y_true[:, 3] = False
     with pytest.raises(DataError, match="class CD has 0 positives among 300 records"):
-        plots.calibration(y_true, fold[1], CLASSES, 10)
+        calibration.calibration(y_true, fold[1], CLASSES, 10)

@@ -1,9 +1,10 @@
 """The report of one model on one fold: numbers against scikit-learn, files as they lie."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.image import imread
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, recall_score, roc_auc_score
 
 from heart_reader.config.load import load_config
 from heart_reader.data.dataset import FeaturesConfig, load_development
@@ -13,14 +14,14 @@ from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.evaluation.scored import Scored
 from tests.evaluation.conftest import make_fold
 
-CONFIG = EvaluationConfig(n_resamples=200, n_bins=10, n_sheets=1)
+CONFIG = EvaluationConfig(n_resamples=200, n_bins=10, n_sheets=1, thresholds="youden")
 
 
 @pytest.fixture(scope="module")
 def scored() -> Scored:
     y_true, y_score = make_fold(300, seed=5)
     rows = np.arange(300)
-    return Scored(rows, rows + 1, y_true.astype(np.uint8), y_score, np.full(5, 0.5))
+    return Scored(rows, rows + 1, y_true.astype(np.uint8), y_score, np.full(5, 0.5), SUPERCLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +70,26 @@ def test_every_value_is_finite_and_named_as_mlflow_allows(values):
 
 def test_plots_are_pictures(scored, values, tmp_path):
     report.write_plots(scored, values, CONFIG.n_bins, tmp_path / "plots")
-    names = {path.stem for path in (tmp_path / "plots").iterdir()}
+    names = {path.stem for path in (tmp_path / "plots").glob("*.png")}
     assert names == {"roc", "precision_recall", "calibration", "confusion", "cooccurrence"}
-    for path in (tmp_path / "plots").iterdir():
+    for path in (tmp_path / "plots").glob("*.png"):
         picture = imread(path)
         assert min(picture.shape[:2]) > 300 and picture.std() > 0.01
+
+
+def test_the_table_of_classes_has_all_of_them_the_worst_first(scored, values, tmp_path):
+    report.write_plots(scored, values, CONFIG.n_bins, tmp_path)
+    table = pd.read_csv(tmp_path / "classes.csv")
+    assert set(table["class"]) == set(SUPERCLASSES)
+    assert table["auc"].is_monotonic_increasing
+    for row in table.itertuples():
+        k = SUPERCLASSES.index(row[1])
+        true, found = scored.y_true[:, k], scored.y_score[:, k] >= scored.thresholds[k]
+        assert row.auc == pytest.approx(roc_auc_score(true, scored.y_score[:, k]), abs=1e-4)
+        assert row.auc_low95 == pytest.approx(values[f"auc_{row[1]}_low95"], abs=1e-4)
+        assert row.sensitivity == pytest.approx(recall_score(true, found), abs=1e-4)
+        assert row.specificity == pytest.approx(recall_score(1 - true, ~found), abs=1e-4)
+        assert row.n_positive == true.sum()
 
 
 def test_sheets_are_of_the_most_right_and_the_most_wrong(demo_root, cache, tmp_path):
@@ -84,7 +100,7 @@ def test_sheets_are_of_the_most_right_and_the_most_wrong(demo_root, cache, tmp_p
     y_score = np.where(y_true == 1, 0.6, 0.4).astype(np.float32)
     y_score[4] = np.where(y_true[4] == 1, 0.99, 0.01)
     y_score[7] = np.where(y_true[7] == 1, 0.02, 0.98)
-    scored = Scored(rows, records.ecg_id[rows], y_true, y_score, np.full(5, 0.5))
+    scored = Scored(rows, records.ecg_id[rows], y_true, y_score, np.full(5, 0.5), SUPERCLASSES)
     report.write_sheets(scored, records, 1, tmp_path)
     best, worst = (records.ecg_id[rows[k]] for k in (4, 7))
     expected = {f"best_1_{best:05d}.png", f"worst_1_{worst:05d}.png"}

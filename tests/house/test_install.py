@@ -1,11 +1,9 @@
 """The project as pip installs it: an environment that holds it, and a folder that isn't it."""
 
 import ast
-import os
 import subprocess
 import sys
 import tomllib
-import venv
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -14,13 +12,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.conftest import REPOSITORY
+from tests.house.conftest import BARE, BENCHMARKS, environment, pip, run
 from tests.test_environment import lines_of, pins_of
 
+pytestmark = pytest.mark.xdist_group("help")
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PACKAGES = ("heart_reader", "tuning", "registry", "deploy")
-BENCHMARKS = sorted((REPOSITORY / "benchmarks").glob("*.py"))
-# Nothing of the caller's own search path: what is found, is found because it was installed.
-BARE = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
 DATA = (
     "heart_reader/config/default.yaml",
     "heart_reader/edge/defaults.yaml",
@@ -32,81 +29,15 @@ DATA = (
     "deploy/server/sitecustomize.py",
 )
 
-# As `python SCRIPT --help` for each: a fork a script, so that what all import is loaded once.
-HELP = """
-import os, runpy, sys, traceback
-from pathlib import Path
-import mlflow, sklearn.metrics, torch
-
-def helped(script):
-    code = 1
-    with open(script.name, "w") as out:
-        sys.argv, sys.path[0] = [str(script), "--help"], str(script.parent)
-        sys.stdout = sys.stderr = out
-        try:
-            runpy.run_path(str(script), run_name="__main__")
-        except SystemExit as stop:
-            code = stop.code or 0
-        except BaseException:
-            traceback.print_exc()
-        out.write(f"\\nexit {code}")
-
-for script in map(Path, sys.argv[1:]):
-    pid = os.fork()
-    if pid == 0:
-        helped(script)
-        os._exit(0)
-    os.waitpid(pid, 0)
-"""
-
-
-def pip(python: Path, *words: str) -> None:
-    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps"]
-    command += ["--no-build-isolation", *words]
-    done = subprocess.run(command, capture_output=True, text=True, env=BARE)
-    assert done.returncode == 0, done.stderr
-
-
-def environment(folder: Path) -> Path:
-    """The interpreter of an environment with the packages of this one, and not the project."""
-    venv.create(folder, with_pip=False)
-    shared = [path for path in sys.path if path.endswith("site-packages")]
-    (home,) = folder.glob("lib/python*/site-packages")
-    (home / "shared.pth").write_text("\n".join(shared) + "\n")
-    return folder / "bin" / "python"
-
-
-@pytest.fixture(scope="module")
-def editable(tmp_path_factory) -> Path:
-    """The interpreter of an environment that the checkout is installed in, editable."""
-    python = environment(tmp_path_factory.mktemp("editable"))
-    pip(python, "-e", str(REPOSITORY))
-    return python
-
-
-def run(python: Path, *words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(python), *words], capture_output=True, text=True, env=BARE, cwd=folder
-    )
-
-
-@pytest.fixture(scope="module")
-def helped(editable, tmp_path_factory) -> Path:
-    """A folder with what each benchmark said to --help."""
-    folder = tmp_path_factory.mktemp("help")
-    done = run(editable, "-c", HELP, *map(str, BENCHMARKS), folder=folder)
-    assert done.returncode == 0, done.stderr
-    return folder
-
 
 @pytest.mark.parametrize("script", BENCHMARKS, ids=lambda path: path.stem)
-def test_every_benchmark_says_what_it_does(script, helped):
-    said = (helped / script.name).read_text()
-    assert said.endswith("\nexit 0"), said
-    assert said.startswith("usage: ")
+def test_every_benchmark_says_what_it_does(script, said):
+    text = said[f"benchmarks/{script.name}"]
+    assert text.endswith("\nexit 0"), text
+    assert text.startswith("usage: ")
     title = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8")))
     assert title is not None
-    assert title.split()[0] in said
+    assert title.split()[0] in text
 
 
 def test_the_packages_are_the_checkouts_own(editable, tmp_path):
@@ -188,7 +119,8 @@ def test_the_lock_file_lies_within_the_bounds(group, lock):
 
 def test_whatever_the_packages_import_is_declared():
     distributions = packages_distributions()
-    known = {*sys.stdlib_module_names, *PACKAGES}
+    # deploy/server lies on the path of the MLflow server's processes.
+    known = {*sys.stdlib_module_names, *PACKAGES, "platform_hooks"}
     names = {
         name.split(".")[0]
         for path in tracked()

@@ -1,11 +1,14 @@
 """The published shapes of the models, written out once for the tests."""
 
 from heart_reader.models import (
+    Architecture,
     FusionConfig,
+    FusionModel,
     InceptionConfig,
     ModelConfig,
     SEResNetConfig,
     XResNetConfig,
+    build_model,
 )
 
 INCEPTION = InceptionConfig(
@@ -38,12 +41,21 @@ FUSION = FusionConfig(
 )
 
 
-def model_config(backbone: str) -> ModelConfig:
+N_CLASSES, N_LEADS = 5, 12
+
+
+def model_config(backbone: str) -> Architecture:
     """The published shape of one backbone."""
-    return ModelConfig(
+    config = ModelConfig(
         backbone=backbone,
         inception1d=INCEPTION,
         xresnet1d=XRESNET,
         se_resnet1d=SE_RESNET,
         fusion=FUSION,
     )
+    return config.architecture
+
+
+def published(backbone: str, n_features: int) -> FusionModel:
+    """A fresh model of that shape, for 12 leads and five classes."""
+    return build_model(model_config(backbone), n_features, N_CLASSES, N_LEADS)

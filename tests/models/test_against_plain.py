@@ -1,18 +1,22 @@
-"""Every backbone against the plain Conv1d version of itself: the same function and gradient."""
+"""Every backbone against the plain Conv1d version of itself: the same function and gradient.
+
+Covers: heart_reader.models.inception1d, heart_reader.models.se_resnet1d,
+    heart_reader.models.xresnet1d.
+"""
 
 import pytest
 import torch
 from torch import nn
 
 from benchmarks.train_step import PLAIN_BACKBONES, PlainModel, carry_weights
-from heart_reader.models import BACKBONES, build_model
-from tests.models.configs import model_config
+from heart_reader.models import BACKBONES
+from tests.models.configs import published
 
 
 def twins(backbone: str) -> tuple[nn.Module, nn.Module]:
     """Our model and its plain twin with the same weights, none of them zero, without dropout."""
     torch.manual_seed(3)
-    ours, plain = build_model(model_config(backbone), 0), PlainModel(backbone, dropout=0.0)
+    ours, plain = published(backbone, 0), PlainModel(backbone, dropout=0.0)
     for module in ours.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.2, 0.5)

@@ -1,4 +1,7 @@
-"""The models survive being written as ONNX at opset 13; what else the edge does: tests/edge."""
+"""The models survive being written as ONNX at opset 13; what else the edge does: tests/edge.
+
+Covers: heart_reader.models.blocks.
+"""
 
 import onnx
 import onnxruntime
@@ -6,8 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from heart_reader.models import build_model
-from tests.models.configs import model_config
+from tests.models.configs import published
 
 BACKBONES = ["inception1d", "xresnet1d101", "se_resnet1d"]
 
@@ -15,7 +17,7 @@ BACKBONES = ["inception1d", "xresnet1d101", "se_resnet1d"]
 def trained_like(backbone, n_features):
     """A model whose running statistics and residual branches are not those of a fresh one."""
     torch.manual_seed(0)
-    model = build_model(model_config(backbone), n_features)
+    model = published(backbone, n_features)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.2, 0.5)

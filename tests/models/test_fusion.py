@@ -4,15 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from heart_reader.models import build_model
 from heart_reader.models.feature_branch import FeatureBranch
-from tests.models.configs import model_config
+from tests.models.configs import published
 
 
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    return build_model(model_config("se_resnet1d"), 4).eval()
+    return published("se_resnet1d", 4).eval()
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def test_the_mask_works_record_by_record(model, signal):
 
 def test_nan_of_a_missing_record_stays_out_of_values_and_gradients(signal):
     torch.manual_seed(0)
-    model = build_model(model_config("se_resnet1d"), 4)
+    model = published("se_resnet1d", 4)
     features = torch.randn(3, 4)
     features[1] = torch.nan
     model(signal, features, torch.tensor([True, False, True])).square().sum().backward()
@@ -51,7 +50,7 @@ def test_nan_of_a_present_record_shows(model, signal):
 
 def test_signal_only_model_ignores_features(signal):
     torch.manual_seed(0)
-    model = build_model(model_config("se_resnet1d"), 0).eval()
+    model = published("se_resnet1d", 0).eval()
     assert torch.equal(model(signal, torch.randn(3, 4)), model(signal))
     assert [m.in_features for m in model.head if isinstance(m, nn.Linear)] == [256, 128]
 
@@ -65,7 +64,7 @@ def test_layer_sizes_of_the_fusion_model(model):
 
 def test_projection_stands_only_where_the_pooled_length_is_not_256():
     for backbone, n_pooled in (("xresnet1d18", 128), ("xresnet1d50", 512)):
-        projection = build_model(model_config(backbone), 0).projection
+        projection = published(backbone, 0).projection
         assert (projection.in_features, projection.out_features) == (n_pooled, 256)
 
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from heart_reader.errors import ConfigError
 from heart_reader.models import BACKBONES, build_model
-from tests.models.configs import model_config
+from tests.models.configs import N_CLASSES, N_LEADS, model_config, published
 
 N_FEATURES = 7
 
@@ -27,7 +27,7 @@ GOLDEN = {
 
 def make_model(backbone, n_features=N_FEATURES):
     torch.manual_seed(0)
-    return build_model(model_config(backbone), n_features)
+    return published(backbone, n_features)
 
 
 def make_batch(n_records, n_times):
@@ -99,7 +99,7 @@ def test_weights_pass_through_safetensors(backbone, tmp_path):
     model = make_model(backbone).eval()
     save_file(model.state_dict(), tmp_path / "weights.safetensors")
     torch.manual_seed(99)
-    twin = build_model(model_config(backbone), N_FEATURES).eval()
+    twin = published(backbone, N_FEATURES).eval()
     twin.load_state_dict(load_file(tmp_path / "weights.safetensors"))
     batch = make_batch(2, 250)
     assert torch.equal(model(*batch), twin(*batch))
@@ -113,7 +113,7 @@ def test_same_seed_same_weights():
 def test_unknown_backbone_is_refused_with_the_nearest_name():
     config = dataclasses.replace(model_config("se_resnet1d"), backbone="inceptoin1d")
     with pytest.raises(ConfigError) as caught:
-        build_model(config, 0)
+        build_model(config, 0, N_CLASSES, N_LEADS)
     assert str(caught.value) == "unknown backbone 'inceptoin1d', did you mean 'inception1d'?"
 
 

@@ -9,8 +9,10 @@ import pytest
 from heart_reader.bundle.ensemble import EnsembleBundle
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.single import Bundle
-from heart_reader.data.delineation import delineate
+from heart_reader.data.delineation import delineate, main_measurements
+from heart_reader.data.normal.ecg import normal_ecg
 from heart_reader.data.ptbxl import LEADS, SUPERCLASSES
+from heart_reader.data.spec import PTBXL_SIGNAL
 from heart_reader.evaluation.sheets.explanation import (
     WINDOW,
     Explanation,
@@ -21,6 +23,7 @@ from heart_reader.evaluation.sheets.explanation import (
 )
 from heart_reader.fitting import Prepared, make_bundle, make_trainer
 from heart_reader.reading.explain import classes_to_explain, explain, features_to_explain
+from heart_reader.reading.usual import FLAT, NORMAL, usual_ecg, usual_features
 from tests.training.tiny import tiny_config, tiny_prepared
 
 N_RECORDS, N_RANDOM = 10, 6
@@ -72,13 +75,15 @@ def log_odds(p: float) -> float:
 @pytest.mark.parametrize("kind", ["bundle", "ensemble"])
 def test_all_contributions_add_up_to_what_was_moved(kind, request, bundle, signals, features):
     model: AnyBundle = request.getfixturevalue(kind)
-    flat = np.repeat(np.median(signals[:1], axis=2, keepdims=True), 1000, axis=2)
+    normal = usual_ecg(signals[0], PTBXL_SIGNAL)
+    known = np.concatenate([normal.measured[:-2], bundle.encoder.median[-2:]])  # age and sex
     given = model.predict(signals[:1], features[:1])[0]
-    usual = model.predict(flat, bundle.encoder.median[None])[0]
+    usual = model.predict(normal.signal[None], known[None])[0]
     for found in explain(model, signals[0], features[0], ("MI", "HYP")):
         k = SUPERCLASSES.index(found.class_name)
         assert found.probability == pytest.approx(given[k], abs=1e-5)
         assert found.usual == pytest.approx(usual[k], abs=1e-5)
+        assert found.start == NORMAL
         moved = log_odds(given[k]) - log_odds(usual[k])
         total = found.signal.sum() + found.features.sum()
         # The axiom, up to what captum says of its own sum; and that is little.
@@ -99,18 +104,64 @@ def test_without_features_the_signal_alone_moved_it(bundle, signals):
     assert found.probability == pytest.approx(bundle.predict(signals[1:2], None)[0, 3], abs=1e-5)
 
 
-def test_a_lead_without_a_wave_moved_nothing(bundle, signals, features):
-    signal = signals[0].copy()
-    signal[LEADS.index("V3")] = 0.07
-    (found,) = explain(bundle, signal, features[0], ["STTC"])
-    assert np.abs(found.signal).sum(axis=1).argmin() == LEADS.index("V3")
-    np.testing.assert_array_equal(found.signal[LEADS.index("V3")], 0)
+def test_a_lead_that_is_as_usual_moved_nothing(bundle, signals, features):
+    start = usual_ecg(signals[0], PTBXL_SIGNAL)
+    signal, v3 = signals[0].copy(), LEADS.index("V3")
+    signal[v3] = start.signal[v3]
+    (found,) = explain(bundle, signal, features[0], ["STTC"], start)
+    assert np.abs(found.signal).sum(axis=1).argmin() == v3
+    np.testing.assert_array_equal(found.signal[v3], 0)
+
+
+# ---------------------------------------------------------------- where it starts
+
+
+def test_a_normal_ecg_has_the_records_beats_and_levels(signals):
+    shifted = signals[0] + np.linspace(-0.5, 0.5, 12, dtype=np.float32)[:, None]
+    start = usual_ecg(shifted, PTBXL_SIGNAL)
+    np.testing.assert_allclose(
+        np.median(start.signal, axis=1), np.median(shifted, axis=1), atol=1e-5
+    )
+    own, usual = delineate(np.stack([shifted, start.signal]), 100).r_peaks
+    inner = own[(own > 0.3) & (own < 9.7)]
+    assert len(inner) > 5
+    distance = np.abs(inner[:, None] - usual[None]).min(axis=1)
+    assert distance.max() < 0.02  # seconds
+
+
+def test_a_normal_ecg_measures_as_normal():
+    """Of a regular rhythm of 60 /min: limits of AHA/ACC/HRS and of a usual textbook."""
+    ecg = normal_ecg(np.arange(0.5, 10), 500, 5000)
+    (found,) = main_measurements(delineate(ecg[None], 500))
+    assert found.rate_bpm == pytest.approx(60, abs=0.5)
+    assert 120 <= found.pr_ms <= 200
+    assert 70 <= found.qrs_ms <= 110
+    assert 360 <= found.qtc_ms <= 450
+    assert -30 <= found.qrs_axis_degrees <= 90
+    i, ii, iii, avr = ecg[:4]
+    np.testing.assert_allclose(iii, ii - i, atol=5e-3)  # Einthoven, mV; warping and rounding
+    np.testing.assert_allclose(avr, -(i + ii) / 2, atol=5e-3)
+
+
+def test_a_faster_heart_has_a_shorter_qt():
+    ecgs = [normal_ecg(np.arange(0.5, 10, rr), 500, 5000) for rr in (0.7, 1.1)]
+    fast, slow = main_measurements(delineate(np.stack(ecgs), 500))
+    assert fast.qt_ms / slow.qt_ms == pytest.approx(np.cbrt(0.7 / 1.1), abs=0.05)
+
+
+def test_without_beats_it_starts_from_a_flat_line(bundle):
+    noise = np.zeros((12, 1000), np.float32) + 0.2
+    start = usual_ecg(noise, PTBXL_SIGNAL)
+    assert start.name == FLAT and start.measured is None
+    np.testing.assert_array_equal(start.signal, noise)
+    np.testing.assert_array_equal(usual_features(bundle.encoder, start), 0)
 
 
 def test_the_classes_that_are_present_are_explained():
     limits = np.full(5, 0.5)
-    assert classes_to_explain(np.array([0.1, 0.6, 0.2, 0.9, 0.5]), limits) == ["CD", "MI", "HYP"]
-    assert classes_to_explain(np.array([0.1, 0.3, 0.2, 0.4, 0.0]), limits) == ["CD"]
+    three = classes_to_explain(np.array([0.1, 0.6, 0.2, 0.9, 0.5]), limits, SUPERCLASSES)
+    assert three == ["CD", "MI", "HYP"]
+    assert classes_to_explain(np.array([0.1, 0.3, 0.2, 0.4, 0.0]), limits, SUPERCLASSES) == ["CD"]
 
 
 # ---------------------------------------------------------------- what is lost without it
@@ -132,7 +183,7 @@ def test_without_the_most_marked_stretch_the_probability_falls_more(bundle, sign
     marked, random = [], []
     for record, signal in enumerate(signals):
         p = bundle.predict(signal[None], features[record : record + 1])[0]
-        (name,) = classes_to_explain(p, bundle.thresholds)[:1]
+        (name,) = classes_to_explain(p, bundle.thresholds, SUPERCLASSES)[:1]
         k = SUPERCLASSES.index(name)
         (found,) = explain(bundle, signal, features[record], [name])
         top = max(stretches(found, waves(delineation, record)), key=lambda each: each.log_odds)
@@ -156,7 +207,9 @@ def test_without_the_most_marked_stretch_the_probability_falls_more(bundle, sign
 
 def made_up(signal: np.ndarray) -> Explanation:
     nothing = np.empty(0)
-    return Explanation("MI", 0.9, 0.4, signal, nothing, (), nothing.astype(np.float32), 0.0)
+    return Explanation(
+        "MI", 0.9, 0.4, NORMAL, signal, nothing, (), nothing.astype(np.float32), 0.0
+    )
 
 
 def test_waves_lie_where_the_beats_are(signals):

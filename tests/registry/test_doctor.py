@@ -1,4 +1,7 @@
-"""What crashes leave behind, made by real ones: killed processes, files that were removed."""
+"""What crashes leave behind, made by real ones: killed processes, files that were removed.
+
+Covers: registry.doctor.models.
+"""
 
 import shutil
 import signal

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from heart_reader.bundle.single import load_bundle, save_bundle
-from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.table import load_runtime
 from heart_reader.tracking import load_registered, resolve_version
 from registry import export
 from tests.tracking.processes import MODEL, Store, Trained

@@ -1,4 +1,7 @@
-"""Bundles that travel: made in one store, champions in another that has no data."""
+"""Bundles that travel: made in one store, champions in another that has no data.
+
+Covers: registry.fold9.
+"""
 
 import json
 import shutil

@@ -1,9 +1,12 @@
 """What the webhook's service believes: signed as MLflow signs, fresh, once, small."""
 
+import signal
+import sys
 import threading
 import time
 
 import pytest
+from cryptography.fernet import Fernet
 from mlflow.webhooks.constants import (
     WEBHOOK_DELIVERY_ID_HEADER,
     WEBHOOK_SIGNATURE_HEADER,
@@ -16,6 +19,8 @@ from heart_reader.errors import ConfigError
 from registry.settings import WebhookConfig
 from registry.sync import webhook
 from registry.sync.webhook import PATH, Verifier, find_secret, make_app
+from tests.tracking.processes import Store
+from tests.tracking.servers import Server, free_port
 
 SECRET = "a secret"
 CONFIG = WebhookConfig("127.0.0.1", 5005, "auto", 1000, 300.0)
@@ -131,3 +136,22 @@ def test_a_store_that_is_no_server_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["webhook"])
     with pytest.raises(ConfigError, match="must be its http address"):
         webhook.main()
+
+
+def test_the_service_waits_for_its_server(tmp_path, monkeypatch):
+    """Started before it, as after a restart of the machine, it doesn't die."""
+    monkeypatch.setenv("MLFLOW_WEBHOOK_ALLOWED_SCHEMES", "http,https")
+    monkeypatch.setenv("MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS", "true")
+    key = Fernet.generate_key().decode()
+    monkeypatch.setenv("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", key)
+    server = Server(Store(tmp_path))
+    words = [sys.executable, "-m", "registry.sync.webhook", "--webhook.port", str(free_port())]
+    hook = server.store.start(words, MLFLOW_TRACKING_URI=server.url)
+    try:
+        hook.wait_until(lambda: "waits for the server: tracking store" in hook.output())
+        server.start()
+        hook.wait_until(lambda: f"{server.url} tells http://127.0.0.1:" in hook.output())
+        assert hook.output().count("waits for the server") == 1
+    finally:
+        hook.signal(signal.SIGTERM)
+        server.kill()

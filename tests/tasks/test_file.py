@@ -1,3 +1,8 @@
+"""Tasks from files.
+
+Covers: heart_reader.tasks.task.
+"""
+
 from pathlib import Path
 
 import pytest

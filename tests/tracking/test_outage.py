@@ -1,4 +1,7 @@
-"""Runs whose server goes away: a real one that is killed, and a proxy that loses answers."""
+"""Runs whose server goes away: a real one that is killed, and a proxy that loses answers.
+
+Covers: heart_reader.tracking.delivery.keeper.
+"""
 
 import hashlib
 import re

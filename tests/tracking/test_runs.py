@@ -1,3 +1,8 @@
+"""Runs as MLflow shows them: points, parameters, files, ends, and what is sent again.
+
+Covers: heart_reader.tracking.run.
+"""
+
 import sqlite3
 from pathlib import Path
 

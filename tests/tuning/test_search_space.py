@@ -36,7 +36,7 @@ def test_every_trial_is_a_legal_configuration_and_a_model(name: str, backbone: s
     for _ in range(3):
         trial = study.ask()
         found = suggest(trial, base, space)
-        build_model(found.model, 0)
+        build_model(found.model.architecture, 0, 5, 12)
         after = flatten(to_dict(found))
         changed = {key for key in after if after[key] != before[key]}
         assert changed <= space.keys

@@ -1,4 +1,7 @@
-"""Entry points in this process: what a study leaves, and what is refused with one line."""
+"""Entry points in this process: what a study leaves, and what is refused with one line.
+
+Covers: tuning.outcome, tuning.plots, tuning.search, tuning.study, tuning.tracking.
+"""
 
 import shutil
 import sys

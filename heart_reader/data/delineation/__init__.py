@@ -3,12 +3,11 @@
 from heart_reader.data.delineation.delineate import Delineation, delineate
 from heart_reader.data.delineation.extract import (
     VERSION,
-    MainMeasurements,
     extract,
     features_of,
-    main_measurements,
 )
 from heart_reader.data.delineation.names import FEATURE_NAMES
+from heart_reader.data.delineation.printed import MainMeasurements, main_measurements
 
 __all__ = [
     "FEATURE_NAMES",

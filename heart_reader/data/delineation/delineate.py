@@ -21,8 +21,11 @@ from heart_reader.data.delineation.conditioning import (
     check_signals,
     condition,
 )
+from heart_reader.data.delineation.edges import find_edges
 from heart_reader.data.delineation.fiducials import Fiducials, find_fiducials
-from heart_reader.data.delineation.warnings import beat_warnings, lead_warnings
+from heart_reader.data.delineation.pacing import pacing_warnings
+from heart_reader.data.delineation.spikes import find_spikes
+from heart_reader.data.delineation.warnings import beat_warnings, lead_warnings, slow_drift
 
 BATCH = 32  # records conditioned at once: they and their spectrum fit the cache of one core
 
@@ -34,7 +37,8 @@ class Delineation:
     Attributes:
         median_beats: (n, 12, w) mV at ``fs``, NaN where there is none.
         noise: (n, 12) mV, of the median beats.
-        fiducials: samples of the median beats.
+        fiducials: samples of the median beats, as the features measure.
+        edges: the same as an electrocardiograph prints them.
         r_peaks: a tuple of n arrays, seconds from the start of the record.
         kept: a tuple of n arrays, whether each beat is in the median.
         usable: (n, 12) leads measured.
@@ -45,6 +49,7 @@ class Delineation:
     median_beats: Floats
     noise: Floats
     fiducials: Fiducials
+    edges: Fiducials
     r_peaks: tuple[NDArray[np.float64], ...]
     kept: tuple[Bools, ...]
     usable: Bools
@@ -70,22 +75,28 @@ def delineate(signals: NDArray[np.floating], fs: float) -> Delineation:
         batch = condition(checked[start : start + BATCH], rate)
         beats += _beats(batch)
         usable[start : start + BATCH] = batch.usable
-        warnings += lead_warnings(batch)
+        drifting = slow_drift(checked[start : start + BATCH], rate, batch.usable)
+        warnings += [a + b for a, b in zip(lead_warnings(batch), drifting, strict=True)]
     noise = np.array([record.noise for record in beats]).reshape(usable.shape)  # (n, L)
     median = np.array([record.median for record in beats])
     median = median.reshape(*usable.shape, N_BEAT_TIMES)  # (n, L, w), for no records too
     rr = np.array([_usual_rr(record.r_peaks) for record in beats])
     fiducials = find_fiducials(median, noise, usable, rr)
     median = np.where(usable[..., None], median, np.nan)
-    told = beat_warnings(checked, rate, beats, median, fiducials)
+    x = np.nan_to_num(median)
+    spikes = find_spikes(x)
+    edges = find_edges(x, np.nan_to_num(noise * usable), spikes, rr)
+    told = beat_warnings(beats, median, fiducials, edges)
+    paced = pacing_warnings(checked, rate, beats, x, fiducials, edges, spikes)
     return Delineation(
         median_beats=median,
         noise=np.where(usable, noise, np.nan),
         fiducials=fiducials,
+        edges=edges,
         r_peaks=tuple(record.r_peaks / FS for record in beats),
         kept=tuple(record.kept for record in beats),
         usable=usable,
-        warnings=tuple(tuple(a + b) for a, b in zip(warnings, told, strict=True)),
+        warnings=tuple(tuple(a + b + c) for a, b, c in zip(warnings, told, paced, strict=True)),
         fs=FS,
     )
 

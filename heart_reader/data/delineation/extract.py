@@ -1,7 +1,6 @@
 """The feature matrix: global and per-lead measurements under their harmonised names."""
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,20 +21,8 @@ CHUNK = 512  # records delineated at once
 
 # PTB-XL+ measures from foot to foot: ECGdeli, which made its columns, puts edges outside of where
 # a reader marks them. Medians over 600 records of folds 1 to 8 (its two modes differ by 6 to 12
-# ms; these lie between). A delineation keeps the reader's edges.
+# ms; these lie between). What is printed follows electrocardiographs instead (`edges.py`).
 FOOT_TO_FOOT_MS = {"PR_Int_Global": 16.0, "QRS_Dur_Global": 26.0, "QT_Int_Global": 26.0}
-
-
-@dataclass(frozen=True)
-class MainMeasurements:
-    """One record's main measurements, NaN where there is none."""
-
-    rate_bpm: float
-    pr_ms: float
-    qrs_ms: float
-    qt_ms: float
-    qtc_ms: float  # Fridericia, Acta Med Scand 1920;53:469-486
-    qrs_axis_degrees: float
 
 
 def _code_version() -> str:
@@ -103,22 +90,6 @@ def global_measurements(delineation: Delineation, leads: dict[str, Floats]) -> d
         "QRS_AxisFront_Global": frontal_axis(leads["QRS_Area"]),
         "T_AxisFront_Global": frontal_axis(leads["T_Area"]),
     }
-
-
-def main_measurements(delineation: Delineation) -> tuple[MainMeasurements, ...]:
-    """What an ECG machine prints, for each record; intervals between the edges a reader marks."""
-    leads = lead_measurements(delineation.median_beats, delineation.fiducials)
-    found = global_measurements(delineation, leads)
-    own = {name: found[name] - margin for name, margin in FOOT_TO_FOOT_MS.items()}
-    columns = (
-        found["HR__Global"],
-        own["PR_Int_Global"],
-        own["QRS_Dur_Global"],
-        own["QT_Int_Global"],
-        own["QT_Int_Global"] / np.cbrt(found["RR_Mean_Global"] / 1000),
-        found["QRS_AxisFront_Global"],
-    )
-    return tuple(MainMeasurements(*map(float, row)) for row in zip(*columns, strict=True))
 
 
 def frontal_axis(areas: Floats) -> Doubles:

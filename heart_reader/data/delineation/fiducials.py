@@ -64,12 +64,13 @@ def find_fiducials(median: Floats, noise: Floats, usable: Bools, rr: Doubles) ->
     x = np.nan_to_num(median) * usable[..., None]
     floor = np.sqrt(np.nan_to_num(noise**2 * usable).sum(axis=1))
     rr = np.where(np.isfinite(rr), rr, FS)
-    qrs_on, qrs_off = _qrs(x)
+    slope = qrs_slope(x)
+    qrs_on, qrs_off, _ = qrs_edges(slope, slope)
     found &= qrs_off - qrs_on <= LONGEST_QRS
     level = level_before_qrs(x, qrs_on)
     x = (x - level[..., None]) * usable[..., None]
-    t_peak, t_off = _t_wave(x, qrs_on, qrs_off, rr, floor)
-    p_on, p_peak, p_off = _p_wave(x, qrs_on, t_off, rr, floor)
+    t_peak, t_off = t_wave(x, qrs_on, qrs_off, rr, floor)
+    p_on, p_peak, p_off = p_wave(x, qrs_on, t_off, rr, floor)
     every = (p_on, p_peak, p_off, qrs_on.astype(float), qrs_off.astype(float), t_peak, t_off)
     return Fiducials(*(np.where(found, position, np.nan) for position in every))
 
@@ -80,18 +81,31 @@ def level_before_qrs(x: Floats, qrs_on: NDArray[np.int64]) -> Floats:
     return np.asarray(np.take_along_axis(x, columns[:, None, :], axis=2).mean(axis=2))
 
 
-def _qrs(x: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(n,) onset and (n,) end: where the slope of all leads falls quiet around its peak."""
-    slope = np.sqrt((np.gradient(x, axis=2) ** 2).sum(axis=1))  # (n, w)
+def qrs_slope(x: Floats) -> Floats:
+    """(n, w): root sum square over leads of the slope, mV a sample."""
+    return np.asarray(np.sqrt((np.gradient(x, axis=2) ** 2).sum(axis=1)))
+
+
+def qrs_edges(
+    slope: Floats, beat: Floats, rise: float = 1.0
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """(n,) onset, (n,) end and (n,) steepest sample of QRS, outside of which ``slope`` is quiet.
+
+    Args:
+        slope: (n, w) of all leads.
+        beat: (n, w) slope that noise is judged by.
+        rise: times the usual thresholds.
+    """
     near = slice(BEFORE - QRS_PEAK_REACH, BEFORE + QRS_PEAK_REACH)
     peak = BEFORE - QRS_PEAK_REACH + np.argmax(slope[:, near], axis=1)
-    height = slope[np.arange(len(x)), peak]
-    floor = NOISE_SLOPES * np.percentile(slope, NOISE_PERCENTILE, axis=1)
-    before = slope < np.maximum(QRS_ON_SHARE * height, floor)[:, None]
-    after = slope < np.maximum(QRS_OFF_SHARE * height, floor)[:, None]
+    height = slope[np.arange(len(slope)), peak]
+    floor = NOISE_SLOPES * np.percentile(beat, NOISE_PERCENTILE, axis=1)
+    before = slope < np.maximum(rise * QRS_ON_SHARE * height, floor)[:, None]
+    after = slope < np.maximum(rise * QRS_OFF_SHARE * height, floor)[:, None]
     on = _last_quiet(before, peak, QUIET_BEFORE)
-    off = x.shape[2] - 1 - _last_quiet(after[:, ::-1], x.shape[2] - 1 - peak, QUIET_AFTER)
-    return on, off
+    last = slope.shape[1] - 1
+    off = last - _last_quiet(after[:, ::-1], last - peak, QUIET_AFTER)
+    return on, off, peak
 
 
 def _last_quiet(quiet: Bools, start: NDArray[np.int64], length: int) -> NDArray[np.int64]:
@@ -108,7 +122,7 @@ def _rms(x: Floats) -> Floats:
     return np.asarray(uniform_filter1d(np.sqrt((x**2).sum(axis=1)), 9, axis=1))
 
 
-def _t_wave(
+def t_wave(
     x: Floats,
     qrs_on: NDArray[np.int64],
     qrs_off: NDArray[np.int64],
@@ -137,7 +151,7 @@ def _t_wave(
     return np.where(there, peak, np.nan), np.where(there, end, np.nan)
 
 
-def _p_wave(
+def p_wave(
     x: Floats,
     qrs_on: NDArray[np.int64],
     t_off: Doubles,

@@ -3,17 +3,17 @@
 Notation used for tensor shapes: n records, L = 12 leads, t input samples.
 """
 
+import math
+
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
-from heart_reader.data.delineation.beats import BEFORE, RecordBeats
+from heart_reader.data.delineation.beats import RecordBeats
 from heart_reader.data.delineation.conditioning import (
-    FS,
-    LARGEST_MV,
     Bools,
     Conditioned,
     Floats,
-    bend,
 )
 from heart_reader.data.delineation.fiducials import Fiducials
 from heart_reader.data.delineation.measurements import lead_measurements
@@ -25,15 +25,12 @@ TOO_FEW_BEATS = "fewer than 2 beats look alike, or few of many: nothing was meas
 NO_EDGES = "no clear edges of QRS: nothing was measured"
 LEAD_REVERSAL = "possible lead reversal: aVR is positive"
 SPIKES_CUT = "spikes cut out: a pacemaker, or a loose electrode"
-PACING = "pacing spikes: onsets may be those of the spike"
 IRREGULAR = "only {kept} of {all} beats look alike"
 
-# A spike bends sharper than the QRS behind it. At 100 Hz most are filtered away in recording: this
-# finds 3% of the paced records of PTB-XL and none of 1,900 others; above 250 Hz it finds more.
-SPIKE_RATIO = 1.3
-SPIKE_MV = 0.5  # root sum square over leads of the second difference
-SPIKE_BEFORE_SECONDS = 0.2
-SPIKE_AFTER_SECONDS = 0.015
+DRIFT = "slow drift of {mv:.1f} mV (below {hz} Hz), most in {lead}: ST may be off"
+DRIFT_HZ = 0.5  # above it the signal is measured
+DRIFT_MV = 2.5  # peak to peak in the worst lead: 2% of the records of folds 1 to 8
+
 MOSTLY = 0.6  # of the beats
 
 
@@ -54,28 +51,48 @@ def lead_warnings(batch: Conditioned) -> list[list[str]]:
     return found
 
 
+def slow_drift(signals: Floats, fs: int, usable: Bools) -> list[list[str]]:
+    """For each record, its worst lead's drift where that is large enough to bend ST and T.
+
+    Args:
+        signals: (n, L, t) mV as recorded, at ``fs`` Hz.
+        usable: (n, L) leads that can be measured.
+    """
+    n_times = signals.shape[2]
+    spectrum = scipy.fft.rfft(np.where(usable[..., None], signals, 0), axis=2)
+    n_slow = math.ceil(DRIFT_HZ * n_times / fs)  # frequencies below DRIFT_HZ, the mean with them
+    spectrum[..., 0] = 0
+    n_drawn = 4 * n_slow  # samples that show so slow a thing
+    slow = scipy.fft.irfft(spectrum[..., :n_slow], n_drawn, axis=2) * (n_drawn / n_times)
+    size = np.ptp(slow, axis=2)  # (n, L)
+    return [
+        [DRIFT.format(mv=lead.max(), hz=DRIFT_HZ, lead=LEADS[lead.argmax()])]
+        if lead.max() > DRIFT_MV
+        else []
+        for lead in size
+    ]
+
+
 def beat_warnings(
-    signals: Floats, fs: int, beats: list[RecordBeats], median: Floats, fiducials: Fiducials
+    beats: list[RecordBeats], median: Floats, fiducials: Fiducials, edges: Fiducials
 ) -> list[list[str]]:
     """For each record, what its beats show.
 
     Args:
-        signals: (n, L, t) mV as recorded, at ``fs`` Hz.
-        beats: of the same records.
+        beats: of n records.
         median: (n, L, w) mV, NaN where a lead can't be measured.
         fiducials: of the same records.
+        edges: as printed.
     """
     reversed_arms = avr_is_positive(median, fiducials)
-    spikes = has_pacing_spikes(signals, fs, beats, fiducials)
     found = []
     for record, each in enumerate(beats):
         kept = int(each.kept.sum())
         told = (
             (kept < 2, TOO_FEW_BEATS),
-            (kept >= 2 and bool(np.isnan(fiducials.qrs_on[record])), NO_EDGES),
+            (kept >= 2 and bool(np.isnan(edges.qrs_on[record])), NO_EDGES),
             (2 <= kept < MOSTLY * len(each.kept), IRREGULAR.format(kept=kept, all=len(each.kept))),
             (bool(reversed_arms[record]), LEAD_REVERSAL),
-            (bool(spikes[record]), PACING),
         )
         found.append([sentence for true, sentence in told if true])
     return found
@@ -87,32 +104,3 @@ def avr_is_positive(median: Floats, fiducials: Fiducials) -> Bools:
     found = lead_measurements(median[:, avr : avr + 1], fiducials)
     upright = [found[name][:, 0] > 0 for name in ("P_Area", "QRS_Area", "T_Area")]
     return np.asarray(np.sum(upright, axis=0) >= 2)
-
-
-def has_pacing_spikes(
-    signals: Floats, fs: int, beats: list[RecordBeats], fiducials: Fiducials
-) -> Bools:
-    """(n,): most beats are led by something sharper than the QRS itself."""
-    finite = np.abs(signals) < LARGEST_MV
-    sharpness = bend(np.where(finite, signals, 0))
-    found = np.zeros(len(signals), bool)
-    for record in np.flatnonzero(np.isfinite(fiducials.qrs_on)):
-        edges = (fiducials.qrs_on[record], fiducials.qrs_off[record])
-        on, off = ((edge - BEFORE) / FS for edge in edges)  # s from the R peak
-        at = beats[record].r_peaks / FS
-        marks = (at + on - SPIKE_BEFORE_SECONDS, at + on + SPIKE_AFTER_SECONDS, at + off)
-        found[record] = _led_by_spikes(sharpness[record], *(np.rint(mark * fs) for mark in marks))
-    return found
-
-
-def _led_by_spikes(sharpness: Floats, start: Doubles, split: Doubles, stop: Doubles) -> bool:
-    """Whether ``sharpness`` (t,) is usually larger from start to split than from there to stop."""
-    inside = (start >= 0) & (stop < len(sharpness)) & (stop > split + 1)
-    if not inside.any():
-        return False
-    spans = np.stack([start, split, stop], axis=1)[inside].astype(int)
-    led = [
-        sharpness[a : b + 1].max() > max(SPIKE_MV, SPIKE_RATIO * sharpness[b + 1 : c + 1].max())
-        for a, b, c in spans
-    ]
-    return bool(np.mean(led) >= MOSTLY)

@@ -44,7 +44,7 @@ def columns_of(
     while n_columns and dialect.first and all(_empty(row, n_columns - 1) for row in dialect.first):
         n_columns -= 1  # a comma at the end of every line
     if dialect.header is not None and not are_counted(dialect.header):
-        return _named(dialect, n_columns)
+        return _named(name, dialect, n_columns)
     clock = 0 if n_columns == len(LEADS) + 1 and _is_clock(dialect) else None
     if n_columns - (clock is not None) != len(LEADS):
         raise DataError(
@@ -61,12 +61,18 @@ def _empty(row: Sequence[str], column: int) -> bool:
 
 
 def _named(
-    dialect: Dialect, n_columns: int
+    name: str, dialect: Dialect, n_columns: int
 ) -> tuple[list[str | None], list[str | None], int | None, list[str]]:
     names: list[str | None] = []
     units: list[str | None] = []
     clock = None
-    header = list(dialect.header or ())[:n_columns]
+    header = list(dialect.header or ())
+    while len(header) > n_columns and not header[-1]:
+        header.pop()
+    if dialect.first and n_columns == len(header) + 1 and _is_clock(dialect):
+        header = ["", *header]  # R names its rows, and not the column of their names
+    if dialect.first and n_columns > len(header):
+        raise DataError(f"{name} has {n_columns} columns, but its header names {len(header)}")
     for column, field in enumerate(header):
         text, unit = _name_and_unit(field)
         if dialect.units and column < len(dialect.units) and unit is None:

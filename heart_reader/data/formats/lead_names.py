@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from heart_reader.data.ptbxl import LEADS
 
 # What files write in front of a lead's name: "Lead I", "MDC_ECG_LEAD_V1", "ECG aVR", "DII".
-_PREFIX = re.compile(r"^(?:mdc_ecg_lead_|mdc_ecg_|lead|ecg|ekg|derivation|abl)[\s_:.-]*")
+# One hyphen behind it parts the two ("Lead-I"); behind a space it is a sign ("Lead -aVR").
+_PREFIX = re.compile(r"^(?:mdc_ecg_lead|mdc_ecg|lead|ecg|ekg|derivation)(?:[\s_:.]+|-)?")
 _BRACKETS = re.compile(r"\s*[(\[{].*$")
 _SIGN = re.compile(r"^(?:-|−|minus\s+|inverted\s+|neg\s+)(?=[a-z])")
 _ALIASES = {

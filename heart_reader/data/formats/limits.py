@@ -10,7 +10,7 @@ LARGEST_WHOLE = 64 * 2**20  # bytes of a file that its decoder reads as a whole
 LARGEST_HEADER = 2**20  # bytes of a text header
 MOST_CHANNELS = 512
 MOST_SAMPLES = 50_000_000  # values of all leads together that are held at once
-LOWEST_FS, HIGHEST_FS = 20.0, 100_000.0  # Hz
+LOWEST_FS, HIGHEST_FS = 50, 10_000  # Hz
 
 
 def require_size(path: Path, largest: int = LARGEST_WHOLE) -> None:
@@ -49,7 +49,9 @@ def require_rate(name: str, fs: float) -> None:
         DataError: it is none.
     """
     if not LOWEST_FS <= fs <= HIGHEST_FS:
-        raise DataError(f"{name} claims a sampling rate of {fs:g} Hz")
+        raise DataError(
+            f"record {name} must have {LOWEST_FS} to {HIGHEST_FS} Hz, but has {fs:g} Hz"
+        )
 
 
 def inside(folder: Path, name: str, owner: str) -> Path:

@@ -1,5 +1,6 @@
 """Parquet tables with a column for each lead."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,4 +48,5 @@ def read_parquet(name: str, path: Path, asked: Asked) -> Recording:
                 break
         samples = np.concatenate(parts)[:n] if parts else np.empty((0, len(columns)))
     arrays = {column: samples[:, k] for k, column in enumerate(columns)}
-    return from_bag(name, "Parquet", Bag(arrays, values | {"fs": fs}), asked)
+    recording = from_bag(name, "Parquet", Bag(arrays, values | {"fs": fs}), asked)
+    return replace(recording, seconds=total / fs)

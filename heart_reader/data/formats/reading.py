@@ -1,5 +1,6 @@
 """`read_recording`: one ECG from a file of any kind, told by its content."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from heart_reader.data.formats import (
 )
 from heart_reader.data.formats.asked import Asked
 from heart_reader.data.formats.csv_table import read_csv
+from heart_reader.data.formats.limits import require_rate
 from heart_reader.data.formats.units import UNITS, unit_of
 from heart_reader.data.formats.wfdb_header import is_header
 from heart_reader.data.formats.wfdb_record import read_wfdb
@@ -98,6 +100,10 @@ def read_recording(
         DataError: a file that is missing, damaged, unsafe, of no known kind, or that leaves open
             what nobody said.
     """
+    if fs is not None:
+        require_rate(path, fs)
+    if gain is not None and not 0 < gain < math.inf:
+        raise DataError(f"--gain must be above 0 steps per mV, but is {gain:g}")
     address, record = _address(path)
     asked = Asked(fs, _checked_unit(unit), gain, seconds, record)
     file, head = _find(address)

@@ -61,7 +61,7 @@ def read_wfdb(name: str, header: Path, asked: Asked) -> Recording:
     """
     parsed = _parsed(header, name)
     fs, notes = _rate(parsed, asked)
-    require_rate(f"record {name}", fs)
+    require_rate(name, fs)
     if parsed.segments:
         part = _read_segments(name, header.parent, parsed, fs, asked)
     else:

@@ -1,9 +1,9 @@
 """The folder that goes to a device: model files, what they mean, and how to call them.
 
-FILE.onnx, FILE.tflite   the models, all of one form
-labels.json              classes, thresholds of each file, input contract, source, versions
-README.md                the input contract in words
-example.py               reads one ECG with numpy and an interpreter alone
+FILE.SUFFIX    the models, of the formats in edge/formats/table.py, all of one form
+labels.json    classes, thresholds of each file, input contract, source, versions
+README.md      the input contract in words
+example.py     reads one ECG with numpy and an interpreter alone
 """
 
 import json
@@ -17,25 +17,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heart_reader.bundle.single import whole_folder
+from heart_reader.bundle.folders import whole_folder
+from heart_reader.bundle.formats import read_mapping
+from heart_reader.config.strict import parse, to_dict
 from heart_reader.data import delineation
 from heart_reader.data.features import FeatureEncoder
-from heart_reader.data.ptbxl import LEADS, N_TIMES, SAMPLING_RATE, SUPERCLASSES
+from heart_reader.data.spec import SignalSpec
 from heart_reader.edge.device.texts import example, readme
-from heart_reader.errors import ModelError
+from heart_reader.edge.formats.table import FORMATS
+from heart_reader.errors import ConfigError, DataError, ModelError
 from heart_reader.files import sha256_of
+from heart_reader.tasks.task import Task, default_task
 
 FORMAT = 1
 LABELS = "labels.json"
 
-_CONTRACT = {
-    "format": FORMAT,
-    "classes": list(SUPERCLASSES),
-    "leads": list(LEADS),
-    "sampling_rate": SAMPLING_RATE,
-    "n_times": N_TIMES,
-    "unit": "mV",
-}
+
+def _contract(task: Task, spec: SignalSpec) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "task": to_dict(task),
+        "classes": list(task.classes),
+        "leads": list(spec.leads),
+        "sampling_rate": spec.fs,
+        "n_times": spec.n_times,
+        "unit": "mV",
+    }
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,8 @@ class DeviceFile:
     """A model file and what is known of it.
 
     Attributes:
-        path: ending in .onnx or .tflite.
-        thresholds: one for each class of ``SUPERCLASSES``, chosen on fold 9 with this very file.
+        path: ending as one of `FORMATS`.
+        thresholds: one for each class of the task, chosen on fold 9 with this very file.
     """
 
     path: Path
@@ -56,17 +63,21 @@ class Labels:
     """What labels.json says of one file.
 
     Attributes:
-        thresholds: one for each class of ``SUPERCLASSES``; at or above means present.
+        thresholds: one for each class of the task; at or above means present.
         feature_source: where the features came from that the model was trained on; ``None``
             for a signal-only file.
         feature_names: in order.
         source: the registered model that the file was made from.
+        task: what it answers.
+        spec: what it reads.
     """
 
     thresholds: NDArray[np.float64]
     feature_source: str | None
     feature_names: tuple[str, ...]
     source: Mapping[str, str]
+    task: Task
+    spec: SignalSpec
 
 
 def write_device_folder(
@@ -74,6 +85,8 @@ def write_device_folder(
     files: Sequence[DeviceFile],
     encoder: FeatureEncoder | None,
     source: Mapping[str, str],
+    task: Task,
+    spec: SignalSpec,
 ) -> None:
     """Writes the folder whole: it is there complete or not at all.
 
@@ -82,11 +95,12 @@ def write_device_folder(
         files: are copied; all of one form.
         encoder: of the bundle, for the fused form; ``None`` for the signal-only form.
         source: name, version and the like of the registered model.
+        task, spec: of the bundle.
 
     Raises:
         ModelError: the folder exists already.
     """
-    tree = _tree(files, encoder, source)
+    tree = _contract(task, spec) | _tree(files, encoder, source, task, spec)
     with whole_folder(folder) as temporary:
         for file in files:
             shutil.copyfile(file.path, temporary / file.path.name)
@@ -97,7 +111,11 @@ def write_device_folder(
 
 
 def _tree(
-    files: Sequence[DeviceFile], encoder: FeatureEncoder | None, source: Mapping[str, str]
+    files: Sequence[DeviceFile],
+    encoder: FeatureEncoder | None,
+    source: Mapping[str, str],
+    task: Task,
+    spec: SignalSpec,
 ) -> dict[str, Any]:
     features = None
     if encoder is not None:
@@ -107,25 +125,26 @@ def _tree(
             "names": list(encoder.names),
         }
     return {
-        **_CONTRACT,
         "form": "signal" if encoder is None else "fused",
         "features": features,
-        "files": {file.path.name: _described(file) for file in files},
+        "files": {file.path.name: _described(file, task, spec) for file in files},
         "source": dict(source),
-        "versions": {
-            name: version(name)
-            for name in ("torch", "onnx", "onnxruntime", "onnx2tf", "tensorflow", "ai-edge-litert")
-        },
+        "versions": {name: version(name) for name in ("torch", *_packages())},
     }
 
 
-def _described(file: DeviceFile) -> dict[str, Any]:
+def _packages() -> list[str]:
+    """What makes and runs the files."""
+    return [name for each in FORMATS.values() for name in each.packages]
+
+
+def _described(file: DeviceFile, task: Task, spec: SignalSpec) -> dict[str, Any]:
+    n_records = "n" if FORMATS[file.path.suffix].any_number else "1"
     return {
         "sha256": sha256_of(file.path),
         "size": file.path.stat().st_size,
-        # Static shapes of TFLite files; an ONNX file takes any number of records.
-        "layout": "(1, 12, 1000)" if file.path.suffix == ".tflite" else "(n, 12, 1000)",
-        "thresholds": dict(zip(SUPERCLASSES, file.thresholds.tolist(), strict=True)),
+        "layout": f"({n_records}, {spec.n_leads}, {spec.n_times})",
+        "thresholds": dict(zip(task.classes, file.thresholds.tolist(), strict=True)),
     }
 
 
@@ -138,26 +157,39 @@ def read_labels(model: Path) -> Labels:
     path = model.parent / LABELS
     if not model.is_file():
         raise ModelError(f"there is no model file {model}")
+    tree = read_mapping(path, f"device folder {model.parent}")
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-        _check_contract(path, tree)
+        task, spec = _read_contract(path, tree)
         entry = tree["files"].get(model.name)
         if entry is None:
             raise ModelError(f"{path} names {', '.join(tree['files'])}, but not {model.name}")
-        thresholds = np.array([entry["thresholds"][name] for name in SUPERCLASSES], np.float64)
+        thresholds = np.array([entry["thresholds"][name] for name in task.classes], np.float64)
         features = tree["features"] or {"source": None, "names": []}
         labels = Labels(
-            thresholds, features["source"], tuple(features["names"]), dict(tree["source"])
+            thresholds,
+            features["source"],
+            tuple(features["names"]),
+            dict(tree["source"]),
+            task,
+            spec,
         )
         expected = str(entry["sha256"])
-    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, ConfigError, DataError) as error:
         raise ModelError(f"{path} can't be read: {error!r}") from error
     if sha256_of(model) != expected:
         raise ModelError(f"{model} is damaged, or another file than {path} was written for")
     return labels
 
 
-def _check_contract(path: Path, tree: Mapping[str, Any]) -> None:
-    for key, ours in _CONTRACT.items():
+def _read_contract(path: Path, tree: Mapping[str, Any]) -> tuple[Task, SignalSpec]:
+    """What the files answer and read; a folder of before there were tasks names the classes."""
+    for key, ours in (("format", FORMAT), ("unit", "mV")):
         if tree[key] != ours:
             raise ModelError(f"{path} has {key} {tree[key]!r}, this code reads {ours!r}")
+    task = parse(tree["task"], Task) if "task" in tree else default_task()
+    if list(task.classes) != tree["classes"]:
+        raise ModelError(
+            f"{path} has classes {tree['classes']}, its task {task.name} has {list(task.classes)}"
+        )
+    signal = {"leads": tree["leads"], "fs": tree["sampling_rate"], "n_times": tree["n_times"]}
+    return task, parse(signal, SignalSpec)

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heart_reader.bundle.single import Features, measure
+from heart_reader.bundle.measuring import Features, raw_features
 from heart_reader.data.checks import require_signals
+from heart_reader.data.spec import SignalSpec
 from heart_reader.edge.device.folder import Labels, read_labels
-from heart_reader.edge.formats.runtime import Runtime, load_runtime
-from heart_reader.errors import DataError, ModelError
+from heart_reader.edge.formats.runtime import Runtime
+from heart_reader.edge.formats.table import load_runtime
+from heart_reader.errors import ModelError
+from heart_reader.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,18 @@ class DeviceReader:
     meaning: Labels
 
     @property
+    def task(self) -> Task:
+        """What it answers."""
+        return self.meaning.task
+
+    @property
+    def spec(self) -> SignalSpec:
+        """What it reads."""
+        return self.meaning.spec
+
+    @property
     def thresholds(self) -> NDArray[np.float64]:
-        """One for each class of ``SUPERCLASSES``; at or above means present."""
+        """One for each class of the task; at or above means present."""
         return self.meaning.thresholds
 
     def predict(
@@ -34,18 +47,14 @@ class DeviceReader:
         age: Sequence[float] | None = None,
         sex: Sequence[float] | None = None,
     ) -> NDArray[np.float32]:
-        """Probabilities of the five superclasses; arguments and errors as of `Bundle.predict`.
+        """Probabilities of the task's classes; arguments and errors as of `Bundle.predict`.
 
         A signal-only file reads no features, whatever is asked for.
         """
-        require_signals(signals)
-        if isinstance(features, str):
-            ours = self.meaning.feature_source == "compute"
-            features = measure(signals, features, age, sex) if ours else None
-        elif features is not None and len(features) != len(signals):
-            raise DataError(f"{len(features)} rows of features for {len(signals)} signals")
-        given = features if self.runtime.n_features else None
-        return self.runtime.probabilities(signals, given, None)
+        require_signals(signals, self.spec)
+        source = self.meaning.feature_source or "none"
+        raw = raw_features(source, signals, self.spec.fs, features, age, sex)
+        return self.runtime.probabilities(signals, raw, None)
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which classes are present, (n_records, n_classes)."""
@@ -60,6 +69,12 @@ def open_device(model: Path) -> DeviceReader:
     """
     meaning = read_labels(model)
     runtime = load_runtime(model)
+    found, named = (runtime.shape, runtime.n_classes), (meaning.spec.shape, meaning.task.n_classes)
+    if found != named:
+        raise ModelError(
+            f"{model} reads {found[0]} and answers {found[1]} classes, but labels.json beside it "
+            f"says {named[0]} and {named[1]}"
+        )
     if runtime.n_features != len(meaning.feature_names):
         raise ModelError(
             f"{model} reads {runtime.n_features} features, but labels.json beside it names "

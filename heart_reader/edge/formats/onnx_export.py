@@ -8,7 +8,6 @@ import onnx
 import torch
 from torch.jit._trace import TracerWarning
 
-from heart_reader.data.ptbxl import LEADS, N_TIMES
 from heart_reader.edge.contract import OUTPUT
 from heart_reader.edge.network.device_model import DeviceModel
 from heart_reader.errors import ModelError
@@ -43,7 +42,7 @@ def export_onnx(model: DeviceModel, path: Path) -> None:
 
 def _export(model: DeviceModel, path: Path) -> None:
     # A batch of 2, since 1 might be taken for a constant.
-    signal = torch.zeros(2, len(LEADS), N_TIMES)
+    signal = torch.zeros(2, *model.shape)
     features = torch.zeros(2, model.n_features)
     inputs = (signal, features, features)[: len(model.input_names)]
     names = [*model.input_names, OUTPUT]

@@ -19,7 +19,7 @@ from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, Te
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from heart_reader.edge.formats.calibration import METHODS, Ranges, activation_ranges
-from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.onnx_format import OnnxRuntime
 from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import ModelError
 
@@ -93,7 +93,7 @@ def quantize_onnx(source: Path, target: Path, calibration: Sample, judged: Sampl
 
 
 def _probabilities(path: Path, sample: Sample) -> Array:
-    runtime = load_runtime(path)
+    runtime = OnnxRuntime(path)
     if not runtime.n_features:
         return runtime.probabilities(sample.signal, None, None)
     return runtime.probabilities(sample.signal, sample.features, sample.mask)

@@ -1,4 +1,4 @@
-"""Runs an exported file, ONNX or TFLite, behind one method."""
+"""Runs an exported file, of whatever format, behind one method."""
 
 import re
 from abc import ABC, abstractmethod
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES
 from heart_reader.edge.sample import Array
 from heart_reader.errors import DataError, ModelError
 
@@ -20,27 +19,32 @@ class Runtime(ABC):
     Attributes:
         path: of the file.
         n_features: that it reads; 0 for a signal-only file.
+        shape: of a signal that it reads, (n_leads, n_times).
+        n_classes: that it answers.
     """
 
     path: Path
     n_features: int
+    shape: tuple[int, int]
+    n_classes: int
 
     def probabilities(
         self, signal: NDArray[Any], features: NDArray[Any] | None, mask: NDArray[Any] | None
     ) -> Array:
-        """Probabilities (n, 5), float32, in the order of ``SUPERCLASSES``.
+        """Probabilities (n, n_classes), float32.
 
         Args:
-            signal: mV (n, 12, 1000).
+            signal: mV (n, n_leads, n_times).
             features: raw values (n, n_features); NaN counts as missing. ``None``: no features.
             mask: (n, n_features), 1 where a value was measured; ``None``: where it is finite.
 
         Raises:
             DataError: another shape, or features for a file that reads none.
         """
-        if signal.ndim != 3 or signal.shape[1:] != (len(LEADS), N_TIMES):
+        if signal.ndim != 3 or signal.shape[1:] != self.shape:
+            n_leads, n_times = self.shape
             raise DataError(
-                f"signal must have the shape (n, {len(LEADS)}, {N_TIMES}), but has {signal.shape}"
+                f"signal must have the shape (n, {n_leads}, {n_times}), but has {signal.shape}"
             )
         feed = {"signal": np.ascontiguousarray(signal, np.float32)}
         if self.n_features:
@@ -70,105 +74,39 @@ def _feature_feed(
     return {"features": values.astype(np.float32), "mask": known.astype(np.float32)}
 
 
-def load_runtime(path: Path) -> Runtime:
-    """The runtime of a file, by its ending.
-
-    Raises:
-        ModelError: no such file, an unknown ending, or a file that is damaged, of a version
-            that the interpreter can't read, or not made here.
-    """
-    if not path.is_file():
-        raise ModelError(f"there is no model file {path}")
-    if path.suffix == ".onnx":
-        return OnnxRuntime(path)
-    if path.suffix == ".tflite":
-        return LiteRuntime(path)
-    raise ModelError(f"a model file ends in .onnx or .tflite, but this is {path}")
-
-
-class OnnxRuntime(Runtime):
-    """By ONNX Runtime."""
-
-    def __init__(self, path: Path) -> None:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        broken = (errors.InvalidProtobuf, errors.InvalidGraph, errors.Fail)
-        try:
-            self._session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
-            )
-        except (*broken, errors.InvalidArgument, errors.NotImplemented, errors.NoModel) as error:
-            raise ModelError(f"{path} can't be read as ONNX: {_one_line(error)}") from error
-        self.path = path
-        self.n_features = contract_of(
-            path,
-            {item.name: item.shape for item in self._session.get_inputs()},
-            [item.shape for item in self._session.get_outputs()],
-        )
-
-    def _run(self, feed: Mapping[str, Array]) -> Array:
-        (found,) = self._session.run(None, dict(feed))
-        return np.asarray(found, np.float32)
-
-
-class LiteRuntime(Runtime):
-    """By the LiteRT interpreter, a record at a time."""
-
-    def __init__(self, path: Path) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        try:
-            self._interpreter = Interpreter(model_path=str(path), num_threads=1)
-            self._interpreter.allocate_tensors()
-            runner = self._interpreter.get_signature_runner()
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(f"{path} can't be read as TFLite: {_one_line(error)}") from error
-        # A converter may put the inputs in any order: they are known by name alone.
-        inputs, outputs = runner.get_input_details(), runner.get_output_details()
-        self._inputs = {name: item["index"] for name, item in inputs.items()}
-        (self._output,) = (item["index"] for item in outputs.values())
-        self.path = path
-        self.n_features = contract_of(
-            path,
-            {name: item["shape"].tolist() for name, item in inputs.items()},
-            [item["shape"].tolist() for item in outputs.values()],
-        )
-
-    def _run(self, feed: Mapping[str, Array]) -> Array:
-        rows = []
-        for row in range(len(feed["signal"])):
-            for name, index in self._inputs.items():
-                self._interpreter.set_tensor(index, feed[name][row : row + 1])
-            self._interpreter.invoke()
-            rows.append(self._interpreter.get_tensor(self._output))  # (1, n_classes)
-        return np.concatenate(rows) if rows else np.empty((0, len(SUPERCLASSES)), np.float32)
-
-
-def contract_of(path: Path, inputs: Mapping[str, Any], outputs: list[Any]) -> int:
-    """The number of features that a file reads.
+def contract_of(
+    path: Path, inputs: Mapping[str, Any], outputs: list[Any]
+) -> tuple[int, tuple[int, int], int]:
+    """The number of features that a file reads, a signal's shape, the number of classes.
 
     Raises:
         ModelError: inputs or outputs that aren't those of a model made here.
     """
-    names = set(inputs)
-    width = inputs["features"][1] if "features" in inputs else 0
-    expected = {"signal": [len(LEADS), N_TIMES]}
-    if names != {"signal"}:
-        expected |= {"features": [width], "mask": [width]}
     found = {name: list(shape)[1:] for name, shape in inputs.items()}
-    if found != expected or [list(shape)[1:] for shape in outputs] != [[len(SUPERCLASSES)]]:
+    given = [list(shape)[1:] for shape in outputs]
+    if not _fits(found, given):
         raise ModelError(
-            f"{path} is no model of this project: it reads {found} and gives "
-            f"{[list(shape)[1:] for shape in outputs]} for each record"
+            f"{path} is no model of this project: it reads {found} and gives {given} for each "
+            "record"
         )
-    return int(width)
+    n_leads, n_times = found["signal"]
+    return found.get("features", [0])[0], (n_leads, n_times), given[0][0]
 
 
-def _one_line(error: Exception) -> str:
+def _fits(inputs: Mapping[str, list[Any]], outputs: list[list[Any]]) -> bool:
+    names = {"signal"} if len(inputs) == 1 else {"signal", "features", "mask"}
+    n_sizes = {"signal": 2, "features": 1, "mask": 1}
+    sizes = [n for shape in (*inputs.values(), *outputs) for n in shape]
+    return (
+        set(inputs) == names
+        and all(len(inputs[name]) == n_sizes[name] for name in names)
+        and inputs.get("features") == inputs.get("mask")
+        and [len(shape) for shape in outputs] == [1]
+        and all(isinstance(n, int) and n > 0 for n in sizes)
+    )
+
+
+def one_line(error: Exception) -> str:
     """The message without the place in ONNX Runtime's own source that it begins with."""
     text = " ".join(str(error).split())
     return re.sub(r"^.*/onnxruntime_src/\S+ .*?\) (?=[A-Z])", "", text)[:300]

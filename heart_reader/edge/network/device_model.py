@@ -24,6 +24,7 @@ class DeviceModel(nn.Module):
 
     input_names: tuple[str, ...]
     n_features: int  # 0 where the form reads none
+    shape: tuple[int, int]  # of a signal, (n_leads, n_times)
 
 
 def device_model(bundle: Bundle, form: Form) -> DeviceModel:
@@ -41,11 +42,15 @@ def device_model(bundle: Bundle, form: Form) -> DeviceModel:
         raise ModelError(f"a device model's form must be one of {FORMS}, but is {form!r}")
     network = folded(bundle.model)
     branch = network.feature_branch
+    model: DeviceModel
     if form == "signal":
-        return SignalModel(network, bundle.normaliser).eval()
-    if bundle.encoder is None or branch is None:
+        model = SignalModel(network, bundle.normaliser)
+    elif bundle.encoder is None or branch is None:
         raise ModelError("the form 'fused' needs a model that was trained with features")
-    return FusedModel(network, bundle.normaliser, bundle.encoder).eval()
+    else:
+        model = FusedModel(network, bundle.normaliser, bundle.encoder)
+    model.shape = bundle.spec.shape
+    return model.eval()
 
 
 class SignalModel(DeviceModel):

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from torch_pruning.dependency import Group
 
 from heart_reader.bundle.single import Bundle
-from heart_reader.data.ptbxl import LEADS
 from heart_reader.errors import ConfigError
 from heart_reader.models import FusionModel
 
@@ -43,7 +42,8 @@ def pruned(bundle: Bundle, ratio: float, round_to: int) -> Bundle:
     if not 0 <= ratio < 1:
         raise ConfigError(f"prune.ratio must lie from 0 to below 1, but is {ratio}")
     model = copy.deepcopy(bundle.model)
-    graph = _traced(model, 0 if bundle.encoder is None else bundle.encoder.n_encoded)
+    n_encoded = 0 if bundle.encoder is None else bundle.encoder.n_encoded
+    graph = _traced(model, n_encoded, bundle.spec.n_leads)
     importance = torch_pruning.importance.MagnitudeImportance(p=1)
     # All are measured before the first is pruned, as one changes the norms of the next.
     groups = list(graph.get_all_groups(ignored_layers=[model.head[-1]]))
@@ -55,8 +55,8 @@ def pruned(bundle: Bundle, ratio: float, round_to: int) -> Bundle:
     return replace(bundle, model=model.eval())
 
 
-def _traced(model: FusionModel, n_encoded: int) -> torch_pruning.DependencyGraph:
-    signal = torch.zeros(1, len(LEADS), TRACED_STEPS)
+def _traced(model: FusionModel, n_encoded: int, n_leads: int) -> torch_pruning.DependencyGraph:
+    signal = torch.zeros(1, n_leads, TRACED_STEPS)
     branch = model.feature_branch
     if branch is None:
         return torch_pruning.DependencyGraph().build_dependency(model, (signal,))

@@ -18,15 +18,19 @@ from heart_reader.evaluation.checks import (
     check_predictions,
     require_positives,
 )
-from heart_reader.evaluation.plots.figures import INK, class_color, new_figure
+from heart_reader.evaluation.plots.chosen import drawn_classes, drawn_note
+from heart_reader.evaluation.plots.figures import GREY, INK, class_colors, new_figure
 
+MOST_TOGETHER = 12  # classes in a table of pairs
 BLUES = LinearSegmentedColormap.from_list("pale-to-blue", ["#ffffff", "#0072B2"])
 
 
 def confusion_matrices(
-    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, class_names: Sequence[str]
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, class_names: Sequence[str], note: str = ""
 ) -> Figure:
     """A 2x2 table a class: counts, and the share of the row (the truth) that they are.
+
+    Of many classes those with the lowest sensitivity and the most frequent ones are drawn.
 
     Raises:
         DataError: bad input, or a class without a positive.
@@ -34,21 +38,21 @@ def confusion_matrices(
     labels, predictions = check_predictions(y_true, y_pred)
     check_names(class_names, labels.shape[1])
     require_positives(labels, class_names)
-    figure = new_figure(2.5 * len(class_names), 3.1)
-    for axes, name, truth, guess in zip(
-        np.ravel(figure.subplots(1, len(class_names))),
-        class_names,
-        labels.T,
-        predictions.T,
-        strict=True,
-    ):
-        counts = confusion(truth, guess)
+    sensitivity = (labels & predictions).sum(axis=0) / labels.sum(axis=0)
+    columns = drawn_classes(labels, sensitivity)
+    colors = class_colors([class_names[c] for c in columns])
+    figure = new_figure(2.5 * len(columns), 3.3)
+    for axes, c in zip(np.ravel(figure.subplots(1, len(columns))), columns, strict=True):
+        name = class_names[c]
+        counts = confusion(labels[:, c], predictions[:, c])
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        tint = LinearSegmentedColormap.from_list(name, ["#ffffff", class_color(name)])
+        tint = LinearSegmentedColormap.from_list(name, ["#ffffff", colors[name]])
         _table(axes, shares, counts, ("no", "yes"), tint)
         rates = f"sensitivity {shares[1, 1]:.2f}, specificity {shares[0, 0]:.2f}"
         axes.set_title(f"{name}\n", fontsize=11, fontweight="bold", color=INK)
         axes.text(0.5, 1.03, rates, transform=axes.transAxes, ha="center", fontsize=7.5, color=INK)
+    told = "; ".join(filter(None, (note, drawn_note(len(columns), class_names))))
+    figure.suptitle(told, fontsize=8, color=GREY, x=0.01, ha="left")
     figure.supxlabel("Predicted", fontsize=9, color=INK)
     figure.supylabel("True", fontsize=9, color=INK)
     return figure
@@ -66,19 +70,23 @@ def label_cooccurrence(
     """Which classes go together, in the truth and in the predictions.
 
     A cell holds the number of records with both classes and, as its shade, their share of the
-    records with the row's class; the diagonal holds the class's own count.
+    records with the row's class; the diagonal holds the class's own count. Of many classes the
+    most frequent ones are drawn.
 
     Raises:
         DataError: bad input.
     """
     labels, predictions = check_predictions(y_true, y_pred)
     check_names(class_names, labels.shape[1])
-    figure = new_figure(10.5, 4.9)
-    both = ((labels, "True labels"), (predictions, "Predicted labels"))
+    columns = np.sort(np.argsort(-labels.sum(axis=0), kind="stable")[:MOST_TOGETHER])
+    shown = [class_names[c] for c in columns]
+    size = 1 + 0.12 * max(len(shown) - 5, 0)
+    figure = new_figure(10.5 * size, 4.9 * size)
+    both = ((labels[:, columns], "True labels"), (predictions[:, columns], "Predicted labels"))
     for axes, (table, title) in zip(figure.subplots(1, 2), both, strict=True):
         counts = table.astype(np.int64).T @ table.astype(np.int64)  # (n_classes, n_classes)
         shares = counts / np.maximum(np.diag(counts)[:, None], 1)
-        _table(axes, shares, counts, class_names, BLUES)
+        _table(axes, shares, counts, shown, BLUES)
         axes.set_title(title, fontsize=11, fontweight="bold", loc="left", color=INK)
         axes.set_xlabel("... also have", fontsize=9, color=INK)
         axes.set_ylabel("Of the records with ...", fontsize=9, color=INK)

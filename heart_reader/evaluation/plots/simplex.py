@@ -1,6 +1,7 @@
 """Macro AUC over the weights of an ensemble: a line for two members, a triangle for three."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,12 +11,30 @@ from heart_reader.errors import DataError
 from heart_reader.evaluation.checks import Floats
 from heart_reader.evaluation.plots.figures import INK, new_figure, style
 
+
+@dataclass(frozen=True)
+class Look:
+    """How a mark is told from the others: by colour, shape and dashes."""
+
+    color: str
+    marker: str
+    size: float
+    dashes: str
+
+
+LOOKS = (
+    Look("#D55E00", "*", 260, "-"),
+    Look("#222222", "o", 60, "--"),
+    Look("#0072B2", "D", 60, ":"),
+    Look("#CC79A7", "s", 60, "-."),
+)
+
 # Corners of the triangle: top, lower left, lower right.
 CORNERS = np.array([[0.5, np.sqrt(3) / 2], [0.0, 0.0], [1.0, 0.0]])
 
 
 def simplex_figure(
-    points: Floats, values: Floats, names: Sequence[str], marks: dict[str, Floats]
+    points: Floats, values: Floats, names: Sequence[str], marks: Mapping[str, Floats]
 ) -> Figure:
     """A map of the macro AUC over the weights.
 
@@ -36,21 +55,22 @@ def simplex_figure(
 
 
 def _line(
-    points: Floats, values: Floats, names: Sequence[str], marks: dict[str, Floats]
+    points: Floats, values: Floats, names: Sequence[str], marks: Mapping[str, Floats]
 ) -> Figure:
     figure = new_figure(6, 4)
     axes = figure.add_subplot()
     order = np.argsort(points[:, 0])
     axes.plot(points[order, 0], values[order], color=INK)
-    for name, weights in marks.items():
-        axes.axvline(float(weights[0]), linestyle="--", linewidth=1, label=name)
+    for (name, weights), look in zip(merged(marks).items(), LOOKS, strict=False):
+        label = _label(name, weights)
+        axes.axvline(float(weights[0]), color=look.color, linestyle=look.dashes, label=label)
     style(axes, "Fold-9 macro AUC over the weights", f"weight of {names[0]}", "macro AUC")
     axes.legend(fontsize=8, frameon=False, title=f"the rest is {names[1]}", title_fontsize=8)
     return figure
 
 
 def _triangle(
-    points: Floats, values: Floats, names: Sequence[str], marks: dict[str, Floats]
+    points: Floats, values: Floats, names: Sequence[str], marks: Mapping[str, Floats]
 ) -> Figure:
     figure = new_figure(6.6, 5.6)
     axes = figure.add_subplot()
@@ -61,11 +81,11 @@ def _triangle(
     bar.set_label("fold-9 macro AUC", fontsize=9, color=INK)
     bar.ax.tick_params(labelsize=8, colors=INK)
     _corner_labels(axes, points, values, names)
-    for (name, weights), marker in zip(marks.items(), "*oDs", strict=False):
-        at = np.asarray(weights) @ CORNERS
-        size = 190 if marker == "*" else 55
+    for (name, weights), look in zip(merged(marks).items(), LOOKS, strict=False):
+        at, label = np.asarray(weights) @ CORNERS, _label(name, weights)
         axes.scatter(
-            at[0], at[1], size, "white", marker=marker, edgecolors=INK, label=name, zorder=3
+            at[0], at[1], look.size, look.color, marker=look.marker, edgecolors="white",
+            label=label, zorder=3,
         )  # fmt: skip
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     axes.set_title(
@@ -80,6 +100,26 @@ def _triangle(
     axes.set_aspect("equal")
     axes.set_axis_off()
     return figure
+
+
+def merged(marks: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Marks of the same weights as one, with both names: one would hide the other.
+
+    >>> list(merged({"chosen": np.array([0.5, 0.5]), "mean": np.array([0.5, 0.5])}))
+    ['chosen = mean']
+    """
+    found: dict[str, Floats] = {}
+    for name, weights in marks.items():
+        same = next((old for old, w in found.items() if np.allclose(w, weights, atol=5e-4)), None)
+        if same is None:
+            found[name] = weights
+        else:
+            found = {f"{n} = {name}" if n == same else n: w for n, w in found.items()}
+    return found
+
+
+def _label(name: str, weights: Floats) -> str:
+    return f"{name} ({', '.join(f'{weight:.2f}' for weight in weights)})"
 
 
 def _corner_labels(axes: Axes, points: Floats, values: Floats, names: Sequence[str]) -> None:

@@ -7,15 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from heart_reader.errors import DataError
-from heart_reader.evaluation.plots.figures import (
-    CLASS_COLORS,
-    GREY,
-    INK,
-    class_color,
-    new_figure,
-    style,
-)
+from heart_reader.evaluation.plots.chosen import MOST
+from heart_reader.evaluation.plots.figures import GREY, INK, class_colors, new_figure, style
 
+OF_CLASS = "val/auc_"
 REQUIRED = ("train/loss", "val/loss", "val/macro_auc", "lr")
 
 
@@ -36,9 +31,10 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     _line(loss, history, "train/loss", GREY, "train")
     _line(loss, history, "val/loss", INK, "validation")
     style(loss, "Loss", "Epoch", "")
-    for name in CLASS_COLORS:
-        if f"val/auc_{name}" in history[0]:
-            _line(auc, history, f"val/auc_{name}", class_color(name), name, width=1.2)
+    names = [key.removeprefix(OF_CLASS) for key in history[0] if key.startswith(OF_CLASS)]
+    if len(names) <= MOST:  # lines of more aren't told apart
+        for name, color in class_colors(names).items():
+            _line(auc, history, f"{OF_CLASS}{name}", color, name, width=1.2)
     _line(auc, history, "val/macro_auc", INK, "macro", width=2.4)
     top = history[best]["val/macro_auc"]
     style(auc, f"Validation AUC, best {top:.4f} in epoch {best + 1}", "Epoch", "")

@@ -1,50 +1,50 @@
 """An ECG sheet on which a highlighter shows what moved one probability, and in which direction.
 
-The marks lie under the traces, so that the ECG stays one to be read. Beside it: the waves and the
-measured features that moved it most, in log-odds, which add up.
+The marks lie behind the waves, so that the ECG stays one to be read. Beside it: the waves and the
+measured features that moved it most and all the rest, in log-odds, which add up. Marks and bars
+have the same scale on every sheet: what moved little looks like little.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.colors import to_rgb
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from heart_reader.data.delineation import Delineation
 from heart_reader.data.ptbxl import LEADS
-from heart_reader.evaluation.plots.figures import GREY, INK, PALE
+from heart_reader.evaluation.plots.figures import GREY
 from heart_reader.evaluation.sheets.ecg import (
     FOOTER_MM,
     MARGIN_MM,
-    PAPER_WIDTH_MM,
-    SHEET_HEIGHT_MM,
+    NOBODY,
     SHEET_WIDTH_MM,
-    SIDE_WIDTH_MM,
+    About,
     ecg_sheet,
-    traces,
+    placed_on_sheet,
 )
 from heart_reader.evaluation.sheets.explanation import (
     Explanation,
-    Feature,
-    Stretch,
+    Terms,
     marks,
-    moving_features,
-    stretches,
-    value_text,
+    terms_of,
     waves,
 )
+from heart_reader.evaluation.sheets.findings import findings_height
+from heart_reader.evaluation.sheets.layout import PAPER_WIDTH_MM, Placed, Trace
+from heart_reader.evaluation.sheets.paper import MM_PER_INCH
+from heart_reader.evaluation.sheets.terms import AGAINST, FOR, draw_terms
 
-# Told apart by every kind of colour vision, and neither is a class's colour nor the grid's.
-FOR, AGAINST = "#E66100", "#5D3A9B"
-STROKE_POINTS = 8.0
-FAINTEST = 0.1  # of the strongest mark; below it is nothing to see
-STRONGEST = 0.85  # opacity
-N_NAMED = 6  # waves and features beside the sheet
-PANEL_TOP_MM = 38.0
+FULL_MARK = 0.25  # log-odds that 10 ms of a lead add over all beats; marked as strongly as can be
+FAINTEST = 0.08  # of that; below it is nothing to see
+STRONGEST = 0.75  # opacity
+AROUND_MM = 1.2  # of a marked wave
+N_NAMED = 6  # waves and features in words, elsewhere
+N_DRAWN = 5  # beside the sheet
+N_CLASSES = 5
 
 
 def explained_sheet(
@@ -58,11 +58,12 @@ def explained_sheet(
     record: int,
     truth: Mapping[str, bool] | None = None,
     subtitle: str = "",
+    about: About = NOBODY,
 ) -> Figure:
     """Draw one record with what moved one class's probability.
 
     Args:
-        signal, fs, title, probabilities, thresholds, truth, subtitle: as of `ecg_sheet`.
+        signal, fs, title, probabilities, thresholds, truth, subtitle, about: as of `ecg_sheet`.
         explanation: of the class.
         delineation: that holds the record.
         record: which of its records.
@@ -70,82 +71,70 @@ def explained_sheet(
     Raises:
         DataError: as `ecg_sheet`.
     """
-    figure = ecg_sheet(signal, fs, title, probabilities, thresholds, truth, subtitle)
+    figure = ecg_sheet(
+        signal, fs, title, probabilities, thresholds, truth, subtitle, about, N_CLASSES
+    )
     paper, side = figure.axes
-    _mark(paper, signal, fs, marks(explanation, delineation, record))
-    named = stretches(explanation, waves(delineation, record))[:N_NAMED]
-    _draw_panel(side, explanation, named, moving_features(explanation)[:N_NAMED])
+    placed = placed_on_sheet(signal, fs)
+    _mark(paper, placed, marks(explanation, delineation, record))
+    terms = terms_of(explanation, waves(delineation, record), N_DRAWN, about.measured)
+    n_shown = min(len(probabilities), N_CLASSES)
+    _draw_panel(side, explanation, terms, placed.height_mm - findings_height(n_shown) + 2)
     _draw_legend(figure, explanation.class_name)
     return figure
 
 
-def _mark(paper: Axes, signal: npt.ArrayLike, fs: float, added: npt.NDArray[np.float64]) -> None:
-    strength = np.abs(added) / max(float(np.abs(added).max()), 1e-12)
-    for piece in traces(signal, fs):
-        lead = LEADS.index(piece.lead)
-        points = np.stack([piece.x_mm, piece.y_mm], axis=1)
-        lines = np.stack([points[:-1], points[1:]], axis=1)  # (n, 2 ends, 2)
-        here = slice(piece.start, piece.stop - 1)
-        colors = np.empty((len(lines), 4))
-        colors[:, :3] = np.where(added[lead, here, None] > 0, to_rgb(FOR), to_rgb(AGAINST))
-        opacity = np.where(strength[lead, here] > FAINTEST, strength[lead, here], 0)
-        colors[:, 3] = STRONGEST * np.sqrt(opacity)
-        seen = (opacity > 0) & np.isfinite(lines).all(axis=(1, 2))
+def _mark(paper: Axes, placed: Placed, added: npt.NDArray[np.float64]) -> None:
+    for trace in placed.traces:
+        own = added[LEADS.index(trace.lead), trace.start : trace.stop]
+        boxes, colors = _boxes(trace, np.clip(own / FULL_MARK, -1, 1))
         paper.add_collection(
-            LineCollection(
-                list(lines[seen]),
-                colors=colors[seen],
-                linewidths=STROKE_POINTS,
-                capstyle="butt",
-                zorder=1.5,
-                label=f"marks {piece.lead}",
+            PolyCollection(
+                boxes, facecolors=colors, linewidths=0, zorder=1.5, label=f"marks {trace.lead}"
             )
         )
 
 
-def _draw_panel(
-    side: Axes, explanation: Explanation, named: Sequence[Stretch], features: Sequence[Feature]
-) -> None:
-    small: dict[str, Any] = {"fontsize": 7.5, "va": "center"}
-    side.plot([0, SIDE_WIDTH_MM], [PANEL_TOP_MM + 4] * 2, color=PALE, linewidth=0.8)
-    heading = f"What moved {explanation.class_name}"
-    side.text(0, PANEL_TOP_MM, heading, fontsize=9, fontweight="bold", color=INK, va="center")
+def _boxes(
+    trace: Trace, strength: npt.NDArray[np.float64]
+) -> tuple[list[npt.NDArray[np.float64]], list[tuple[float, ...]]]:
+    """A box around each run of samples that moved it in one direction, and its colour."""
+    sign = np.where(np.isfinite(trace.y_mm) & (np.abs(strength) > FAINTEST), np.sign(strength), 0)
+    starts = np.flatnonzero(np.diff(sign, prepend=0))
+    stops = np.append(starts, len(sign))[1:]
+    boxes: list[npt.NDArray[np.float64]] = []
+    colors: list[tuple[float, ...]] = []
+    step = trace.x_mm[1] - trace.x_mm[0] if len(trace.x_mm) > 1 else 0.0
+    for start, stop in zip(starts, stops, strict=True):
+        if sign[start]:
+            y = trace.y_mm[start:stop]
+            left, right = trace.x_mm[start] - step / 2, trace.x_mm[stop - 1] + step / 2
+            low, high = y.min() - AROUND_MM, y.max() + AROUND_MM
+            boxes.append(np.array([(left, low), (right, low), (right, high), (left, high)]))
+            opacity = STRONGEST * float(np.abs(strength[start:stop]).max())
+            colors.append(to_rgba(FOR if sign[start] > 0 else AGAINST, opacity))
+    return boxes, colors
+
+
+def _draw_panel(side: Axes, explanation: Explanation, terms: Terms, top: float) -> None:
     moved = (
-        f"from {explanation.usual:.0%} (flat, usual features) to {explanation.probability:.0%}; "
-        "log-odds"
+        f"{explanation.usual:.0%} for {explanation.start}",
+        f"{explanation.probability:.0%} for this one",
     )
-    side.text(0, PANEL_TOP_MM - 5, moved, color=GREY, **small)
-    rows = [(f"{each.lead} {each.wave or _at(each)}", each.log_odds) for each in named]
-    _draw_column(side, 0.0, rows)
-    read = [(f"{each.name} {value_text(each)}", each.log_odds) for each in features]
-    _draw_column(side, 25.0, read or [("no features read", 0.0)])
-
-
-def _at(stretch: Stretch) -> str:
-    return f"{stretch.spans[0][0] / 100:.1f} s"
-
-
-def _draw_column(side: Axes, left: float, rows: Sequence[tuple[str, float]]) -> None:
-    """What was moved by how much: the number coloured by its direction, before the name."""
-    for place, (name, log_odds) in enumerate(rows):
-        y = PANEL_TOP_MM - 11 - 4.4 * place
-        color = FOR if log_odds > 0 else AGAINST
-        number: dict[str, Any] = {"ha": "right", "va": "center", "fontweight": "bold"}
-        side.text(left + 8, y, f"{log_odds:+.2f}", color=color, fontsize=7, **number)
-        side.text(left + 9.2, y, name, color=INK, fontsize=7, va="center")
+    draw_terms(side, f"What moved {explanation.class_name}", moved, terms, top)
 
 
 def _draw_legend(figure: Figure, class_name: str) -> None:
-    right = (MARGIN_MM + PAPER_WIDTH_MM) / SHEET_WIDTH_MM
-    height = FOOTER_MM / 2 / SHEET_HEIGHT_MM
-    words = (
+    height = figure.get_size_inches()[1] * MM_PER_INCH
+    right, y = MARGIN_MM + PAPER_WIDTH_MM, FOOTER_MM / 2 / height
+    full = f"marked by log-odds, full colour {FULL_MARK:g} per 10 ms over all beats:"
+    words: Sequence[tuple[str, str, float]] = (
         (f"against {class_name}", AGAINST, 0.0),
-        (f"for {class_name}", FOR, 0.075),
-        ("marked by what it adds, mean over like beats:", GREY, 0.125),
+        (f"for {class_name}", FOR, 28.0),
+        (full, GREY, 46.0),
     )
     for text, color, left in words:
-        weight = "normal" if color == GREY else "bold"
         figure.text(
-            right - left, height, text, fontsize=8, color=color, fontweight=weight,
-            va="center", ha="right",
+            (right - left) / SHEET_WIDTH_MM, y, text, fontsize=8, color=color,
+            fontweight="normal" if color == GREY else "bold", va="center", ha="right",
         )  # fmt: skip

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from heart_reader.data.delineation import Delineation
+from heart_reader.data.delineation import Delineation, MainMeasurements
 from heart_reader.data.delineation.beats import BEFORE
 from heart_reader.data.ptbxl import LEADS, SAMPLING_RATE
+from heart_reader.evaluation.sheets.feature_words import feature_words, shown_value
 
 Floats = NDArray[np.float64]
 Span = tuple[int, int]  # samples from, up to
@@ -28,9 +29,10 @@ class Explanation:
     """What moved one class's log-odds in one record.
 
     Attributes:
-        class_name: of ``SUPERCLASSES``.
+        class_name: of the task.
         probability: of the record.
-        usual: the probability of a flat ECG with usual features, from which it was moved.
+        usual: the probability from which it was moved.
+        start: what has that probability, such as "a normal ECG of this rhythm".
         signal: log-odds that each sample added, (n_leads, n_times).
         features: log-odds that each feature added, (n_features,); empty where none was read.
         names: of the features.
@@ -41,6 +43,7 @@ class Explanation:
     class_name: str
     probability: float
     usual: float
+    start: str
     signal: Floats
     features: Floats
     names: tuple[str, ...]
@@ -122,9 +125,13 @@ def stretches(explanation: Explanation, spans: Mapping[str, tuple[Span, ...]]) -
 
 
 def marks(explanation: Explanation, delineation: Delineation, record: int) -> Floats:
-    """What to draw: log-odds a sample, the mean over like beats, smoothed, (n_leads, n_times).
+    """What to draw: log-odds that a sample of like beats adds over them all, smoothed.
 
-    One beat's gradients are noise to the eye; what beats that look alike have in common isn't.
+    One beat's gradients are noise to the eye; what beats that look alike have in common isn't. A
+    sample of a beat that is like no other, and of a record without beats, stands for itself.
+
+    Returns:
+        (n_leads, n_times).
     """
     smooth = gaussian_filter1d(explanation.signal, SMOOTHING, axis=1)
     peaks, kept = delineation.r_peaks[record], delineation.kept[record]
@@ -136,10 +143,8 @@ def marks(explanation: Explanation, delineation: Delineation, record: int) -> Fl
     alike = kept[nearest]
     phase = distance[times, nearest].astype(int)[alike]
     phase -= phase.min()
-    count = np.bincount(phase)
     for row in smooth:
-        mean = np.bincount(phase, row[alike]) / np.maximum(count, 1)
-        row[alike] = mean[phase]
+        row[alike] = np.bincount(phase, row[alike])[phase]
     return np.asarray(smooth)
 
 
@@ -188,13 +193,75 @@ def value_text(feature: Feature) -> str:
     return f"{feature.value:.{2 if feature.unit == 'mV' else 0}f} {feature.unit}"
 
 
+@dataclass(frozen=True)
+class Terms:
+    """Names and log-odds that add up to what was moved.
+
+    Attributes:
+        waves: the waves that added most, then all the rest of the signal.
+        features: the features that added most, then all the rest of them; empty if none was read.
+        total: the difference of the two log-odds.
+    """
+
+    waves: tuple[tuple[str, float], ...]
+    features: tuple[tuple[str, float], ...]
+    total: float
+
+
+def terms_of(
+    explanation: Explanation,
+    spans: Mapping[str, tuple[Span, ...]],
+    n_named: int,
+    measured: MainMeasurements | None = None,
+) -> Terms:
+    """What moved it most, and all the rest, so that everything adds up.
+
+    What the steps of the integral left out is in the rest of the signal.
+
+    Args:
+        explanation: of one class.
+        spans: of `waves`.
+        n_named: waves, and features, by name.
+        measured: the record's main measurements, shown where they are what a feature is.
+    """
+    total = log_odds_of(explanation.probability) - log_odds_of(explanation.usual)
+    named = stretches(explanation, spans)[:n_named]
+    waves_ = [(f"{each.lead} {each.wave or _at(each)}", each.log_odds) for each in named]
+    of_features = float(explanation.features.sum())
+    rest = total - of_features - sum(value for _, value in waves_)
+    waves_.append(("all the rest of the signal", rest))
+    if not len(explanation.features):
+        return Terms(tuple(waves_), (), total)
+    top = moving_features(explanation)[:n_named]
+    read = [(_in_words(each, measured), each.log_odds) for each in top]
+    read.append(("all other measurements", of_features - sum(value for _, value in read)))
+    return Terms(tuple(waves_), tuple(read), total)
+
+
+def log_odds_of(probability: float) -> float:
+    """The logit, finite for 0 and 1 too."""
+    p = min(max(probability, 1e-7), 1 - 1e-7)
+    return math.log(p / (1 - p))
+
+
+def _at(stretch: Stretch) -> str:
+    return f"{stretch.spans[0][0] / SAMPLING_RATE:.1f} s"
+
+
+def _in_words(feature: Feature, measured: MainMeasurements | None) -> str:
+    value = shown_value(feature.name, feature.value, measured)
+    shown = value if math.isfinite(value) else feature.value
+    return f"{feature_words(feature.name)} {value_text(replace(feature, value=shown))}"
+
+
 def as_json(
     explanation: Explanation, spans: Mapping[str, tuple[Span, ...]], n_named: int
 ) -> dict[str, Any]:
     """The stretches and features that moved it most, as JSON values; log-odds."""
     return {
         "probability": explanation.probability,
-        "probability_of_a_flat_ecg": explanation.usual,
+        "start": explanation.start,
+        "probability_of_start": explanation.usual,
         "stretches": [
             {
                 "lead": each.lead,

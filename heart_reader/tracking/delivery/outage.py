@@ -62,17 +62,31 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, ConnectionError | TimeoutError)
 
 
+class RefusedError(TrackingError):
+    """Whoever is logged in may not do that: no role of theirs, and not the owner."""
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the server knows the user, and says no."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return error.response.status_code == 403
+    return isinstance(error, MlflowException) and error.error_code == "PERMISSION_DENIED"
+
+
 @contextmanager
 def store_errors() -> Iterator[None]:
     """A tracking store that can't do what was asked becomes one clear line.
 
     Raises:
         StoreAwayError: it may work later.
+        RefusedError: it won't, for this user.
         TrackingError: it won't.
     """
     try:
         yield
     except STORE_ERRORS as error:
+        if is_refusal(error):
+            raise RefusedError(f"tracking store {shown_uri()}: {who()} may not do that") from error
         kind = StoreAwayError if is_outage(error) else TrackingError
         raise kind(
             f"tracking store {shown_uri()}: {_reason(error)} (is MLFLOW_TRACKING_URI right, "
@@ -93,6 +107,12 @@ def _reason(error: BaseException) -> str:
 def shown_uri() -> str:
     """The store's address without its password."""
     return re.sub(r"//([^:/@]*):[^@/]*@", r"//\1:***@", mlflow.get_tracking_uri())
+
+
+def who() -> str:
+    """The user who is logged in, as far as the environment tells."""
+    name = os.environ.get("MLFLOW_TRACKING_USERNAME")
+    return f"user {name!r}" if name else "who isn't logged in"
 
 
 # ---------------------------------------------------------------- patience

@@ -6,7 +6,6 @@ hand after their specifications, the others by the libraries that own the format
 
 import base64
 import binascii
-import datetime
 import json
 import struct
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from scipy.io import savemat
 
 from heart_reader.data.ptbxl import LEADS
 
-UV_PER_STEP = 2.5  # of all that hold steps of a converter
+UV_PER_STEP = 5.0  # of all that hold steps of a converter
 SURNAME, GIVEN, NUMBER = "Quixotebury", "Zebedee", "PX4711-0815"  # nobody's
 
 
@@ -44,8 +43,10 @@ class Truth:
 
 
 def truth_of(signal: np.ndarray, fs: int) -> Truth:
-    """A signal rounded to whole steps, whose limb leads hang together to half a step."""
+    """A signal in whole steps, whose limb leads hang together to the last one."""
     steps = np.rint(signal * 1000 / UV_PER_STEP)
+    i, ii = 2 * (steps[0] // 2), 2 * (steps[1] // 2)
+    steps[:6] = [i, ii, ii - i, -(i + ii) / 2, i - ii / 2, ii - i / 2]
     return Truth(steps * UV_PER_STEP / 1000, fs)
 
 
@@ -197,7 +198,8 @@ def write_muse(folder: Path, truth: Truth) -> Path:
         payload = truth.steps[LEADS.index(lead)].tobytes()
         leads += f"""
   <LeadData><LeadByteCountTotal>{len(payload)}</LeadByteCountTotal>
-   <LeadTimeOffset>0</LeadTimeOffset><LeadSampleCountTotal>{len(payload) // 2}</LeadSampleCountTotal>
+   <LeadTimeOffset>0</LeadTimeOffset>
+   <LeadSampleCountTotal>{len(payload) // 2}</LeadSampleCountTotal>
    <LeadAmplitudeUnitsPerBit>{UV_PER_STEP}</LeadAmplitudeUnitsPerBit>
    <LeadAmplitudeUnits>MICROVOLTS</LeadAmplitudeUnits><LeadID>{lead}</LeadID>
    <LeadSampleSize>2</LeadSampleSize><LeadDataCRC32>{binascii.crc32(payload)}</LeadDataCRC32>
@@ -229,7 +231,7 @@ def write_sierra(folder: Path, truth: Truth) -> Path:
   <resolution>{UV_PER_STEP}</resolution><signalsigned>TRUE</signalsigned>
   <numberchannelsallocated>12</numberchannelsallocated><acquisitiontype>STD-12</acquisitiontype>
  </signalcharacteristics></dataacquisition>
- <waveforms><parsedwaveforms dataencoding="Base64" compression="None"
+ <waveforms><parsedwaveforms dataencoding="Base64" compression="Uncompressed"
   durationperchannel="{n_ms}" leadlabels="I II III aVR aVL aVF V1 V2 V3 V4 V5 V6"
   numberofleads="12" samplespersecond="{truth.fs}">{payload}</parsedwaveforms></waveforms>
 </restingecgdata>"""
@@ -250,7 +252,8 @@ def write_aecg(folder: Path, truth: Truth) -> Path:
     )
     text = f"""<?xml version="1.0" encoding="UTF-8"?>
 <AnnotatedECG xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
-<id root="728989ec-b8bc-49cd-9a5a-30be5ade1db5"/><code code="93000" codeSystem="2.16.840.1.113883.6.12"/>
+<id root="728989ec-b8bc-49cd-9a5a-30be5ade1db5"/>
+<code code="93000" codeSystem="2.16.840.1.113883.6.12"/>
 <effectiveTime><low value="20020101120000"/><high value="20020101120010"/></effectiveTime>
 <componentOf><timepointEvent><componentOf><subjectAssignment><subject><trialSubject>
 <id extension="{NUMBER}"/><subjectDemographicPerson><name>{SURNAME}</name>
@@ -386,4 +389,3 @@ WRITERS: dict[str, Writer] = {
 WITH_AGE = ("WFDB", "CSV", "NPZ", "Parquet", "JSON", "DICOM", "GE MUSE XML",
             "Philips Sierra XML", "SCP-ECG", "MFER")  # fmt: skip
 WITH_SEX = (*WITH_AGE, "EDF", "BDF", "HL7 aECG", "ISHNE")
-BORN = datetime.date(1960, 1, 1)

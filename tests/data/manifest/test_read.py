@@ -1,3 +1,8 @@
+"""Manifests: the user's own records and labels, checked row by row.
+
+Covers: heart_reader.data.manifest.*.
+"""
+
 from pathlib import Path
 
 import numpy as np

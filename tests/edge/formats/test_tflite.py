@@ -1,4 +1,7 @@
-"""TFLite files: what the LiteRT interpreter makes of them, and a converter that can't go on."""
+"""TFLite files: what the LiteRT interpreter makes of them, and a converter that can't go on.
+
+Covers: heart_reader.edge.formats.tflite_format.
+"""
 
 import json
 import subprocess
@@ -13,7 +16,7 @@ from onnx import TensorProto, helper
 
 from heart_reader.edge.formats import tflite_converter
 from heart_reader.edge.formats.onnx_export import export_onnx
-from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.table import load_runtime
 from heart_reader.edge.formats.tflite import FORMATS, INPUTS_FILE, export_tflite
 from heart_reader.edge.network.device_model import device_model
 from heart_reader.edge.sample import Sample

@@ -1,3 +1,8 @@
+"""Packs against wfdb, bit for bit, and files that are damaged.
+
+Covers: heart_reader.data.signals.wfdb_records.
+"""
+
 import multiprocessing
 import os
 from pathlib import Path

@@ -1,4 +1,10 @@
-"""Delineation of synthetic beats, whose waves are known, and of real records."""
+"""Delineation of synthetic beats, whose waves are known, and of real records.
+
+Covers: heart_reader.data.delineation.beats, heart_reader.data.delineation.conditioning,
+    heart_reader.data.delineation.fiducials, heart_reader.data.delineation.measurements,
+    heart_reader.data.delineation.edges, heart_reader.data.delineation.pacing,
+    heart_reader.data.delineation.spikes.
+"""
 
 import csv
 import warnings
@@ -14,6 +20,7 @@ from wfdb.processing import xqrs_detect
 from heart_reader.data.delineation import FEATURE_NAMES, delineate, extract, main_measurements
 from heart_reader.data.delineation.extract import frontal_axis
 from heart_reader.data.ptbxl import LEADS
+from tests.conftest import REPOSITORY
 
 COLUMN = {name: at for at, name in enumerate(FEATURE_NAMES)}
 
@@ -75,7 +82,7 @@ def read(root: Path, count: int) -> tuple[NDArray[np.float32], list[str]]:
 
 def test_names_and_units_are_those_of_ptbxl_plus() -> None:
     """The 16 measurements of 12 leads and the global ones, listed in PTB-XL+'s description."""
-    description = Path(__file__).parents[3] / "shared/ptbxl_plus/feature_description.csv"
+    description = REPOSITORY.parent / "shared/ptbxl_plus/feature_description.csv"
     if not description.exists():
         pytest.skip("needs PTB-XL+'s feature_description.csv")
     with description.open(encoding="utf-8-sig") as file:
@@ -102,13 +109,13 @@ def test_known_amplitudes() -> None:
 
 
 def test_known_intervals() -> None:
-    """P and QRS edges at 2.5 standard deviations; a tangent ends a Gaussian at exactly 2."""
+    """P and QRS edges at 2.5 standard deviations, the end of T, grown quiet, at 2.75."""
     (found,) = main_measurements(delineate(synthetic(500), 500))
     centres = {wave: numbers[0] for wave, numbers in WAVES.items()}
     widths = {wave: numbers[1] for wave, numbers in WAVES.items()}
     p_on, qrs_on, qrs_off, t_off = (
         1000 * (centres[wave] + side * widths[wave])
-        for wave, side in (("P", -2.5), ("Q", -2.5), ("S", 2.5), ("T", 2))
+        for wave, side in (("P", -2.5), ("Q", -2.5), ("S", 2.5), ("T", 2.75))
     )
     assert found.rate_bpm == pytest.approx(75, abs=0.1)
     assert found.pr_ms == pytest.approx(qrs_on - p_on, abs=12)

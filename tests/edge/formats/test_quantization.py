@@ -9,7 +9,7 @@ import pytest
 
 from heart_reader.edge.formats.calibration import METHODS
 from heart_reader.edge.formats.quantization import quantize_onnx, require_quantized
-from heart_reader.edge.formats.runtime import load_runtime
+from heart_reader.edge.formats.table import load_runtime
 from heart_reader.errors import ModelError
 
 

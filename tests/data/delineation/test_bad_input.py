@@ -1,4 +1,7 @@
-"""Bad input: NaN and a warning, or one clear error; never numpy's own, never a wrong number."""
+"""Bad input: NaN and a warning, or one clear error; never numpy's own, never a wrong number.
+
+Covers: heart_reader.data.delineation.warnings.
+"""
 
 import warnings
 
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 from heart_reader.data.delineation import FEATURE_NAMES, delineate, extract, main_measurements
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.errors import DataError
-from tests.data.test_delineation import COLUMN, synthetic, value
+from tests.data.delineation.test_delineate import COLUMN, synthetic, value
 
 QUICK = settings(max_examples=25, deadline=None)
 PLAIN = extract(synthetic(100), 100)

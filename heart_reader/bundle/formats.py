@@ -1,0 +1,121 @@
+"""The descriptions of bundles, ``bundle.json`` and ``ensemble.json``, in every format there was.
+
+Format 2 holds the task and the signal as values, and of the model its own backbone's shape alone:
+what is added to the code later changes no bundle. A new format gets a number, and the old one a
+function here that brings its mapping to the present form.
+
+1   classes, leads, sampling_rate and n_times beside each other, always those of PTB-XL's
+    superclasses; ``model`` holds sections for all backbones that there were
+2   ``task``, ``signal``; ``model`` holds ``backbone``, ``shape`` and ``fusion``
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from heart_reader.bundle.folders import BUNDLE, ENSEMBLE
+from heart_reader.errors import ModelError
+from heart_reader.models import family
+from heart_reader.tasks.task import default_section
+
+FORMAT = 2
+LARGEST_BYTES = 64_000_000  # of a description; ours take 30 kB, with 205 features
+Tree = dict[str, Any]
+
+
+def read_description(folder: Path, file: str) -> Tree:
+    """A description in today's form.
+
+    Raises:
+        ModelError: a file missing, damaged, too large, or of a format that isn't known.
+    """
+    tree = read_mapping(folder / file, f"bundle {folder}")
+    readers = READERS[file]
+    try:
+        reader = readers.get(tree.get("format"))
+    except TypeError:  # a list or a mapping
+        reader = None
+    if reader is None:
+        known = " and ".join(map(str, readers))
+        raise ModelError(
+            f"bundle {folder} has format {tree.get('format')!r}, this code reads {known}"
+        )
+    try:
+        return reader(tree)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{file} of bundle {folder} is damaged: {said(error)}") from error
+    except ModelError as error:
+        raise ModelError(f"bundle {folder} {error}") from error
+
+
+def read_mapping(path: Path, what: str) -> Tree:
+    """The mapping in a JSON file.
+
+    Raises:
+        ModelError: no regular file, too large, not JSON, with NaN in it, or not a mapping.
+    """
+    if not path.is_file():  # a pipe would hang, a device never end
+        there = "is no regular file" if path.exists() else "isn't there"
+        raise ModelError(f"{what} can't be read: {path.name} {there}")
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_BYTES:
+            raise ModelError(f"{what} can't be read: {path.name} has {size:,} bytes")
+        tree = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{what} can't be read: {path.name}: {error}") from error
+    if not isinstance(tree, dict):
+        raise ModelError(f"{path.name} of {what} must hold a mapping")
+    return tree
+
+
+def said(error: Exception) -> str:
+    """Why a description is damaged, in one line."""
+    text = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    return "; ".join(text.split("\n"))[:500]
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"a number is {word}")
+
+
+# ---------------------------------------------------------------- format 1
+
+_ALWAYS: Mapping[str, Any] = {
+    "classes": default_section("task")["classes"],
+    "leads": default_section("signal")["leads"],
+    "sampling_rate": default_section("signal")["fs"],
+    "n_times": default_section("signal")["n_times"],
+}
+
+
+def _contract_of_1(tree: Mapping[str, Any], *keys: str) -> Tree:
+    for key in keys:
+        # Classes or leads in another order would be read as these without a word.
+        if tree.get(key) != _ALWAYS[key]:
+            raise ModelError(f"has {key} {tree.get(key)!r}, in format 1 they are {_ALWAYS[key]}")
+    return {"task": default_section("task"), "signal": default_section("signal")}
+
+
+def _bundle_of_1(tree: Tree) -> Tree:
+    contract = _contract_of_1(tree, *_ALWAYS)
+    model = tree["model"]
+    backbone = model["backbone"]
+    own = {"backbone": backbone, "shape": model[family(backbone)], "fusion": model["fusion"]}
+    return {"pruned": False, **tree, **contract, "model": own}
+
+
+def _ensemble_of_1(tree: Tree) -> Tree:
+    return {"beside": {}, **tree, **_contract_of_1(tree, "classes")}
+
+
+def _as_it_is(tree: Tree) -> Tree:
+    return tree
+
+
+# The first is the oldest; the last is what is written.
+READERS: Mapping[str, Mapping[object, Callable[[Tree], Tree]]] = {
+    BUNDLE: {1: _bundle_of_1, FORMAT: _as_it_is},
+    ENSEMBLE: {1: _ensemble_of_1, FORMAT: _as_it_is},
+}

@@ -1,0 +1,68 @@
+"""The features that a model reads: measured on the signals, as they are given, or none."""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heart_reader.data import delineation
+from heart_reader.data.features import FeatureEncoder, with_demographics
+from heart_reader.errors import DataError
+
+Features = Literal["compute"] | NDArray[np.float32] | None
+
+
+def feature_source(encoder: FeatureEncoder | None) -> str:
+    """What a configuration calls the features that an encoder reads: "none" without one."""
+    return "none" if encoder is None else encoder.source
+
+
+def raw_features(
+    source: str,
+    signals: NDArray[np.floating[Any]],
+    fs: int,
+    features: Features,
+    age: Any,
+    sex: Any,
+) -> NDArray[np.float32] | None:
+    """Raw features (n_records, n_features), or ``None`` where the model goes without.
+
+    Args:
+        source: of the features that the model was trained on.
+        signals: mV (n_records, n_leads, n_times).
+        fs: Hz.
+        features, age, sex: as of `Bundle.predict`.
+
+    Raises:
+        DataError: features, ages or sexes of another length, or a word that isn't "compute".
+    """
+    if source == "none" or features is None:
+        return None
+    if isinstance(features, str):
+        # Fitted on another tool's values: ours don't mean the same.
+        return measure(signals, features, age, sex, fs) if source == "compute" else None
+    if len(features) != len(signals):
+        raise DataError(f"{len(features)} rows of features for {len(signals)} signals")
+    return features
+
+
+def measure(
+    signals: NDArray[np.floating[Any]], features: str, age: Any, sex: Any, fs: int
+) -> NDArray[np.float32]:
+    """Raw features of signals in mV, (n_records, n_features), as every encoder reads them.
+
+    Raises:
+        DataError: ``features`` isn't "compute", or ages or sexes of another length.
+    """
+    if features != "compute":
+        raise DataError(f"features must be 'compute', None or an array, but is {features!r}")
+    unknown = np.full(len(signals), np.nan)
+    age, sex = (unknown if values is None else np.asarray(values) for values in (age, sex))
+    for name, values in (("age", age), ("sex", sex)):
+        if values.shape != (len(signals),):
+            raise DataError(
+                f"{name} must have one value for each of {len(signals)} signals, "
+                f"but has the shape {values.shape}"
+            )
+    measured = delineation.extract(signals, fs)
+    return with_demographics("compute", measured, age, sex).values

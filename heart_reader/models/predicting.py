@@ -1,0 +1,43 @@
+"""A network's probabilities for many records, a batch at a time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from heart_reader.models.fusion import FusionModel
+
+BATCH = 64  # records a forward pass
+
+
+@torch.inference_mode()
+def probabilities(
+    model: FusionModel,
+    normaliser: Callable[[Tensor], Tensor],
+    signals: NDArray[np.floating[Any]],
+    encoded: NDArray[np.float32] | None,
+    present: NDArray[np.bool_] | None,
+) -> NDArray[np.float32]:
+    """(n_records, n_classes) of at least one record.
+
+    Args:
+        model: on the CPU, in eval mode.
+        normaliser: its first step.
+        signals: mV (n_records, n_leads, n_times).
+        encoded: features (n_records, n_encoded); ``None`` where no record has any.
+        present: which records have features, (n_records,).
+    """
+    parts = []
+    for start in range(0, len(signals), BATCH):
+        chunk = slice(start, start + BATCH)
+        x = torch.as_tensor(np.ascontiguousarray(signals[chunk]), dtype=torch.float32)
+        logits = model(normaliser(x), _tensor(encoded, chunk), _tensor(present, chunk))
+        parts.append(np.asarray(torch.sigmoid(logits).numpy(), np.float32))
+    return np.concatenate(parts)
+
+
+def _tensor(array: NDArray[Any] | None, chunk: slice) -> Tensor | None:
+    return None if array is None else torch.from_numpy(array[chunk])

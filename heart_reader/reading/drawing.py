@@ -1,0 +1,101 @@
+"""Pictures of recordings and of what was said of them: sheets to look at, pages to print."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from heart_reader.bundle.measuring import Features
+from heart_reader.data.delineation import main_measurements
+from heart_reader.data.quality import GOOD
+from heart_reader.evaluation.plots.figures import save
+from heart_reader.evaluation.report import by_class
+from heart_reader.evaluation.sheets.ecg import About, ecg_sheet
+from heart_reader.evaluation.sheets.page import report_page
+from heart_reader.reading.records import (
+    Reader,
+    Record,
+    Recorded,
+    findings_of,
+    read_recordings,
+    require_all_read,
+    show,
+)
+
+Drawn = tuple[Any, float, str, Mapping[str, float], Mapping[str, float]]
+
+
+def draw(
+    options: argparse.Namespace,
+    model: str,
+    recorded: Recorded,
+    probabilities: Any,
+    reader: Reader,
+) -> None:
+    """The pictures that were asked for; their paths go to stderr, so that JSON stays JSON."""
+    known = abouts(recorded, model)
+    for record, stem in enumerate(stems(recorded.recordings)):
+        drawn = drawn_of(recorded, record, probabilities, reader)
+        about, notes = known[record], notes_of(recorded, record)
+        if options.plot:
+            sheet = ecg_sheet(*drawn, subtitle=notes, about=about)
+            _write(sheet, Path(options.plot) / f"{stem}.png")
+        if options.report:
+            page = report_page(*drawn, about, options.layout, notes)
+            _write(page, Path(options.report) / f"{stem}.{options.report_format}")
+
+
+def read_with(reader: Reader, model: str, options: argparse.Namespace) -> None:
+    """What `predict` does but for explanations, with any reader."""
+    recorded = read_recordings(options, reader.spec)
+    features: Features = "compute" if options.features == "compute" else None
+    probabilities = reader.predict(recorded.signals, features, recorded.age, recorded.sex)
+    findings = findings_of(reader, recorded, probabilities)
+    show(model, recorded, findings, options)
+    draw(options, model, recorded, probabilities, reader)
+    require_all_read(recorded)
+
+
+def _write(figure: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    print(save(figure, path), file=sys.stderr)
+
+
+# ---------------------------------------------------------------- what stands on every picture
+
+
+def abouts(recorded: Recorded, model: str) -> list[About]:
+    """What stands on a sheet beside each ECG."""
+    measured = main_measurements(recorded.measured)
+    rows = zip(recorded.age, recorded.sex, measured, strict=True)
+    return [About(float(age), float(sex), each, model) for age, sex, each in rows]
+
+
+def notes_of(recorded: Recorded, record: int) -> str:
+    """How good a recording is, what was done to it, and what was odd in it."""
+    quality = recorded.quality[record]
+    told = [] if quality.verdict == GOOD else [f"{quality.verdict}: {w}" for w in quality.reasons]
+    notes = (*recorded.recordings[record].notes, *recorded.measured.warnings[record])
+    return "; ".join((*told, *notes))
+
+
+def drawn_of(recorded: Recorded, record: int, probabilities: Any, reader: Reader) -> Drawn:
+    """What every picture of a recording begins with; of an unusable one without a model's word."""
+    recording, usable = recorded.recordings[record], recorded.quality[record].usable
+    return (
+        recording.signal,
+        reader.spec.fs,
+        Path(recording.name).name,
+        by_class(probabilities[record], reader.task.classes) if usable else {},
+        by_class(reader.thresholds, reader.task.classes) if usable else {},
+    )
+
+
+def stems(recordings: list[Record]) -> list[str]:
+    """A file name for each; records of one name in several folders keep theirs apart by their
+    whole path."""
+    names = [Path(recording.name).stem for recording in recordings]
+    if len(set(names)) < len(names):
+        names = [recording.name.strip("./").replace("/", "_") for recording in recordings]
+    return names
