@@ -66,19 +66,6 @@ class Reader(Protocol):
         """Which classes are present, (n_records, n_classes)."""
 
 
-def add_record_options(parser: argparse.ArgumentParser) -> None:
-    """Which records are read, with what beside them, and what is printed."""
-    kinds = "a file of any kind that is read, or a WFDB record"
-    parser.add_argument("records", nargs="+", metavar="RECORD", help=kinds)
-    parser.add_argument("--fs", type=float, help="Hz, of files that don't say it")
-    parser.add_argument("--unit", help="mV, uV, V or nV, of files that don't say it")
-    parser.add_argument("--gain", type=float, help="steps per mV, of uncalibrated files")
-    parser.add_argument("--features", choices=("compute", "none"), default="compute")
-    parser.add_argument("--age", type=float, help="years, for every record")
-    parser.add_argument("--sex", help="m or f, for every record")
-    parser.add_argument("--json", action="store_true", help="JSON instead of a table")
-
-
 @dataclass(frozen=True, eq=False)
 class Record:
     """A recording as a model reads it.
