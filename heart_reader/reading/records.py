@@ -25,13 +25,15 @@ from heart_reader.errors import DataError
 from heart_reader.evaluation.report import by_class
 from heart_reader.tasks.task import Task
 
-# Titles of the measurements that the table shows; QTc is Fridericia's.
+# Titles of the measurements that the table shows. JSON has `qtc_ms` besides, the name that
+# Fridericia's QTc had alone.
 MEASUREMENTS = {
     "rate_bpm": "rate /min",
     "pr_ms": "PR ms",
     "qrs_ms": "QRS ms",
     "qt_ms": "QT ms",
-    "qtc_ms": "QTc ms",
+    "qtc_fridericia_ms": "QTc ms (Fridericia)",
+    "qtc_bazett_ms": "QTc ms (Bazett)",
     "qrs_axis_degrees": "QRS axis °",
 }
 

@@ -175,3 +175,17 @@ def test_an_unknown_key_of_a_config_file_is_still_refused(tmp_path):
     path.write_text(yaml.safe_dump(to_dict(load_config("default", {})) | {"sead": 1}))
     with pytest.raises(ConfigError, match="unknown config key 'sead', did you mean 'seed'"):
         read_config(path)
+
+
+def test_a_run_from_before_there_were_rules_goes_on_by_youden(tmp_path):
+    tree = to_dict(load_config("default", {}))
+    del tree["evaluation"]["thresholds"]
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    assert read_config(path).evaluation.thresholds == "youden"
+
+
+def test_a_rule_of_thresholds_is_checked_with_the_rest():
+    assert load_config("default", {"thresholds": "precision:0.8"}).evaluation.rule.target == 0.8
+    found = problems_of("default", {"thresholds": "precison:0.8", "evaluation.n_bins": 0})
+    assert len(found) == 2 and "did you mean 'precision'?" in found[1]

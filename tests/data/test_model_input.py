@@ -1,4 +1,7 @@
-"""From a file to what a model reads: rates, orders, units, lengths, gaps, leads that follow."""
+"""From a file to what a model reads: rates, orders, units, lengths, gaps, leads that follow.
+
+Covers: heart_reader.data.gaps, heart_reader.data.recording.
+"""
 
 import re
 from dataclasses import dataclass

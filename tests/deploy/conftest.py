@@ -66,3 +66,16 @@ def trained(platform: Platform, ada: User, demo_root: Path) -> list[str]:
     body = {"experiment_ids": ["1"], "filter": "tags.backbone != 'none'"}
     found = ada.ask("POST", "api/2.0/mlflow/runs/search", body).json()["runs"]
     return [run["info"]["run_id"] for run in found]
+
+
+@pytest.fixture(scope="session")
+def people(platform: Platform, ada: User) -> dict[str, User]:
+    """One user of each kind."""
+    return {
+        "nobody": User(platform, "", ""),
+        "none": platform.user("roles-none", "none"),
+        "reader": platform.user("roles-reader", "reader"),
+        "member": platform.user("roles-member", "member"),
+        "owner": platform.user("roles-owner", "member"),
+        "admin": platform.admin,
+    }

@@ -1,5 +1,6 @@
 """Docker's engine for tests, and what stands in for registries that can't be reached."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote
@@ -142,8 +144,7 @@ def index_of(folders: list[Path]) -> Iterator[str]:
     if not folders:
         yield ""
         return
-    words = ("network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}")
-    gateway = docker(*words).stdout.strip()
+    gateway = address_of_host()
     try:
         server = ThreadingHTTPServer((gateway, INDEX_PORT), partial(_Index, folders))
     except OSError:
@@ -155,6 +156,13 @@ def index_of(folders: list[Path]) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def address_of_host() -> str:
+    """This machine as containers see it; an older engine names only the network."""
+    listed = docker("network", "inspect", "bridge", "-f", "{{json .IPAM.Config}}").stdout
+    (own, *_) = json.loads(listed)
+    return str(own.get("Gateway") or ip_network(own["Subnet"])[1])
 
 
 def project_of(wheel: str) -> str:

@@ -19,6 +19,7 @@ import pytest
 
 from deploy.containers import Containers
 from deploy.shelf import Shelf
+from deploy.supervisor import PlatformError
 from tests.deploy.engine import NoEngineError, base_images, build_arguments, docker, engine
 from tests.deploy.running import Platform, User
 from tests.tracking.processes import SMALL, words
@@ -49,7 +50,11 @@ class Contained(Platform):
     def up(self) -> float:
         """Brings everything up; seconds until all are healthy."""
         started = time.monotonic()
-        self.containers.call("up", "--detach", *SERVICES[2:])
+        try:
+            self.containers.call("up", "--detach", *SERVICES[2:])
+        except PlatformError:
+            self.containers.call("logs", "--tail=20")
+            raise
         self.wait_healthy()
         return time.monotonic() - started
 

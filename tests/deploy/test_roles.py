@@ -6,14 +6,10 @@ member is another one.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
-from tests.deploy.running import Platform, User
-from tests.tracking.processes import SMALL, Started, words
-from tests.tuning.test_tune import SEARCH
-from tests.tuning.test_workers import SPACE
+from tests.deploy.running import User
 
 ROLES = ("nobody", "none", "reader", "member", "owner", "admin")
 NAME = "roles-model"
@@ -104,19 +100,7 @@ class Things:
 
 
 @pytest.fixture(scope="module")
-def people(platform: Platform, ada: User) -> dict[str, User]:
-    return {
-        "nobody": User(platform, "", ""),
-        "none": platform.user("roles-none", "none"),
-        "reader": platform.user("roles-reader", "reader"),
-        "member": platform.user("roles-member", "member"),
-        "owner": platform.user("roles-owner", "member"),
-        "admin": platform.admin,
-    }
-
-
-@pytest.fixture(scope="module")
-def things(people: dict[str, User]) -> Things:
+def things(people: dict[str, User], trained: list[str]) -> Things:  # whose experiment is 1
     owner = people["owner"]
     experiment = owner.ask("POST", f"{API}/experiments/create", {"name": "roles"}).json()
     made = Things(owner, experiment["experiment_id"], "", "1")
@@ -268,81 +252,3 @@ def test_each_role_may_do_what_the_table_says(what: str, people: dict[str, User]
 
 def test_the_table_is_whole():
     assert REQUESTS.keys() == TABLE.keys()
-
-
-# ---------------------------------------------------------------- commands
-
-
-def started(user: User, folder: Path, module: str, options: dict[str, str]) -> Started:
-    """``python -m MODULE``, to its end."""
-    cache = {"HEART_READER_CACHE": str(user.platform.state / "cache")}
-    process = user.start(folder / "log", "-m", module, *words(options), **cache)
-    process.finish(600)
-    return process
-
-
-def runs_of(user: User) -> int:
-    """How many runs there are in the experiment of trainings."""
-    body = {"experiment_ids": ["1"], "max_results": 1000}
-    return len(user.ask("POST", f"{API}/runs/search", body).json().get("runs", []))
-
-
-MODEL = "heart-reader-se_resnet1d"
-NO_REGISTRATION = (
-    "error: user 'roles-reader' may not register or promote versions of "
-    f"'{MODEL}': that takes the role of a member, or its owner's permission"
-)
-
-
-@pytest.mark.parametrize(
-    ("module", "options"),
-    [
-        ("heart_reader.train", SMALL | {"backbone": "se_resnet1d"}),
-        ("registry.gate.promote", {"model": f"{MODEL}@candidate"}),
-    ],
-)
-def test_what_a_reader_may_not_do_is_said_before_the_work(
-    people: dict[str, User],
-    trained: list[str],
-    tmp_path: Path,
-    module: str,
-    options: dict[str, str],
-):
-    before = runs_of(people["admin"])
-    done = started(people["reader"], tmp_path, module, options)
-    assert done.process.returncode == 1
-    lines = [line for line in done.output().splitlines() if line.startswith("error")]
-    assert lines == [NO_REGISTRATION] and "Traceback" not in done.output()
-    assert runs_of(people["admin"]) == before
-
-
-def test_a_reader_may_look_for_what_was_left_behind(
-    people: dict[str, User], trained: list[str], tmp_path: Path
-):
-    done = started(people["reader"], tmp_path, "registry.doctor", {})
-    assert done.process.returncode == 0, done.output()
-
-
-def test_a_member_tunes_in_an_experiment_of_somebody_else(
-    people: dict[str, User], trained: list[str], tmp_path: Path
-):
-    """Checkpoints of trials stay, since only the experiment's owner may delete; that is all."""
-    (tmp_path / "space.yaml").write_text(SPACE)
-    done = started(people["member"], tmp_path, "tuning.tune", SEARCH)
-    assert done.process.returncode == 0, done.output()
-    line = "checkpoints of trials stay: user 'roles-member' may not delete them"
-    assert done.output().count(line) == 1
-    body = {"experiment_ids": ["1"], "filter": "tags.`mlflow.runName` LIKE 'trial%'"}
-    found = people["admin"].ask("POST", f"{API}/runs/search", body).json()["runs"]
-    assert [run["info"]["status"] for run in found].count("FINISHED") >= 1
-    assert not {run["info"]["status"] for run in found} & {"FAILED", "RUNNING"}
-
-
-def test_a_member_promotes_what_somebody_else_trained(
-    people: dict[str, User], trained: list[str], tmp_path: Path
-):
-    options = {"model": f"{MODEL}@candidate", "force": "for the test"}
-    done = started(people["member"], tmp_path, "registry.gate.promote", options)
-    assert done.process.returncode == 0, done.output()
-    path = f"{API}/registered-models/alias?name={MODEL}&alias=champion"
-    assert people["reader"].ask("GET", path).status_code == 200

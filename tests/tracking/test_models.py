@@ -142,6 +142,7 @@ def test_probabilities_equal_those_of_the_bundle_in_process(
     table = elsewhere[case]
     found = np.array([list(table[name].values()) for name in SUPERCLASSES]).T
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert set(table["quality"].values()) == {"good"}
     for row, labels in enumerate(table["labels"].values()):
         present = [
             name
@@ -181,6 +182,18 @@ def test_the_server_without_features_answers_for_one_record(
     (row,) = strict(text)["predictions"]
     expected = bundle.predict(signals[:1], None)[0]
     np.testing.assert_allclose([row[name] for name in SUPERCLASSES], expected, atol=1e-6)
+
+
+def test_the_server_gives_no_labels_for_a_flat_line(server: str, signals: np.ndarray):
+    body = {"inputs": {"signal": [np.zeros((12, 1000)).tolist(), signals[0].tolist()]}}
+    status, text = post(server, body)
+    assert status == 200, text
+    flat, sound = strict(text)["predictions"]
+    assert (flat["quality"], flat["labels"]) == ("unusable", "")
+    assert "only 0 of 12 leads can be read; no QRS found" in flat["quality_reasons"]
+    assert [flat[name] for name in SUPERCLASSES] == [None] * 5
+    assert (sound["quality"], sound["quality_reasons"]) == ("good", "")
+    assert all(isinstance(sound[name], float) for name in SUPERCLASSES)
 
 
 BAD = {

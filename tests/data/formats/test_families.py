@@ -1,4 +1,7 @@
-"""Every family of files: the same ECG comes out of each, and nobody's name does."""
+"""Every family of files: the same ECG comes out of each, and nobody's name does.
+
+Covers: heart_reader.data.formats.*.
+"""
 
 import json
 import os

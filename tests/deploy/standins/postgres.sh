@@ -5,9 +5,11 @@ chown -R postgres:postgres "$PGDATA" /var/run/postgresql
 chmod 700 "$PGDATA"
 owner() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
+  password=$(owner mktemp)
+  printf '%s\n' "$POSTGRES_PASSWORD" > "$password"
   # shellcheck disable=SC2086 # words, as in the official image
-  owner initdb --username="$POSTGRES_USER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") \
-    $POSTGRES_INITDB_ARGS -D "$PGDATA"
+  owner initdb --username="$POSTGRES_USER" --pwfile="$password" $POSTGRES_INITDB_ARGS -D "$PGDATA"
+  rm "$password"
   printf '\nhost all all all scram-sha-256\n' >> "$PGDATA/pg_hba.conf"
 fi
 exec setpriv --reuid=postgres --regid=postgres --clear-groups "$@"
