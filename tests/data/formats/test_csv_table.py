@@ -1,7 +1,7 @@
 """Text tables in the ways that people and programs write them.
 
-Covers: heart_reader.data.formats.csv_columns, heart_reader.data.formats.csv_dialect,
-heart_reader.data.formats.units.
+Covers: heart_reader.data.formats.families.csv_columns,
+heart_reader.data.formats.families.csv_dialect, heart_reader.data.formats.units.
 """
 
 import numpy as np

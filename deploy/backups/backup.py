@@ -1,7 +1,7 @@
 """A backup of the running platform: databases and objects, with a hash of everything.
 
-python -m deploy.backup --folder .platform/backups --keep 7     # a new one, named by the time
-python -m deploy.backup --to FOLDER
+python -m deploy.backups.backup --folder .platform/backups --keep 7   # named by the time
+python -m deploy.backups.backup --to FOLDER
 
 The databases come first, each as one snapshot, then the objects: what a row names had been stored
 before the row was written, so that nothing that the databases know is missing among the objects.
@@ -18,9 +18,9 @@ from typing import Any
 
 import psycopg2
 
-from deploy.databases import OWNERS, digests, superuser
-from deploy.objects import Objects
-from deploy.shelf import AUTO, MANIFEST, Shelf, how_many, shelf_options
+from deploy.backups.shelf import AUTO, MANIFEST, Shelf, how_many, shelf_options
+from deploy.stores.databases import OWNERS, digests, superuser
+from deploy.stores.objects import Objects
 from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError
 from heart_reader.files import sha256_of

@@ -12,7 +12,7 @@ from heart_reader.data.formats.limits import (
     MOST_SAMPLES,
     decoding,
 )
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.recording import Recording
 from heart_reader.errors import DataError
 
 

@@ -2,7 +2,7 @@
 
 Minutes, and an engine: `make try-containers`, or with the server's image alone
 
-    HEART_READER_CONTAINERS=server python -m pytest -m containers tests/deploy/test_containers.py
+    HEART_READER_CONTAINERS=server python -m pytest -m containers tests/deploy/containers
 """
 
 import json
@@ -17,10 +17,16 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from deploy.backups.shelf import Shelf
 from deploy.containers import Containers
-from deploy.shelf import Shelf
-from deploy.supervisor import PlatformError
-from tests.deploy.engine import NoEngineError, base_images, build_arguments, docker, engine
+from deploy.running.supervisor import PlatformError
+from tests.deploy.containers.engine import (
+    NoEngineError,
+    base_images,
+    build_arguments,
+    docker,
+    engine,
+)
 from tests.deploy.running import Platform, User
 from tests.tracking.processes import SMALL, words
 

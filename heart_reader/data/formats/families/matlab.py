@@ -12,7 +12,7 @@ from heart_reader.data.formats.limits import (
     decoding,
     require_size,
 )
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.recording import Recording
 from heart_reader.errors import DataError
 
 # Numbers and words; cells, structures and functions are left alone.

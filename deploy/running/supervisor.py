@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.compose import Service
-from deploy.logs import rotate
-from deploy.process import Process
+from deploy.running.logs import rotate
+from deploy.running.process import Process
 from heart_reader.errors import HeartReaderError
 
 PAUSE = 0.1  # seconds between two looks

@@ -1,6 +1,6 @@
 """Makes a new platform ready, and brings an older one up to date; run twice, it changes nothing.
 
-python -m deploy.migrate
+python -m deploy.stores.migrate
 """
 
 import os
@@ -10,9 +10,9 @@ from pathlib import Path
 from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.db import utils as schema
 
-from deploy.databases import MAIN, connect, make_databases
-from deploy.objects import Objects
 from deploy.roles import KINDS, ROLES, WORKSPACE
+from deploy.stores.databases import MAIN, connect, make_databases
+from deploy.stores.objects import Objects
 from heart_reader.cli.entry import run_entry
 
 TUNING = Path(__file__).parent / "tuning.sql"

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from heart_reader.files import sqlite_file
 from tuning.config import TuningConfig
-from tuning.patient_storage import PatientStorage, StudyError, is_outage, unreachable
+from tuning.store.patient import PatientStorage, StudyError, is_outage, unreachable
 
 TRIES = 5
 # SQLSTATE 57P03 in words: libpq gives no code for a connection that was refused.

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from deploy.compose import read_variables
-from deploy.external import External
 from deploy.kubernetes import NAME, manifests
+from deploy.stores.external import External
 from heart_reader.errors import ConfigError
 from tests.conftest import REPOSITORY
 from tests.deploy.test_compose import config, secrets_of, state  # noqa: F401 - a fixture

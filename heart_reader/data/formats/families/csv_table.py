@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from heart_reader.data.formats.asked import Asked
-from heart_reader.data.formats.csv_columns import clock_rate, columns_of, rate_of
-from heart_reader.data.formats.csv_dialect import (
+from heart_reader.data.formats.families.csv_columns import clock_rate, columns_of, rate_of
+from heart_reader.data.formats.families.csv_dialect import (
     HEAD,
     Dialect,
     is_number,
@@ -20,7 +20,7 @@ from heart_reader.data.formats.limits import require_samples
 from heart_reader.data.formats.matrix import Matrix, aligned, from_matrix
 from heart_reader.data.formats.person import age_of, sex_of
 from heart_reader.data.ptbxl import LEADS
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.recording import Recording
 from heart_reader.errors import DataError
 
 KIND = "CSV"

@@ -13,7 +13,7 @@ from heart_reader.data.formats.limits import decoding, require_rate, require_sam
 from heart_reader.data.formats.matrix import aligned
 from heart_reader.data.formats.person import UNKNOWN, sex_of_word
 from heart_reader.data.formats.units import factor_to_mv
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.recording import Recording
 from heart_reader.errors import DataError
 
 EDF_MARK, BDF_MARK = b"0       ", b"\xffBIOSEMI"

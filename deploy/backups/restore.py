@@ -1,7 +1,7 @@
 """Puts a backup into an empty platform, and compares everything with what the backup says.
 
-python -m deploy.restore --folder .platform/backups        # the newest one there
-python -m deploy.restore --from FOLDER
+python -m deploy.backups.restore --folder .platform/backups        # the newest one there
+python -m deploy.backups.restore --from FOLDER
 """
 
 import json
@@ -11,8 +11,9 @@ from typing import Any
 
 from psycopg2 import sql
 
-from deploy.backup import OBJECTS, run_tool, summary
-from deploy.databases import (
+from deploy.backups.backup import OBJECTS, run_tool, summary
+from deploy.backups.shelf import LATEST, MANIFEST, Shelf, shelf_options
+from deploy.stores.databases import (
     MAIN,
     OWNERS,
     connect,
@@ -21,8 +22,7 @@ from deploy.databases import (
     superuser,
     users_of,
 )
-from deploy.objects import Objects
-from deploy.shelf import LATEST, MANIFEST, Shelf, shelf_options
+from deploy.stores.objects import Objects
 from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.files import sha256_of

@@ -10,8 +10,8 @@ from scipy.signal import resample_poly
 
 from heart_reader.data.formats.lead_names import other_system
 from heart_reader.data.formats.limits import require_rate
-from heart_reader.data.gaps import LONGEST_BRIDGE, bridged, describe, gaps_of, longest
-from heart_reader.data.limb_leads import (
+from heart_reader.data.recordings.gaps import LONGEST_BRIDGE, bridged, describe, gaps_of, longest
+from heart_reader.data.recordings.limb_leads import (
     LIMB_LEADS,
     MOST_CONTRADICTION,
     Floats,
@@ -19,7 +19,7 @@ from heart_reader.data.limb_leads import (
     computed,
     contradiction,
 )
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.recording import Recording
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError, did_you_mean
 

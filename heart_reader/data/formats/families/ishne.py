@@ -13,7 +13,7 @@ from heart_reader.data.formats.asked import Asked
 from heart_reader.data.formats.lead_names import choose_leads
 from heart_reader.data.formats.limits import require_rate, require_samples
 from heart_reader.data.formats.person import UNKNOWN
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.recording import Recording
 from heart_reader.errors import DataError
 
 KIND = "ISHNE"

@@ -8,8 +8,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from deploy import postgres
 from deploy.compose import Service
+from deploy.stores import postgres
 from heart_reader.files import written_whole
 from heart_reader.project import REPOSITORY
 

@@ -1,8 +1,6 @@
 """From a file to what a model reads: rates, orders, units, lengths, gaps, leads that follow.
 
-Covers: heart_reader.data.gaps, heart_reader.data.recording.
-
-Covers: heart_reader.data.gaps, heart_reader.data.limb_leads, heart_reader.data.recording.
+Covers: heart_reader.data.recordings.*.
 """
 
 import re
@@ -15,9 +13,9 @@ import wfdb
 from scipy.signal import resample_poly
 
 from heart_reader.data.formats import read_recording as read_file
-from heart_reader.data.limb_leads import limb_leads
-from heart_reader.data.model_input import seconds_wanted, to_model_input
 from heart_reader.data.ptbxl import LEADS
+from heart_reader.data.recordings.limb_leads import limb_leads
+from heart_reader.data.recordings.model_input import seconds_wanted, to_model_input
 from heart_reader.data.spec import PTBXL_SIGNAL, SignalSpec
 from heart_reader.errors import DataError
 

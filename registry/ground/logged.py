@@ -13,7 +13,7 @@ from heart_reader.bundle.evidence import load_evidence
 from heart_reader.errors import ModelError
 from heart_reader.tracking import ModelVersion, Run
 from registry.client import pinned
-from registry.fold9 import CROSS_FITTED, LOGGED
+from registry.ground.fold9 import CROSS_FITTED, LOGGED
 
 COPIED = (EVIDENCE, "config.yaml", "weights.json")
 

@@ -9,7 +9,7 @@ import numpy as np
 from heart_reader.data.formats.asked import Asked
 from heart_reader.data.formats.bag import from_bag, plain_bag
 from heart_reader.data.formats.limits import LARGEST_TEXT, decoding, require_size
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.recording import Recording
 
 
 def is_json(path: Path, head: bytes) -> bool:

@@ -13,7 +13,7 @@ from heart_reader.data.formats.limits import (
     decoding,
     require_samples,
 )
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.recording import Recording
 from heart_reader.errors import DataError
 
 

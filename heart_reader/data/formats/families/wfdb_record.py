@@ -13,6 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.data.formats.asked import Asked
+from heart_reader.data.formats.families.wfdb_header import (
+    DEFAULT_FS,
+    Header,
+    SegmentLine,
+    SignalLine,
+    parse_header,
+)
 from heart_reader.data.formats.lead_names import Chosen, choose_leads
 from heart_reader.data.formats.limits import (
     LARGEST_HEADER,
@@ -25,14 +32,7 @@ from heart_reader.data.formats.limits import (
 )
 from heart_reader.data.formats.person import age_of, sex_of
 from heart_reader.data.formats.units import factor_to_mv
-from heart_reader.data.formats.wfdb_header import (
-    DEFAULT_FS,
-    Header,
-    SegmentLine,
-    SignalLine,
-    parse_header,
-)
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.recording import Recording
 from heart_reader.errors import DataError
 
 Floats = NDArray[np.float64]

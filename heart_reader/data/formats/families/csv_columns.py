@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.data.formats.asked import Asked
-from heart_reader.data.formats.csv_dialect import Dialect, are_counted, is_number
+from heart_reader.data.formats.families.csv_dialect import Dialect, are_counted, is_number
 from heart_reader.data.formats.lead_names import lead_of
 from heart_reader.data.formats.units import unit_of
 from heart_reader.data.ptbxl import LEADS

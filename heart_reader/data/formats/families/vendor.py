@@ -27,7 +27,7 @@ from heart_reader.data.formats.limits import (
 from heart_reader.data.formats.matrix import aligned
 from heart_reader.data.formats.person import UNKNOWN, plausible_age, sex_of_word
 from heart_reader.data.formats.units import factor_to_mv
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.recording import Recording
 from heart_reader.errors import DataError
 
 _DEFLATED = b"1.2.840.10008.1.2.1.99"  # a transfer syntax

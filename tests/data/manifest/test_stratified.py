@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from heart_reader.data.folds import stratified_folds
+from heart_reader.data.manifest.stratified import stratified_folds
 from heart_reader.data.ptbxl import load_metadata
 from heart_reader.tasks.ptbxl import ptbxl_task, read_statements, statement_labels
 from tests.conftest import PACKED_PTBXL
