@@ -5,7 +5,7 @@ python benchmarks/run_search.py --state .platform [--runs 10000] [--keep true]
 The runs are copies of a real one (the newest that has ``val/macro_auc``) with other values, put
 into an experiment of their own by SQL, and taken away again. Nothing else is done to the database:
 what makes it quick (deploy/stores/tuning.sql, autovacuum) is the platform's. Beside the wall clock
-stands what the server and PostgreSQL computed for a request, whatever else the machine did meanwhile.
+stands what the server and PostgreSQL computed for a request, whatever else the machine did.
 """
 
 import argparse

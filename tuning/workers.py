@@ -23,7 +23,7 @@ from tuning.config import TuningConfig
 from tuning.request import TuneRequest
 from tuning.search import search_all
 from tuning.store.patient import StudyError
-from tuning.storage import MANY, connect, is_sqlite
+from tuning.store.storage import MANY, connect, is_sqlite
 from tuning.tracking import set_up_shared_tracking
 
 # Where runs and models go, and how they get there, must be the same in every worker.

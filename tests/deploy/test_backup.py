@@ -1,6 +1,6 @@
 """A backup of a platform that runs, restored into one that is empty, compared from outside.
 
-Covers: deploy.backups.restore, deploy.tool.
+Covers: deploy.backups.*, deploy.tool.
 """
 
 import hashlib

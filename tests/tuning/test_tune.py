@@ -1,6 +1,6 @@
 """Entry points in this process: what a study leaves, and what is refused with one line.
 
-Covers: tuning.outcome, tuning.plots, tuning.search, tuning.study, tuning.tracking.
+Covers: tuning.outcome, tuning.plots, tuning.request, tuning.search, tuning.study, tuning.tracking.
 """
 
 import shutil
