@@ -1,4 +1,7 @@
-"""Other thresholds for registered versions: a model and an ensemble, without data or training."""
+"""Other thresholds for registered versions: a model and an ensemble, without data or training.
+
+Covers: registry.logged.
+"""
 
 import shutil
 
