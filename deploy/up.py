@@ -4,8 +4,7 @@ python -m deploy.up --state .platform
 """
 
 import os
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.compose import (
@@ -17,15 +16,15 @@ from deploy.compose import (
     read_variables,
 )
 from deploy.make_secrets import write_secrets
+from deploy.running.supervisor import Supervisor
 from deploy.state import only_one, state_folder
-from deploy.supervisor import Supervisor
 from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Starts the services in order, and keeps them running."""
-    state = state_folder(dotted_options(sys.argv[1:]))
+    state = state_folder(dotted_options(words))
     services, variables = prepare(state)
     wanted = [name for name, service in services.items() if not service.tool]
     supervisor = Supervisor(services, state, wanted)

@@ -28,7 +28,7 @@ from heart_reader.training.trainer import FitResult
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainedBackbone:
     """A trained backbone, as the closing table shows it.
 
     Attributes:
@@ -45,11 +45,11 @@ class Outcome:
     run_id: str
 
 
-def finished_outcome(run: Run) -> Outcome:
-    """The outcome of a run that had finished before."""
+def finished_backbone(run: Run) -> TrainedBackbone:
+    """That of a run that had finished before."""
     metrics, tags = run.metrics(), run.tags()
     values = {key[4:]: value for key, value in metrics.items() if key.startswith("val/")}
-    return Outcome(
+    return TrainedBackbone(
         tags["backbone"],
         tags["model"],
         values,
@@ -115,32 +115,32 @@ def _title(task: Task) -> str:
     return f"Task {task.name}, {task.n_classes} classes, {kept}"
 
 
-def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
+def cells_of(made: TrainedBackbone) -> tuple[str, ...]:
     """Macro AUC, its interval, F_max, parameters and seconds."""
-    v = outcome.values
+    v = made.values
     return (
         f"{v['macro_auc']:.4f}",
         interval_text(v, "macro_auc", 3),
         f"{v['f_max']:.4f}",
-        f"{outcome.n_parameters:,}",
-        f"{outcome.seconds:.0f}",
+        f"{made.n_parameters:,}",
+        f"{made.seconds:.0f}",
     )
 
 
-def print_outcomes(outcomes: Sequence[Outcome]) -> None:
+def print_trained(trained: Sequence[TrainedBackbone]) -> None:
     """The closing table, and how to go on."""
     table = Table("model", "macro AUC", "95% interval", "F_max", "parameters", "seconds")
-    name = outcomes[0].model.removeprefix("models:/").partition("/")[0]
-    shown = name.removesuffix(outcomes[0].backbone) + "BACKBONE"
+    name = trained[0].model.removeprefix("models:/").partition("/")[0]
+    shown = name.removesuffix(trained[0].backbone) + "BACKBONE"
     table.title = f"Fold 9, registered as {shown}@candidate"
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
-    for outcome in outcomes:
-        version = outcome.model.rsplit("/", 1)[-1]
-        table.add_row(f"{outcome.backbone} v{version}", *outcome_cells(outcome))
+    for made in trained:
+        version = made.model.rsplit("/", 1)[-1]
+        table.add_row(f"{made.backbone} v{version}", *cells_of(made))
     console = Console()
     console.print(table)
-    for line in ways_on([outcome.run_id for outcome in outcomes]):
+    for line in ways_on([made.run_id for made in trained]):
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -155,34 +155,34 @@ def ways_on(run_ids: Sequence[str]) -> list[str]:
 # ---------------------------------------------------------------- in the UI
 
 
-def run_text(outcome: Outcome, config: Config, records: Records, result: FitResult) -> str:
+def run_text(made: TrainedBackbone, config: Config, records: Records, result: FitResult) -> str:
     """The Markdown on top of a backbone's run."""
-    v = outcome.values
-    return f"""## {outcome.backbone}: macro AUC {v["macro_auc"]:.4f} on fold 9
+    v = made.values
+    return f"""## {made.backbone}: macro AUC {v["macro_auc"]:.4f} on fold 9
 
 95% interval {interval_text(v, "macro_auc", 4)},
 F_max {v["f_max"]:.4f}, best of {len(result.history)} epochs: {result.best_epoch + 1}.
 
 {class_rows(v, records.task.classes)}
 
-- Registered as `{outcome.model}`, {outcome.n_parameters:,} parameters
+- Registered as `{made.model}`, {made.n_parameters:,} parameters
 - Data: `{config.data.root}`, digest `{records.digest[:16]}`, {fold_counts(records)}
 - Features: `{config.features.source}`; loss: {config.training.loss}; seed {config.seed}
 - Plots are under Artifacts, `plots/`; the ECGs it gets most right and most wrong, `sheets/`
 
 ```python
 import mlflow
-model = mlflow.pyfunc.load_model("{outcome.model}")
+model = mlflow.pyfunc.load_model("{made.model}")
 model.predict({{"signal": signal}})  # mV, float32 {_shape(records.spec)}, {records.spec.fs} Hz
 ```
 """
 
 
-def comparison(outcomes: Sequence[Outcome], config: Config, records: Records) -> str:
+def comparison(trained: Sequence[TrainedBackbone], config: Config, records: Records) -> str:
     """The Markdown on top of the parent run."""
     header = ("backbone", "macro AUC", "95% interval", "F_max", "parameters", "seconds", "model")
-    rows = [(o.backbone, *outcome_cells(o), f"`{o.model}`") for o in outcomes]
-    return f"""## {len(outcomes)} backbones on fold 9
+    rows = [(each.backbone, *cells_of(each), f"`{each.model}`") for each in trained]
+    return f"""## {len(trained)} backbones on fold 9
 
 {markdown_table(header, rows)}
 

@@ -12,14 +12,14 @@ from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.errors import ModelError
 from heart_reader.models import BACKBONES
 from heart_reader.tracking import ModelVersion, log_bundle, registered_name, resolve_version
-from heart_reader.tracking.delivery.outage import patient
+from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.models import ABSENT, CANDIDATE
 
 CHAMPION, PREVIOUS = "champion", "previous"
 ENSEMBLE, EDGE = registered_name("ensemble"), registered_name("edge")
-BACKBONE_NAMES = tuple(registered_name(backbone) for backbone in BACKBONES)
 KINDS = (*BACKBONES, "ensemble", "edge")
 PREFIX = registered_name("")
+SOURCE = "source"  # the tag of an edge version: the pinned version that it was exported from
 # What MLflow's stores hold of a description.
 LONGEST_DESCRIPTION = 5000
 
@@ -59,16 +59,6 @@ def pinned(version: ModelVersion) -> str:
     return f"{version.name}/{version.version}"
 
 
-def resolve(address: str) -> ModelVersion:
-    """``NAME@ALIAS`` or ``NAME/VERSION``, with or without ``models:/``, pinned once.
-
-    Raises:
-        ModelError: another form of address, or nothing registered there.
-        TrackingError: the store can't be reached.
-    """
-    return resolve_version(address if address.startswith("models:") else f"models:/{address}")
-
-
 def register(
     bundle: AnyBundle, kind: str, folder: Path, text: str, tags: Mapping[str, str]
 ) -> ModelVersion:
@@ -85,7 +75,7 @@ class Registry:
 
     # ------------------------------------------------------------ looking
 
-    @patient
+    @waits_for_store
     def model(self, name: str) -> RegisteredModel | None:
         """A registered model with its aliases and tags."""
         try:
@@ -114,14 +104,14 @@ class Registry:
         """All names that models of the tasks in the registry may have."""
         return [registered_name(kind, task) for task in self.tasks() for kind in KINDS]
 
-    @patient
+    @waits_for_store
     def tasks(self) -> list[str | None]:
         """The tasks that the registry has a model for; ``None``, the default one, comes first."""
         found = self.client.search_registered_models(filter_string=f"name LIKE '{PREFIX}%'")
         names = [model.name for model in found if kind_of(model.name) in KINDS]
         return [None, *sorted({task for name in names if (task := task_of(name))})]
 
-    @patient
+    @waits_for_store
     def entity(self, version: ModelVersion) -> Entity:
         """Everything that the registry knows of a version."""
         return self.client.get_model_version(version.name, version.version)
@@ -130,7 +120,7 @@ class Registry:
         """The tags of a version."""
         return dict(self.entity(version).tags)
 
-    @patient
+    @waits_for_store
     def versions(self, name: str) -> list[Entity]:
         """All versions of a model, the newest first."""
         found = self.client.search_model_versions(f"name = '{name}'")
@@ -138,20 +128,20 @@ class Registry:
 
     # ------------------------------------------------------------ writing
 
-    @patient
+    @waits_for_store
     def set_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         """Tags of a version, replaced where they exist."""
         for key, value in tags.items():
             self.client.set_model_version_tag(version.name, version.version, key, value)
 
-    @patient
+    @waits_for_store
     def describe(self, version: ModelVersion, markdown: str) -> None:
         """The text on a version's page."""
         self.client.update_model_version(
             version.name, version.version, markdown[:LONGEST_DESCRIPTION]
         )
 
-    @patient
+    @waits_for_store
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Moves an alias to a version; where it stood before, it is gone."""
         self.client.set_registered_model_alias(version.name, alias, version.version)
@@ -188,7 +178,7 @@ def choose_members(registry: Registry, wanted: str, task: str | None = None) -> 
         )
         members = [version for version in aliases if version is not None]
     else:
-        members = [resolve(address.strip()) for address in wanted.split(",")]
+        members = [resolve_version(address.strip()) for address in wanted.split(",")]
     names = [pinned(version) for version in members]
     if len(members) < 2:
         raise ModelError(

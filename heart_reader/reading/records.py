@@ -14,8 +14,8 @@ from heart_reader.data import delineation
 from heart_reader.data.checks import require_signals
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.person import checked_age, sex_of_word
-from heart_reader.data.model_input import seconds_wanted, to_model_input
 from heart_reader.data.quality import Quality, assess
+from heart_reader.data.recordings.model_input import seconds_wanted, to_model_input
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
 from heart_reader.evaluation.report import by_class
@@ -48,19 +48,6 @@ class Reader(Protocol):
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which classes are present, (n_records, n_classes)."""
-
-
-def add_record_options(parser: argparse.ArgumentParser) -> None:
-    """Which records are read, with what beside them, and what is printed."""
-    kinds = "a file of any kind that is read, or a WFDB record"
-    parser.add_argument("records", nargs="+", metavar="RECORD", help=kinds)
-    parser.add_argument("--fs", type=float, help="Hz, of files that don't say it")
-    parser.add_argument("--unit", help="mV, uV, V or nV, of files that don't say it")
-    parser.add_argument("--gain", type=float, help="steps per mV, of uncalibrated files")
-    parser.add_argument("--features", choices=("compute", "none"), default="compute")
-    parser.add_argument("--age", type=float, help="years, for every record")
-    parser.add_argument("--sex", help="m or f, for every record")
-    parser.add_argument("--json", action="store_true", help="JSON instead of a table")
 
 
 @dataclass(frozen=True, eq=False)

@@ -199,7 +199,7 @@ def change(folder: Path, **values: object) -> None:
     ("values", "message"),
     [
         ({"format": 2}, "has format 2, this code reads 1"),
-        ({"classes": ["MI"]}, r"has classes \['MI'\], this code reads"),
+        ({"classes": ["MI"]}, r"has classes \['MI'\], its task superdiagnostic has"),
         ({"unit": "µV"}, "has unit 'µV', this code reads 'mV'"),
         ({"files": {"other.onnx": {}}}, "names other.onnx, but not model.onnx"),
         ({"files": {"model.onnx": {}}}, "can't be read: KeyError"),

@@ -13,7 +13,7 @@ from heart_reader.data.ptbxl import load_metadata
 from registry import export
 from registry.client import Registry, kind_of, name_beside, task_of
 from registry.ensemble import make as ensemble
-from registry.sync.plan import due
+from registry.sync.steps import due
 from tests.registry.fleet import bundle_of
 from tests.tracking.processes import SMALL, Call, Store, words
 

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from heart_reader.bundle.single import Bundle, save_bundle
+from heart_reader.cli import app
 from heart_reader.data.ptbxl import SUPERCLASSES, load_metadata
 from heart_reader.data.signals.pack import load_pack
 from heart_reader.errors import ModelError
@@ -273,3 +274,29 @@ def test_a_run_that_goes_on_behind_its_registration_keeps_its_one_version(
         again = log_bundle(tmp_path / "bundle", "se_resnet1d", "again", {})
     assert again == resolve_version(MODEL)
     assert len(in_store.store.client.search_model_versions()) == before
+
+
+@pytest.mark.parametrize("address", [MODEL, MODEL.removeprefix("models:/")])
+def test_predict_from_the_registry_changes_nothing(trained, demo_root, tmp_path, address):
+    """No experiment, no artifact root, no folder; no byte of the store."""
+    database = trained.store.folder / "mlflow.db"
+    before = database.read_bytes()
+    record = next(iter(sorted(demo_root.glob("records100/**/*.hea")))).with_suffix("")
+    environment = trained.store.environment(MLFLOW_TRACKING_URI=f"sqlite:///{database}")
+    command = [sys.executable, "-m", "heart_reader.predict", "--model", address, str(record)]
+    done = subprocess.run(
+        [*command, "--json"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"] == MODEL
+    assert list(tmp_path.iterdir()) == []
+    assert database.read_bytes() == before
+
+
+def test_reading_where_there_is_no_store_says_so_and_makes_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    assert app.main(["predict", "--model", "heart-reader-x@champion", "record"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: there is no tracking store at {tmp_path}/mlflow.db")
+    assert list(tmp_path.iterdir()) == []

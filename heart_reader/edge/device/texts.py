@@ -39,11 +39,7 @@ _FEATURE_ROWS = """| `features` | (n, {n}) | float32 | raw, named in `labels.jso
 | `mask` | (n, {n}) | float32 | 1 where a feature was measured, 0 where not; all 0: no features |
 """
 
-_EXAMPLE = '''"""Reads an ECG: python example.py MODEL ECG.csv
-
-The file has {n_times} lines of {n_leads} numbers in mV.
-"""
-
+_EXAMPLE = '''"""python example.py MODEL ECG.csv: {n_times} lines of {n_leads} numbers in mV."""
 import json
 import pathlib
 import sys
