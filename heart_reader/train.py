@@ -297,6 +297,7 @@ def log_job(run: Run, job: Job) -> None:
         {
             **job.tags,
             "backbones": ",".join(job.backbones),
+            "task": job.config.task.name,
             "config_hash": config_hash(job.config),
             "git_commit": git_commit(REPOSITORY),
         }

@@ -16,7 +16,6 @@ from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.models import ABSENT, CANDIDATE
 
 CHAMPION, PREVIOUS = "champion", "previous"
-ENSEMBLE, EDGE = registered_name("ensemble"), registered_name("edge")
 KINDS = (*BACKBONES, "ensemble", "edge")
 PREFIX = registered_name("")
 SOURCE = "source"  # the tag of an edge version: the pinned version that it was exported from

@@ -1,12 +1,13 @@
 """The gate between candidate and champion: what is asked on fold 9, and what came out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.evaluation import bootstrap, metrics, report
+from heart_reader.evaluation.subgroups import FEWEST
 from heart_reader.tasks.task import class_key
 from registry.settings import GateConfig
 
@@ -41,7 +42,8 @@ def against_champion(
     low, high = found.macro.interval_95
     values = [each.value for each in found.classes]
     losses = {n: loss for n, loss in zip(classes, values, strict=True) if loss == loss}
-    worst = min(losses, key=losses.__getitem__)
+    held, unheld = _held(y_true, classes, losses)
+    worst = min(held, key=losses.__getitem__)
     macro = Check(
         "macro AUC against the champion",
         low > -config.margin,
@@ -52,7 +54,7 @@ def against_champion(
     one_class = Check(
         "each class against the champion",
         losses[worst] >= -config.max_class_loss,
-        f"{worst} {losses[worst]:+.4f}, may lose at most {config.max_class_loss:.4f}",
+        f"{worst} {losses[worst]:+.4f}, may lose at most {config.max_class_loss:.4f}{unheld}",
         {f"auc_{class_key(name)}": value for name, value in losses.items()},
     )
     return [macro, one_class]
@@ -70,7 +72,8 @@ def floors(
     low = float(bootstrap.interval(metrics.mean_defined(samples), 0.95)[0])
     values = metrics.defined_auc(y_true, candidate).tolist()
     aucs = {name: auc for name, auc in zip(classes, values, strict=True) if auc == auc}
-    worst = min(aucs, key=aucs.__getitem__)
+    held, unheld = _held(y_true, classes, aucs)
+    worst = min(held, key=aucs.__getitem__)
     return [
         Check(
             "macro AUC of a first champion",
@@ -82,10 +85,26 @@ def floors(
         Check(
             "each class of a first champion",
             aucs[worst] >= config.min_class_auc,
-            f"{worst} {aucs[worst]:.4f}, must reach {config.min_class_auc:.4f}",
+            f"{worst} {aucs[worst]:.4f}, must reach {config.min_class_auc:.4f}{unheld}",
             {f"auc_{class_key(name)}": value for name, value in aucs.items()},
         ),
     ]
+
+
+def _held(
+    y_true: NDArray[np.uint8], classes: Sequence[str], judged: Mapping[str, float]
+) -> tuple[list[str], str]:
+    """The classes that a rule on single classes is about, and what is said of the others.
+
+    With fewer than `FEWEST` positives, or negatives, an AUC jumps by more than any limit from one
+    record to the next. Where every class is so rare, all are held.
+    """
+    count = dict(zip(classes, y_true.sum(axis=0).tolist(), strict=True))
+    enough = [c for c in judged if FEWEST <= count[c] <= len(y_true) - FEWEST]
+    if len(enough) in (0, len(judged)):
+        return list(judged), ""
+    few = len(judged) - len(enough)
+    return enough, f"; {few} with fewer than {FEWEST} positives or negatives aren't held to it"
 
 
 def _over(n_judged: int, classes: Sequence[str]) -> str:
