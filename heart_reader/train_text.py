@@ -201,8 +201,8 @@ def _thresholds_of_the_rest(values: Mapping[str, float], records: Records) -> st
     if values["n_classes"] == records.task.n_classes:
         return ""
     return (
-        "\n\nThe threshold of a class that nobody in fold 9 has is 1, of one that everybody has its "
-        "lowest score."
+        "\n\nThe threshold of a class that nobody in fold 9 has is 1, of one that everybody has "
+        "its lowest score."
     )
 
 
