@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy.typing as npt
 
 from heart_reader.evaluation.checks import (
-    Floats,
     check_names,
     check_per_class,
     check_scores,
@@ -21,7 +20,7 @@ from heart_reader.evaluation.metrics import (
     mean_defined,
     per_defined,
 )
-from heart_reader.tasks.task import class_key
+from heart_reader.tasks.task import by_key
 
 
 def summary(
@@ -65,11 +64,7 @@ def summary(
         "brier": brier_score(labels, scores).mean(),
         "ece": expected_calibration_error(labels, scores, n_bins).mean(),
     }
-    metrics |= by_key("auc", class_names, aucs) | by_key("auprc", class_names, auprcs)
+    metrics |= by_key("auc", class_names, aucs.tolist()) | by_key(
+        "auprc", class_names, auprcs.tolist()
+    )
     return {name: float(value) for name, value in metrics.items()}
-
-
-def by_key(what: str, class_names: Sequence[str], values: Floats) -> dict[str, float]:
-    """``auc_NORM`` and its like, in letters that MLflow takes; without those that are NaN."""
-    named = zip(class_names, values.tolist(), strict=True)
-    return {f"{what}_{class_key(name)}": value for name, value in named if value == value}

@@ -69,6 +69,12 @@ def class_key(name: str) -> str:
     return re.sub(r"[^\w.-]", "_", name)
 
 
+def by_key(what: str, classes: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    """``auc_NORM`` and its like, by the classes' keys; without the values that are NaN."""
+    named = zip(classes, values, strict=True)
+    return {f"{what}_{class_key(name)}": value for name, value in named if value == value}
+
+
 def _length_problems(task: Task) -> list[str]:
     n_classes = len(task.classes)
     if n_classes == 0:

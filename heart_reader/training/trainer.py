@@ -19,10 +19,9 @@ from heart_reader.data.dataset import DeviceRecords
 from heart_reader.data.normaliser import Normaliser
 from heart_reader.errors import DataError, DivergenceError
 from heart_reader.evaluation.metrics import defined_auc, mean_defined
-from heart_reader.evaluation.summary import by_key
 from heart_reader.models import FusionModel
 from heart_reader.progress import progress
-from heart_reader.tasks.task import MANY
+from heart_reader.tasks.task import MANY, by_key
 from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from heart_reader.training.config import TrainingConfig
 from heart_reader.training.losses import make_loss
@@ -214,7 +213,7 @@ class Trainer:
         metrics = {"val/loss": loss, "val/macro_auc": float(mean_defined(auc))}
         names = self.validation.classes
         # A curve for each of many classes would drown the others; the last point has them all.
-        return metrics | (by_key("val/auc", names, auc) if len(names) <= MANY else {})
+        return metrics | (by_key("val/auc", names, auc.tolist()) if len(names) <= MANY else {})
 
     @torch.no_grad()
     def _validation_logits(self) -> Tensor:

@@ -20,9 +20,8 @@ from heart_reader.evaluation.mixing import CrossFitted, simplex_grid
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.plots.simplex import simplex_figure
 from heart_reader.evaluation.scored import Scored
-from heart_reader.evaluation.summary import by_key
 from heart_reader.evaluation.thresholds import REMEMBERED, rule_of
-from heart_reader.tasks.task import MANY
+from heart_reader.tasks.task import MANY, by_key
 from heart_reader.tracking import ModelVersion, Run
 from registry.client import pinned, short_name
 from registry.ground.fold9 import CROSS_FITTED, LOGGED, Ground
@@ -65,8 +64,8 @@ def flat(table: Mapping[str, Against], classes: Sequence[str]) -> dict[str, floa
             f"gain/{name}/macro_auc_high95": gain.interval_95[1],
             f"gain/{name}/share_better": gain.share_a_better,
         }
-        gains = np.array([each.value for each in against.gain.classes])
-        values |= by_key(f"member/{name}/auc", classes, against.class_auc)
+        gains = [each.value for each in against.gain.classes]
+        values |= by_key(f"member/{name}/auc", classes, against.class_auc.tolist())
         values |= by_key(f"gain/{name}/auc", classes, gains)
     return values
 

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, f1_score,
 
 from heart_reader.errors import DataError
 from heart_reader.evaluation import metrics
-from heart_reader.evaluation.summary import by_key, summary
+from heart_reader.evaluation.summary import summary
 from tests.evaluation.conftest import CLASSES
 
 
@@ -263,11 +263,6 @@ def test_a_class_that_cant_be_judged_is_in_no_mean(fold):
     np.testing.assert_allclose(metrics.defined_auc(y_true, y_score), [np.nan, *auc, np.nan])
     with pytest.raises(DataError, match="no class has both a positive and a negative among 300"):
         metrics.macro_auc(np.ones_like(y_true), y_score)
-
-
-def test_keys_are_those_that_mlflow_takes():
-    found = by_key("auc", ("PRC(S)", "LAFB/LPFB", "AFIB"), np.array([0.5, 0.75, np.nan]))
-    assert found == {"auc_PRC_S_": 0.5, "auc_LAFB_LPFB": 0.75}
 
 
 def test_scores_are_not_taken_for_predictions():
