@@ -20,10 +20,15 @@ env: .venv/.made  ## the environment of requirements.lock in .venv
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
 	touch $@
 
+# `mlflow run` opens the store before any code of ours: it finds one that is whole.
+STORE := $(BIN)/python -m heart_reader.tracking.fresh
+
 train: env  ## three backbones on demo data, tracked and registered
+	@$(STORE)
 	mlflow run . -e train --env-manager local --experiment-name heart-reader
 
 pretrained: env  ## the pretrained models and their ensemble as champions, without data
+	@$(STORE)
 	mlflow run . -e pretrained --env-manager local --experiment-name heart-reader
 
 # MLflow refuses webhooks to http and to this machine unless told, and keeps their secret encrypted.

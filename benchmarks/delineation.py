@@ -4,9 +4,10 @@
 
 ECGdeli (GPL, https://pypi.org/project/ecgdeli) made PTB-XL+'s columns. Without --reference it is
 installed into an environment of its own in the cache, and run on the records resampled to 500 Hz
-(a minute or two). ECGdeli's R, S and T are the extremes of its filtered signal between its
-consensus fiducials. The last row is for its own T peaks, which often lie on the foot of the wave:
---sheets draws the records that differ most. The exit code is 1 where a bar is missed.
+(a minute or two). What `predict` prints is measured next to the features. ECGdeli's R, S and T are
+the extremes of its filtered signal between its consensus fiducials. The last row is for its own T
+peaks, which often lie on the foot of the wave: --sheets draws the records that differ most. The
+exit code is 1 where a bar is missed.
 """
 
 import os
@@ -27,7 +28,7 @@ from rich.table import Table
 from scipy.signal import resample_poly
 
 from heart_reader.cache import cache_folder
-from heart_reader.data.delineation import FEATURE_NAMES, delineate, extract
+from heart_reader.data.delineation import FEATURE_NAMES, delineate, extract, main_measurements
 from heart_reader.data.ptbxl import VALIDATION_FOLD, load_metadata, select_folds
 from heart_reader.evaluation.sheets.beat import beat_sheet, mark_extra
 
@@ -39,6 +40,7 @@ INTERVALS = {  # column of the reference: our feature, largest median absolute d
     "PR": ("PR_Int_Global", 16),
     "QT": ("QT_Int_Global", 24),
 }
+PRINTED = {"PR": "pr_ms", "QRS": "qrs_ms", "QT": "qt_ms"}  # of `predict`, without limits
 AMPLITUDES = {"R_Amp": 0.97, "S_Amp": 0.97, "T_Amp": 0.93}  # least correlation
 COMPARED_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 LEAST_SPEED = 100  # records a second
@@ -61,6 +63,7 @@ def main() -> int:
     ours, speed = timed_features(signals, fs)
     ours.index = chosen.index
     passed = print_intervals(ours, reference) & print_amplitudes(ours, reference)
+    print_printed(ours, printed_measurements(signals, fs, chosen.index), reference)
     Console().print(f"{speed:.0f} records/s on one core (at least {LEAST_SPEED})")
     if options.sheets:
         draw_sheets(options.sheets, signals, fs, ours, reference)
@@ -107,6 +110,29 @@ def print_intervals(ours: pd.DataFrame, reference: pd.DataFrame) -> bool:
         table.add_row(column, *numbers, f"{typical:.1f}", str(limit), str(difference.count()))
     Console().print(table)
     return passed
+
+
+def printed_measurements(signals: np.ndarray, fs: int, ecg_ids: pd.Index) -> pd.DataFrame:
+    """What `predict` prints of each record."""
+    rows = [vars(each) for each in main_measurements(delineate(signals, fs))]
+    return pd.DataFrame(rows, index=ecg_ids)
+
+
+def print_printed(ours: pd.DataFrame, printed: pd.DataFrame, reference: pd.DataFrame) -> None:
+    """Bias and spread of the features and of what is printed, side by side.
+
+    Printed intervals follow electrocardiographs, ECGdeli and the features PTB-XL+'s wider feet.
+    """
+    table = Table("ms against ECGdeli", "median", "bias", "robust SD", "SD", "records")
+    for column, name in PRINTED.items():
+        both = (("feature", ours[INTERVALS[column][0]]), ("printed", printed[name]))
+        for what, values in both:
+            difference = (values - reference[column]).dropna()
+            bias = difference.median()
+            robust = 1.4826 * (difference - bias).abs().median()
+            numbers = [f"{x:.0f}" for x in (values.median(), bias, robust, difference.std())]
+            table.add_row(f"{column} {what}", *numbers, str(len(difference)))
+    Console().print(table)
 
 
 def print_amplitudes(ours: pd.DataFrame, reference: pd.DataFrame) -> bool:

@@ -17,6 +17,7 @@ backward. Tried on CPUs; the CUDA path is the trainer's own, and hasn't been tim
 import argparse
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class Row:
     high90: float
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="a PTB-XL tree")
     parser.add_argument("--folder", required=True, type=Path, help="where the bundles go")
@@ -66,7 +67,7 @@ def main() -> None:
     parser.add_argument("--backbone", default=",".join(ALL), help="names with commas")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--limit", type=int, help="the first so many records of each fold")
-    options, dotted = parser.parse_known_args()
+    options, dotted = parser.parse_known_args(words)
     overrides: dict[str, object] = {"data": options.data, **dotted_options(dotted)}
     if options.epochs is not None:
         overrides["training.epochs"] = options.epochs

@@ -8,12 +8,8 @@ on average: waves of different widths would else blur each other.
 """
 
 import argparse
-import sys
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from heart_reader.cache import cache_folder
 from heart_reader.config.load import load_config

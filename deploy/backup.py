@@ -7,13 +7,12 @@ The databases come first, each as one snapshot, then the objects: what a row nam
 before the row was written, so that nothing that the databases know is missing among the objects.
 """
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
-import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,14 @@ from deploy.objects import Objects
 from deploy.shelf import AUTO, MANIFEST, Shelf, how_many, shelf_options
 from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError
+from heart_reader.files import sha256_of
 
 OBJECTS = "objects.tar"
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Writes the folder; it has its name only once it is whole."""
-    options = shelf_options(sys.argv[1:], "to", ("keep",))
+    options = shelf_options(words, "to", ("keep",))
     shelf, keep = Shelf(options["folder"]), how_many(options.get("keep", "0"))
     named = options["to"] != AUTO
     target = Path(options["to"]).resolve() if named else shelf.next()
@@ -53,7 +53,7 @@ def write_backup(target: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = {"made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     manifest["databases"] = {name: dump(name, partial) for name in OWNERS}
     manifest["objects"] = Objects.from_environment().save(partial / OBJECTS)
-    manifest["files"] = {path.name: file_hash(path) for path in sorted(partial.iterdir())}
+    manifest["files"] = {path.name: sha256_of(path) for path in sorted(partial.iterdir())}
     (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     partial.rename(target)
     return manifest
@@ -87,12 +87,6 @@ def run_tool(command: list[str]) -> None:
     done = subprocess.run(command, env=environment, text=True, capture_output=True)
     if done.returncode:
         raise ConfigError(f"{command[0]} failed: {done.stderr.strip()}")
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def summary(manifest: dict[str, Any]) -> str:

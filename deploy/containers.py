@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +23,9 @@ SECONDS = 60.0  # that an engine may take to say what runs
 SERVERS = ("sync", "mlflow")  # what uses the data, in the order in which it is stopped
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Builds the images, brings everything up, and says where it is."""
-    state = state_folder(dotted_options(sys.argv[1:]))
+    state = state_folder(dotted_options(words))
     write_secrets(state)
     if locked(state):
         raise ConfigError(f"the platform in {state} runs without containers: stop it first")

@@ -9,7 +9,7 @@ No secret is printed: containers take theirs from that Secret. With ``EXTERNAL_P
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,9 @@ CONTAINED = {"POSTGRES_DATA": "/var/lib/postgresql/data/pgdata"}
 SCHEDULE = "30 2 * * *"  # of backups
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Prints the manifests."""
-    options = dotted_options(sys.argv[1:])
+    options = dotted_options(words)
     images, tag = options.pop("images", ""), options.pop("tag", "latest")
     variables = read_variables(state_folder(options))
     made = manifests(variables, images, tag)

@@ -5,8 +5,8 @@ python -m deploy.make_secrets --state .platform
 
 import os
 import secrets
-import sys
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.state import state_folder
@@ -32,9 +32,9 @@ HEAD = """\
 """
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Writes the file, and leaves one that is there alone."""
-    state = state_folder(dotted_options(sys.argv[1:]))
+    state = state_folder(dotted_options(words))
     made = write_secrets(state)
     print(f"{state / 'env'}: {'written' if made else 'is there already'}")
 

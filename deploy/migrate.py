@@ -4,7 +4,7 @@ python -m deploy.migrate
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
@@ -19,7 +19,7 @@ TUNING = Path(__file__).parent / "tuning.sql"
 ADDRESS = "postgresql+psycopg2:///"
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Databases, schema, indices, roles, accounts, bucket."""
     with connect(MAIN) as server:
         make_databases(server)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from deploy import postgres
 from deploy.compose import Service
+from heart_reader.files import written_whole
 from heart_reader.project import REPOSITORY
 
 SHORTEST, LONGEST = 0.5, 15.0  # seconds before a process that ended is started again
@@ -74,11 +75,8 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        pids = self.state / "pids"
-        pids.mkdir(exist_ok=True)
-        partial = pids / f".{self.service.name}"  # nobody reads half a number
-        partial.write_text(str(self._process.pid))
-        partial.rename(pids / self.service.name)
+        with written_whole(self.state / "pids" / self.service.name) as partial:
+            partial.write_text(str(self._process.pid))  # nobody reads half a number
 
     def _command(self) -> list[str]:
         # Should the supervisor be killed, its processes are told to stop.

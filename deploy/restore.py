@@ -5,14 +5,13 @@ python -m deploy.restore --from FOLDER
 """
 
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from psycopg2 import sql
 
-from deploy.backup import OBJECTS, file_hash, run_tool, summary
+from deploy.backup import OBJECTS, run_tool, summary
 from deploy.databases import (
     MAIN,
     OWNERS,
@@ -26,11 +25,12 @@ from deploy.objects import Objects
 from deploy.shelf import LATEST, MANIFEST, Shelf, shelf_options
 from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError, DataError
+from heart_reader.files import sha256_of
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Checks the backup and the platform, restores, compares."""
-    options = shelf_options(sys.argv[1:], "from", ())
+    options = shelf_options(words, "from", ())
     named = options["from"] != LATEST
     folder = Path(options["from"]).resolve() if named else Shelf(options["folder"]).newest()
     manifest = read_manifest(folder)
@@ -60,7 +60,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not file.exists():
         raise DataError(f"{folder} is no backup: it has no {MANIFEST}")
     manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    there = {path.name: file_hash(path) for path in folder.iterdir() if path != file}
+    there = {path.name: sha256_of(path) for path in folder.iterdir() if path != file}
     compare("files of the backup", manifest["files"], there)
     return manifest
 

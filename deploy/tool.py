@@ -9,8 +9,7 @@ Without containers, what a tool needs is started for as long as it takes where n
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -28,9 +27,9 @@ AUTO, CONTAINERS, PROCESSES = "auto", "containers", "processes"
 DATA = ("postgres", "objects")  # folders of the state
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Runs the tool with the variables that the Compose file gives it."""
-    options = dotted_options(sys.argv[1:])
+    options = dotted_options(words)
     name, way = options.pop("name", ""), options.pop("way", AUTO)
     state = state_folder(options)
     if name not in TOOLS:

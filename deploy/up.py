@@ -4,8 +4,7 @@ python -m deploy.up --state .platform
 """
 
 import os
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.compose import (
@@ -23,9 +22,9 @@ from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Starts the services in order, and keeps them running."""
-    state = state_folder(dotted_options(sys.argv[1:]))
+    state = state_folder(dotted_options(words))
     services, variables = prepare(state)
     wanted = [name for name, service in services.items() if not service.tool]
     supervisor = Supervisor(services, state, wanted)

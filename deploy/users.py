@@ -9,7 +9,7 @@ Single experiments and models are shared in MLflow's own UI.
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,9 @@ SECONDS = 120.0  # that a busy server may take to answer
 SECONDS_FOR_URL = 10.0
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Makes the user, or gives one that is there another role."""
-    options = dotted_options(sys.argv[1:])
+    options = dotted_options(words)
     name, role = options.pop("name", ""), options.pop("role", "member")
     state = state_folder(options)
     if not name:

@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
+from heart_reader.files import user_path
+
 
 def cache_folder() -> Path:
     """``$HEART_READER_CACHE``, or ``~/.cache/heart-reader``: packs, demo data, checkpoints."""
     given = os.environ.get("HEART_READER_CACHE")
-    return Path(given) if given else Path.home() / ".cache" / "heart-reader"
+    return user_path(given) if given else Path.home() / ".cache" / "heart-reader"

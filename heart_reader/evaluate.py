@@ -3,8 +3,9 @@
 python -m heart_reader.evaluate --model models:/heart-reader-se_resnet1d@candidate --data PATH
 """
 
-import sys
 import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy as np
 from heart_reader.bundle.scoring import score
 from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
-from heart_reader.config.load import CONFIG_DEFAULTS, Config, as_trained, load_config
+from heart_reader.config.load import Config
+from heart_reader.config.request import ConfigRequest, config_request
 from heart_reader.data.dataset import Records, load_development, load_test
 from heart_reader.data.ptbxl import TEST_FOLD, VALIDATION_FOLD
 from heart_reader.errors import ConfigError
@@ -26,6 +28,7 @@ from heart_reader.evaluation.tables import (
     subgroup_text,
 )
 from heart_reader.fitting import require_every_class
+from heart_reader.project import CONFIG_DEFAULTS
 from heart_reader.tracking import (
     ModelVersion,
     Run,
@@ -41,17 +44,35 @@ PREFIX = {TEST_FOLD: "test", VALIDATION_FOLD: "val"}
 EVALUATED = "model"  # the tag of a run that says which version it judged
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """A registered model, the fold to judge it on, and what is asked of the configuration."""
+
+    model: str
+    fold: int
+    config: ConfigRequest
+
+
+def main(words: Sequence[str]) -> None:
     """Reads the options, evaluates, and prints the table."""
-    options = dotted_options(sys.argv[1:])
-    if "model" not in options:
-        raise ConfigError("evaluate needs --model models:/NAME@ALIAS")
-    fold = _fold(options.pop("fold", str(TEST_FOLD)))
-    address = options.pop("model")
-    overlay = options.pop("config", "default")
-    load_config(overlay, as_trained({}, options))  # a wrong option is refused before any run
+    request = read_request(dotted_options(words))
     tracking.set_up_tracking()
-    evaluate(resolve_version(address), fold, overlay, options)
+    evaluate(request)
+
+
+def read_request(options: Mapping[str, str]) -> EvaluateRequest:
+    """What the options ask for.
+
+    Raises:
+        ConfigError: no model, another fold, unknown options or values.
+    """
+    left = dict(options)
+    if "model" not in left:
+        raise ConfigError("evaluate needs --model NAME@ALIAS or NAME/VERSION")
+    model, fold = left.pop("model"), _fold(left.pop("fold", str(TEST_FOLD)))
+    request = EvaluateRequest(model, fold, config_request(left))
+    request.config.check()
+    return request
 
 
 def _fold(word: str) -> int:
@@ -60,17 +81,21 @@ def _fold(word: str) -> int:
     return int(word)
 
 
-def evaluate(
-    version: ModelVersion, fold: int, overlay: str, options: dict[str, str]
-) -> dict[str, float]:
+def test_request(model: str, config: ConfigRequest) -> EvaluateRequest:
+    """A model on the test fold, as the plan asks for it."""
+    return EvaluateRequest(model, TEST_FOLD, config)
+
+
+def evaluate(request: EvaluateRequest) -> dict[str, float]:
     """Metrics, intervals and plots of one version on one fold, in a run of their own.
 
-    The data are those that the version was trained on, unless the options name others.
+    The data are those that the version was trained on, unless the request names others.
     """
+    version, fold = resolve_version(request.model), request.fold
     short = version.name.removeprefix(registered_name(""))  # the UI shows 20 letters of a name
     with tracking.open_run(f"evaluate {short} v{version.version}, fold {fold}") as run:
         bundle = load_registered(version)
-        config = load_config(overlay, as_trained(bundle.provenance, options))
+        config = request.config.for_bundle(bundle.provenance)
         # Before the fold is opened, so that a look which fails later counts as well.
         run.set_tags({EVALUATED: version.uri, "model_run_id": version.run_id, "fold": str(fold)})
         n_looks = count_runs({EVALUATED: version.uri, "fold": str(fold)})

@@ -3,8 +3,9 @@
 python -m heart_reader.predict --model models:/heart-reader-se_resnet1d@candidate RECORD ...
 """
 
-import argparse
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,18 @@ from heart_reader.cli.entry import run_entry
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.sheets.explained import N_NAMED, explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation, as_json, waves
+from heart_reader.files import user_path
 from heart_reader.reading.drawing import (
     abouts,
-    add_drawing_options,
     draw,
     drawn_of,
     notes_of,
     stems,
 )
 from heart_reader.reading.explain import explain_all, features_to_explain
+from heart_reader.reading.options import predict_parser
 from heart_reader.reading.records import (
     Recorded,
-    add_record_options,
     findings_of,
     read_recordings,
     require_all_read,
@@ -32,9 +33,9 @@ from heart_reader.reading.records import (
 )
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads every record that can be read, predicts, and ends with an error for the others."""
-    options = parse_options()
+    options = predict_parser().parse_args(words)
     bundle, model = find_bundle(options.model)
     recorded = read_recordings(options, bundle.spec)
     features = None
@@ -57,30 +58,22 @@ def main() -> None:
     require_all_read(recorded)
 
 
-def parse_options() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m heart_reader.predict", description=__doc__)
-    parser.add_argument("--model", required=True, help="models:/NAME@ALIAS or a bundle folder")
-    add_record_options(parser)
-    add_drawing_options(parser)
-    parser.add_argument(
-        "--explain",
-        metavar="FOLDER",
-        help="write a sheet for each label found, with what moved its probability",
-    )
-    return parser.parse_args()
-
-
 def find_bundle(address: str) -> tuple[AnyBundle, str]:
     """The bundle of a folder or of the registry, and its pinned name."""
-    if not address.startswith("models:"):
-        return open_bundle(Path(address)), address
+    folder = user_path(address)
+    if folder.is_dir() or not looks_registered(address):
+        return open_bundle(folder), address
     # Only here: a bundle folder is read without MLflow.
-    from heart_reader.tracking import load_registered, resolve_version, set_up_tracking
+    from heart_reader.tracking import load_registered, resolve_version, set_up_reading
 
-    set_up_tracking()
+    set_up_reading()
     version = resolve_version(address)
     return load_registered(version), version.uri
+
+
+def looks_registered(address: str) -> bool:
+    """Whether it is ``NAME@ALIAS`` or ``NAME/VERSION``, rather than a folder that isn't there."""
+    return re.fullmatch(r"models:.*|[^@/]+(@[^@/]+|/\d+)", address) is not None
 
 
 def write_explanations(

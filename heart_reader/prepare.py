@@ -5,7 +5,7 @@ python -m heart_reader.prepare --data demo
 python -m heart_reader.prepare --data /path/to/ptb-xl --clean true
 """
 
-import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from rich.table import Table
 
 from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry, truth
-from heart_reader.config.load import CONFIG_DEFAULTS, load_config
+from heart_reader.config.request import config_request
 from heart_reader.data import ptbxl
 from heart_reader.data.dataset import DataConfig, data_root
 from heart_reader.data.download import PHYSIONET, download
@@ -26,12 +26,28 @@ from heart_reader.data.quality.survey import survey
 from heart_reader.data.signals.pack import describe_defects, load_pack, verify
 from heart_reader.data.signals.stale import remove_stale_packs
 from heart_reader.errors import ConfigError, DataError
+from heart_reader.project import CONFIG_DEFAULTS
 
 _SHOWN = 10  # warnings and defects printed one by one
 
 
 @dataclass(frozen=True)
-class Findings:
+class PrepareRequest:
+    """What a user asks of ``prepare``.
+
+    Attributes:
+        data: which tree.
+        url: where to fetch what is missing from; ``None``: nothing is fetched.
+        clean: removes packs whose tree is gone or changed.
+    """
+
+    data: DataConfig
+    url: str | None
+    clean: bool
+
+
+@dataclass(frozen=True)
+class CheckedTree:
     """What `check_tree` saw; records by ``ecg_id``."""
 
     metadata: pd.DataFrame
@@ -43,27 +59,40 @@ class Findings:
     quality: dict[int, Quality]  # of the packed records; they stay in, whatever it is
 
 
-def main() -> None:
-    """Reads the options, does the work, prints the table."""
-    options = dotted_options(sys.argv[1:])
-    fetch = truth("download", options.pop("download", "false"))
-    clean = truth("clean", options.pop("clean", "false"))
-    url = options.pop("url", PHYSIONET)
-    overlay = "demo" if options.get("data", "demo") == "demo" else "default"
-    config = load_config(options.pop("config", overlay), options).data
-    if fetch:
-        if config.root == "demo":
-            raise ConfigError("download=true needs a folder to fetch to: give it as --data PATH")
-        n_files = download(Path(config.root), url)
+def main(words: Sequence[str]) -> None:
+    """Reads the options and does the work."""
+    prepare(read_request(dotted_options(words)))
+
+
+def read_request(options: Mapping[str, str]) -> PrepareRequest:
+    """What the options ask for.
+
+    Raises:
+        ConfigError: a download of the demo, unknown options or values.
+    """
+    left = dict(options)
+    fetch = truth("download", left.pop("download", "false"))
+    clean = truth("clean", left.pop("clean", "false"))
+    url = left.pop("url", PHYSIONET)
+    data = config_request(left).for_training().data
+    if fetch and data.root == "demo":
+        raise ConfigError("download=true needs a folder to fetch to: give it as --data PATH")
+    return PrepareRequest(data, url if fetch else None, clean)
+
+
+def prepare(request: PrepareRequest) -> None:
+    """Fetches, verifies, packs, prints the table, and clears the cache where that is asked for."""
+    config, cache = request.data, cache_folder()
+    if request.url is not None:
+        n_files = download(data_root(config, cache), request.url)
         print(f"{n_files} files are there and have the published hashes")
-    cache = cache_folder()
-    print_findings(check_tree(data_root(config, cache), config, cache), Console())
-    if clean:
+    print_tree(check_tree(data_root(config, cache), config, cache), Console())
+    if request.clean:
         removed = remove_stale_packs(cache)
         print("\n".join(f"removed {line}" for line in removed) or "no old pack in the cache")
 
 
-def check_tree(root: Path, config: DataConfig, cache: Path) -> Findings:
+def check_tree(root: Path, config: DataConfig, cache: Path) -> CheckedTree:
     """Verify every file of a tree and pack folds 1 to 9.
 
     Fold 10 is verified where it is there, but never packed: only ``evaluate`` opens it.
@@ -81,7 +110,7 @@ def check_tree(root: Path, config: DataConfig, cache: Path) -> Findings:
     defects, warnings = verify(root, test, progress=True) if there else ({}, {})
     if defects and config.on_defect == "error":
         raise DataError(describe_defects(root, defects))
-    return Findings(
+    return CheckedTree(
         metadata=metadata,
         labels=labels,
         absent_folds=() if there else (ptbxl.TEST_FOLD,),
@@ -92,36 +121,36 @@ def check_tree(root: Path, config: DataConfig, cache: Path) -> Findings:
     )
 
 
-def print_findings(findings: Findings, console: Console) -> None:
+def print_tree(tree: CheckedTree, console: Console) -> None:
     """The table of folds and classes, then the warnings and defects."""
     table = Table(title="Records by fold and superclass")
     for heading in ("fold", "n", *ptbxl.SUPERCLASSES, "none"):
         table.add_column(heading, justify="right")
     for heading in (DOUBTFUL, UNUSABLE):
         table.add_column(heading, justify="right", min_width=len(heading))
-    folds = findings.metadata["strat_fold"].to_numpy()
+    folds = tree.metadata["strat_fold"].to_numpy()
     for fold in (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD, ptbxl.TEST_FOLD):
-        if fold in findings.absent_folds:
+        if fold in tree.absent_folds:
             table.add_row(str(fold), "not in this tree")
         else:
-            ids = findings.metadata.index[folds == fold]
-            counts = _counts(findings.labels[folds == fold])
-            table.add_row(str(fold), *counts, *_verdict_counts(findings.quality, ids))
-    there = ~np.isin(folds, findings.absent_folds)
+            ids = tree.metadata.index[folds == fold]
+            counts = _counts(tree.labels[folds == fold])
+            table.add_row(str(fold), *counts, *_verdict_counts(tree.quality, ids))
+    there = ~np.isin(folds, tree.absent_folds)
     table.add_section()
-    verdicts = _verdict_counts(findings.quality, findings.metadata.index[there])
-    table.add_row("all", *_counts(findings.labels[there]), *verdicts)
+    verdicts = _verdict_counts(tree.quality, tree.metadata.index[there])
+    table.add_row("all", *_counts(tree.labels[there]), *verdicts)
     console.print(table)
-    n_patients = findings.metadata["patient_id"][there].nunique()
+    n_patients = tree.metadata["patient_id"][there].nunique()
     console.print(f"{n_patients} patients, none in two of train, validation and test")
-    _print_some(console, "warning", findings.warnings)
-    _print_some(console, "left out", findings.defects)
+    _print_some(console, "warning", tree.warnings)
+    _print_some(console, "left out", tree.defects)
     for verdict in (UNUSABLE, DOUBTFUL):
-        _print_some(console, verdict, _reasons(findings.quality, verdict))
-    note = scale_note(np.array([each.qrs_mv for each in findings.quality.values()]))
+        _print_some(console, verdict, _reasons(tree.quality, verdict))
+    note = scale_note(np.array([each.qrs_mv for each in tree.quality.values()]))
     if note is not None:
         console.print(escape(f"warning: {note}"), soft_wrap=True)
-    console.print(f"folds 1 to 9 are packed, digest {findings.digest}", soft_wrap=True)
+    console.print(f"folds 1 to 9 are packed, digest {tree.digest}", soft_wrap=True)
 
 
 def _counts(labels: np.ndarray) -> list[str]:

@@ -1,6 +1,11 @@
-"""Where the project's own files lie, for what is started from a checkout of it."""
+"""Where the project's own files lie."""
 
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parent
+CONFIG_FOLDER = _PACKAGE / "config"
+CONFIG_DEFAULTS = CONFIG_FOLDER / "default.yaml"
+EDGE_DEFAULTS = _PACKAGE / "edge" / "defaults.yaml"
+# Of a checkout; what is installed otherwise lacks them.
+REPOSITORY = _PACKAGE.parent
 MLPROJECT = REPOSITORY / "MLproject"

@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from heart_reader.bundle.evidence import patients_of
 from heart_reader.bundle.provenance import config_hash, git_commit, provenance
 from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
-from heart_reader.config.load import CONFIG_DEFAULTS, Config, load_config, read_config
+from heart_reader.config.load import Config, read_config
+from heart_reader.config.request import ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.dataset import Records, load_development
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
@@ -28,7 +29,7 @@ from heart_reader.evaluation.plots.training_curves import training_curves
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.tables import fold_profile
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
-from heart_reader.project import REPOSITORY
+from heart_reader.project import CONFIG_DEFAULTS, REPOSITORY
 from heart_reader.reading.explain import write_explained_sheets
 from heart_reader.tracking import Run, log_bundle, registered_name, require_editable
 from heart_reader.tracking import runs as tracking
@@ -40,6 +41,30 @@ from heart_reader.training.trainer import FitResult, Trainer
 ALL = ("inception1d", "xresnet1d101", "se_resnet1d")
 LAST_CHECKPOINT = "checkpoints/last.safetensors"
 INHERITED = {"study"}  # tags of a parent that its children share
+NONE, BACKBONE = "none", "model.backbone"
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a user asks of ``train``.
+
+    Attributes:
+        config: apart from the backbone.
+        backbones: in the order in which they are trained.
+        resume: the ID of a run that was killed, or ``None``.
+    """
+
+    config: ConfigRequest
+    backbones: tuple[str, ...]
+    resume: str | None
+
+    def configs(self) -> tuple[Config, ...]:
+        """One for each backbone.
+
+        Raises:
+            ConfigError: every unknown key and illegal value, together.
+        """
+        return tuple(self.config.for_training({BACKBONE: name}) for name in self.backbones)
 
 
 @dataclass(frozen=True)
@@ -66,33 +91,44 @@ class Job:
         return tuple(config.model.backbone for config in self.configs)
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options, trains, and prints the table."""
-    options = dotted_options(sys.argv[1:])
-    resume = options.pop("resume", "none")
+    request = read_request(dotted_options(words))
     tracking.set_up_tracking()
-    job = new_job(options) if resume == "none" else resumed_job(resume, options)
-    train_text.print_outcomes(train(job))
+    train_text.print_trained(train(job_of(request)))
 
 
 # ---------------------------------------------------------------- what to do
 
 
-def new_job(options: dict[str, str]) -> Job:
-    """The job that the options ask for: ``config``, ``backbone``, short names, dotted keys.
+def read_request(options: Mapping[str, str]) -> TrainRequest:
+    """What the options ask for: ``resume``, ``config``, ``backbone``, short names, dotted keys.
 
     Raises:
         ConfigError: unknown options or values.
     """
-    overlay, backbone = options.pop("config", "auto"), options.pop("backbone", "all")
-    if overlay == "auto":
-        overlay = "demo" if options.get("data", "demo") == "demo" else "default"
+    left = dict(options)
+    resume = left.pop("resume", NONE)
+    asked = config_request(left)
+    backbone = asked.changes.get(BACKBONE, "all")
     backbones = ALL if backbone == "all" else tuple(backbone.split(","))
-    configs = [load_config(overlay, options | {"backbone": name}) for name in backbones]
-    return Job(tuple(configs), None, {})
+    changes = {key: value for key, value in asked.changes.items() if key != BACKBONE}
+    request = TrainRequest(
+        replace(asked, changes=changes), backbones, None if resume == NONE else resume
+    )
+    if request.resume is None:
+        request.configs()  # a wrong option is refused before any run
+    return request
 
 
-def resumed_job(run_id: str, options: dict[str, str]) -> Job:
+def job_of(request: TrainRequest) -> Job:
+    """A new job, or one that goes on with a run that was killed."""
+    if request.resume is not None:
+        return resumed_job(request.resume, request.config)
+    return Job(request.configs(), None, {})
+
+
+def resumed_job(run_id: str, asked: ConfigRequest) -> Job:
     """The job of a run that was killed, with the configuration that it began with.
 
     Raises:
@@ -100,9 +136,7 @@ def resumed_job(run_id: str, options: dict[str, str]) -> Job:
         TrackingError: no such run, not one of ``train``, or one that is finished.
     """
     # `mlflow run` passes its declared parameters along, whether the user typed them or not.
-    extra = sorted(set(options) - {"config", "data", "features", "backbone"})
-    if extra:
-        raise ConfigError(f"resume continues a run as it began: leave out {', '.join(extra)}")
+    refuse_changes(set(asked.changes) - {"data.root", "features.source"})
     run = tracking.find_run(run_id)
     if run.status() == "FINISHED":
         raise TrackingError(f"run {run_id} is FINISHED: there is nothing to resume")
@@ -118,10 +152,20 @@ def resumed_job(run_id: str, options: dict[str, str]) -> Job:
     return Job(tuple(configs), run, {key: tags[key] for key in INHERITED & set(tags)})
 
 
+def refuse_changes(names: Iterable[str]) -> None:
+    """A run that is resumed takes no options that would make it another.
+
+    Raises:
+        ConfigError: there are some.
+    """
+    if extra := sorted(names):
+        raise ConfigError(f"resume continues a run as it began: leave out {', '.join(extra)}")
+
+
 # ---------------------------------------------------------------- the flow
 
 
-def train(job: Job) -> list[train_text.Outcome]:
+def train(job: Job) -> list[train_text.TrainedBackbone]:
     """Trains every backbone of a job, each in a run of its own, below one parent if several."""
     resumed_id = job.resumed.run_id if job.resumed else None
     if job.resumed:
@@ -138,9 +182,9 @@ def train(job: Job) -> list[train_text.Outcome]:
         prepared = prepare(records)
         if single:
             return [train_backbone(run, job.config, prepared)]
-        outcomes = [train_child(run, config, job.tags, prepared) for config in job.configs]
-        run.describe(train_text.comparison(outcomes, job.config, records))
-        return outcomes
+        trained = [train_child(run, config, job.tags, prepared) for config in job.configs]
+        run.describe(train_text.comparison(trained, job.config, records))
+        return trained
 
 
 def with_backbone(config: Config, backbone: str) -> Config:
@@ -150,13 +194,13 @@ def with_backbone(config: Config, backbone: str) -> Config:
 
 def train_child(
     parent: Run, config: Config, tags: Mapping[str, str], prepared: Prepared
-) -> train_text.Outcome:
+) -> train_text.TrainedBackbone:
     """One backbone below a parent run; begun, continued or, where it is finished, left alone."""
     backbone = config.model.backbone
     earlier = {child.data.tags.get("backbone"): child for child in tracking.child_runs(parent)}
     found = earlier.get(backbone)
     if found is not None and found.info.status == "FINISHED":
-        return train_text.finished_outcome(Run(found.info.run_id))
+        return train_text.finished_backbone(Run(found.info.run_id))
     run_id = found.info.run_id if found is not None else None
     with tracking.open_run(None if found else backbone, run_id, True, True) as run:
         log_job(run, Job((config,), None, tags))
@@ -164,7 +208,7 @@ def train_child(
         return train_backbone(run, config, prepared)
 
 
-def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.Outcome:
+def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.TrainedBackbone:
     """Fit, judge on fold 9, log, register."""
     backbone = config.model.backbone
     started = time.perf_counter()
@@ -196,13 +240,15 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.O
     run.log_once(final, len(result.history), version.model_id)
     n_parameters = sum(p.numel() for p in bundle.model.parameters())
     seconds = time.perf_counter() - started
-    outcome = train_text.Outcome(backbone, version.uri, values, n_parameters, seconds, run.run_id)
+    trained = train_text.TrainedBackbone(
+        backbone, version.uri, values, n_parameters, seconds, run.run_id
+    )
     run.log_once({"n_parameters": n_parameters, "seconds": seconds}, 0)
     run.set_tags({"model": version.uri})
-    run.describe(train_text.run_text(outcome, config, prepared.records, result))
+    run.describe(train_text.run_text(trained, config, prepared.records, result))
     run.flush()  # the last checkpoint may be on its way
     shutil.rmtree(work_folder(run), ignore_errors=True)
-    return outcome
+    return trained
 
 
 def fit(run: Run, trainer: Trainer) -> FitResult:

@@ -23,7 +23,7 @@ from heart_reader.training.trainer import FitResult
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainedBackbone:
     """A trained backbone, as the closing table shows it.
 
     Attributes:
@@ -40,11 +40,11 @@ class Outcome:
     run_id: str
 
 
-def finished_outcome(run: Run) -> Outcome:
-    """The outcome of a run that had finished before."""
+def finished_backbone(run: Run) -> TrainedBackbone:
+    """That of a run that had finished before."""
     metrics, tags = run.metrics(), run.tags()
     values = {key[4:]: value for key, value in metrics.items() if key.startswith("val/")}
-    return Outcome(
+    return TrainedBackbone(
         tags["backbone"],
         tags["model"],
         values,
@@ -73,6 +73,7 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
     """What the registry filters by."""
     return {
         "backbone": config.model.backbone,
+        "task": records.task.name,
         "data_digest": records.digest[:16],
         "config_hash": config_hash(config),
         "val_macro_auc": f"{values['macro_auc']:.4f}",
@@ -100,30 +101,30 @@ def _title(task: Task) -> str:
     return f"Records of task {task.name}"
 
 
-def outcome_cells(outcome: Outcome) -> tuple[str, ...]:
+def cells_of(made: TrainedBackbone) -> tuple[str, ...]:
     """Macro AUC, its interval, F_max, parameters and seconds."""
-    v = outcome.values
+    v = made.values
     return (
         f"{v['macro_auc']:.4f}",
         f"{v['macro_auc_low95']:.3f} to {v['macro_auc_high95']:.3f}",
         f"{v['f_max']:.4f}",
-        f"{outcome.n_parameters:,}",
-        f"{outcome.seconds:.0f}",
+        f"{made.n_parameters:,}",
+        f"{made.seconds:.0f}",
     )
 
 
-def print_outcomes(outcomes: Sequence[Outcome]) -> None:
+def print_trained(trained: Sequence[TrainedBackbone]) -> None:
     """The closing table, and how to go on."""
     table = Table("model", "macro AUC", "95% interval", "F_max", "parameters", "seconds")
     table.title = "Fold 9, registered as heart-reader-BACKBONE@candidate"
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
-    for outcome in outcomes:
-        version = outcome.model.rsplit("/", 1)[-1]
-        table.add_row(f"{outcome.backbone} v{version}", *outcome_cells(outcome))
+    for made in trained:
+        version = made.model.rsplit("/", 1)[-1]
+        table.add_row(f"{made.backbone} v{version}", *cells_of(made))
     console = Console()
     console.print(table)
-    for line in ways_on([outcome.run_id for outcome in outcomes]):
+    for line in ways_on([made.run_id for made in trained]):
         console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -138,34 +139,34 @@ def ways_on(run_ids: Sequence[str]) -> list[str]:
 # ---------------------------------------------------------------- in the UI
 
 
-def run_text(outcome: Outcome, config: Config, records: Records, result: FitResult) -> str:
+def run_text(made: TrainedBackbone, config: Config, records: Records, result: FitResult) -> str:
     """The Markdown on top of a backbone's run."""
-    v = outcome.values
-    return f"""## {outcome.backbone}: macro AUC {v["macro_auc"]:.4f} on fold 9
+    v = made.values
+    return f"""## {made.backbone}: macro AUC {v["macro_auc"]:.4f} on fold 9
 
 95% interval {v["macro_auc_low95"]:.4f} to {v["macro_auc_high95"]:.4f},
 F_max {v["f_max"]:.4f}, best of {len(result.history)} epochs: {result.best_epoch + 1}.
 
 {markdown_table(("class", "AUC", "95% interval", "AUPRC"), auc_rows(v, records.task.classes))}
 
-- Registered as `{outcome.model}`, {outcome.n_parameters:,} parameters
+- Registered as `{made.model}`, {made.n_parameters:,} parameters
 - Data: `{config.data.root}`, digest `{records.digest[:16]}`, {fold_counts(records)}
 - Features: `{config.features.source}`; loss: {config.training.loss}; seed {config.seed}
 - Plots are under Artifacts, `plots/`; the ECGs it gets most right and most wrong, `sheets/`
 
 ```python
 import mlflow
-model = mlflow.pyfunc.load_model("{outcome.model}")
+model = mlflow.pyfunc.load_model("{made.model}")
 model.predict({{"signal": signal}})  # mV, float32 {_shape(records.spec)}, {records.spec.fs} Hz
 ```
 """
 
 
-def comparison(outcomes: Sequence[Outcome], config: Config, records: Records) -> str:
+def comparison(trained: Sequence[TrainedBackbone], config: Config, records: Records) -> str:
     """The Markdown on top of the parent run."""
     header = ("backbone", "macro AUC", "95% interval", "F_max", "parameters", "seconds", "model")
-    rows = [(o.backbone, *outcome_cells(o), f"`{o.model}`") for o in outcomes]
-    return f"""## {len(outcomes)} backbones on fold 9
+    rows = [(each.backbone, *cells_of(each), f"`{each.model}`") for each in trained]
+    return f"""## {len(trained)} backbones on fold 9
 
 {markdown_table(header, rows)}
 

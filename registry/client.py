@@ -12,13 +12,14 @@ from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.errors import ModelError
 from heart_reader.models import BACKBONES
 from heart_reader.tracking import ModelVersion, log_bundle, registered_name, resolve_version
-from heart_reader.tracking.delivery.outage import patient
+from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.models import ABSENT, CANDIDATE
 
 CHAMPION, PREVIOUS = "champion", "previous"
 ENSEMBLE, EDGE = registered_name("ensemble"), registered_name("edge")
 BACKBONE_NAMES = tuple(registered_name(backbone) for backbone in BACKBONES)
 PREFIX = registered_name("")
+SOURCE = "source"  # the tag of an edge version: the pinned version that it was exported from
 # What MLflow's stores hold of a description.
 LONGEST_DESCRIPTION = 5000
 
@@ -31,16 +32,6 @@ def short_name(name: str) -> str:
 def pinned(version: ModelVersion) -> str:
     """``heart-reader-inception1d/3``, as it stands in tags."""
     return f"{version.name}/{version.version}"
-
-
-def resolve(address: str) -> ModelVersion:
-    """``NAME@ALIAS`` or ``NAME/VERSION``, with or without ``models:/``, pinned once.
-
-    Raises:
-        ModelError: another form of address, or nothing registered there.
-        TrackingError: the store can't be reached.
-    """
-    return resolve_version(address if address.startswith("models:") else f"models:/{address}")
 
 
 def register(
@@ -59,7 +50,7 @@ class Registry:
 
     # ------------------------------------------------------------ looking
 
-    @patient
+    @waits_for_store
     def model(self, name: str) -> RegisteredModel | None:
         """A registered model with its aliases and tags."""
         try:
@@ -84,7 +75,7 @@ class Registry:
         """
         return resolve_version(f"models:/{name}/{version}")
 
-    @patient
+    @waits_for_store
     def entity(self, version: ModelVersion) -> Entity:
         """Everything that the registry knows of a version."""
         return self.client.get_model_version(version.name, version.version)
@@ -93,7 +84,7 @@ class Registry:
         """The tags of a version."""
         return dict(self.entity(version).tags)
 
-    @patient
+    @waits_for_store
     def versions(self, name: str) -> list[Entity]:
         """All versions of a model, the newest first."""
         found = self.client.search_model_versions(f"name = '{name}'")
@@ -101,20 +92,20 @@ class Registry:
 
     # ------------------------------------------------------------ writing
 
-    @patient
+    @waits_for_store
     def set_tags(self, version: ModelVersion, tags: Mapping[str, str]) -> None:
         """Tags of a version, replaced where they exist."""
         for key, value in tags.items():
             self.client.set_model_version_tag(version.name, version.version, key, value)
 
-    @patient
+    @waits_for_store
     def describe(self, version: ModelVersion, markdown: str) -> None:
         """The text on a version's page."""
         self.client.update_model_version(
             version.name, version.version, markdown[:LONGEST_DESCRIPTION]
         )
 
-    @patient
+    @waits_for_store
     def set_alias(self, version: ModelVersion, alias: str) -> None:
         """Moves an alias to a version; where it stood before, it is gone."""
         self.client.set_registered_model_alias(version.name, alias, version.version)
@@ -150,7 +141,7 @@ def choose_members(registry: Registry, wanted: str) -> list[ModelVersion]:
         )
         members = [version for version in aliases if version is not None]
     else:
-        members = [resolve(address.strip()) for address in wanted.split(",")]
+        members = [resolve_version(address.strip()) for address in wanted.split(",")]
     names = [pinned(version) for version in members]
     if len(members) < 2:
         raise ModelError(

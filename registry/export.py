@@ -8,10 +8,9 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -19,55 +18,86 @@ from rich.table import Table
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
-from heart_reader.config.load import CONFIG_DEFAULTS, Config, as_trained, load_config
+from heart_reader.config.load import Config
+from heart_reader.config.request import AUTO, ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.edge import report
-from heart_reader.edge.config import DEFAULTS as EDGE_DEFAULTS
 from heart_reader.edge.config import EdgeConfig
 from heart_reader.edge.report import Row
 from heart_reader.edge.stages import DEVICE, FILES, ORIGINAL, PYTORCH, Exporter
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.tables import fold_profile, markdown_table
+from heart_reader.project import CONFIG_DEFAULTS, EDGE_DEFAULTS
 from heart_reader.tracking import (
     ModelVersion,
     Run,
     load_registered,
     register_files,
     require_editable,
+    resolve_version,
 )
 from heart_reader.tracking import runs as tracking
-from registry.client import EDGE, LONGEST_DESCRIPTION, pinned, resolve, short_name
+from registry.client import EDGE, LONGEST_DESCRIPTION, SOURCE, pinned, short_name
 from registry.settings import load_settings
-from registry.sync.plan import SOURCE
-
-OWN = "auto"  # the configuration of the source's own run, where it has one
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class ExportRequest:
+    """What a user, or the plan, asks of ``export``.
+
+    Attributes:
+        model: the address of the version that is exported.
+        config: "auto" follows that of the version's own run, where it has one.
+        settings: of the export.
+    """
+
+    model: str
+    config: ConfigRequest
+    settings: EdgeConfig
+
+
+def main(words: Sequence[str]) -> None:
     """Reads the options, exports, registers, and prints the table."""
-    settings, options = load_settings(dotted_options(sys.argv[1:]))
-    if "model" not in options:
-        raise ConfigError("export needs --model NAME@ALIAS or NAME/VERSION")
-    address, overlay = options.pop("model"), options.pop("config", OWN)
-    # A wrong option is refused before any run.
-    load_config("default" if overlay == OWN else overlay, as_trained({}, options))
+    request = read_request(dotted_options(words))
     tracking.set_up_tracking()
     require_editable(EDGE)
-    version = resolve(address)
+    export(request)
+
+
+def read_request(options: Mapping[str, str]) -> ExportRequest:
+    """What the options ask for.
+
+    Raises:
+        ConfigError: no model, unknown options or values.
+    """
+    settings, left = load_settings(options)
+    if "model" not in left:
+        raise ConfigError("export needs --model NAME@ALIAS or NAME/VERSION")
+    model = left.pop("model")
+    config = config_request(left)
+    config.check()
+    return ExportRequest(model, config, settings.edge)
+
+
+def export(request: ExportRequest) -> ModelVersion:
+    """Exports in a run of its own, registers, and prints the table.
+
+    Raises:
+        ModelError: a stage that fails or loses too much.
+        DataError: data that aren't there, or aren't those that the model was trained on.
+    """
+    version = resolve_version(request.model)
     with tracking.open_run(f"export {pinned(version)}") as run:
-        made, rows = export(version, overlay, options, settings.edge, run)
+        made, rows = export_in(run, version, request)
     print_table(f"{EDGE} v{made.version}, made from {pinned(version)}", rows)
+    return made
 
 
-def export(
-    version: ModelVersion,
-    overlay: str,
-    options: Mapping[str, str],
-    chosen: EdgeConfig,
-    run: Run,
+def export_in(
+    run: Run, version: ModelVersion, request: ExportRequest
 ) -> tuple[ModelVersion, Sequence[Row]]:
     """All stages, logged under the run; the version that is registered, if all keep their word.
 
@@ -77,11 +107,11 @@ def export(
     """
     run.set_tags({SOURCE: pinned(version)})
     source = load_registered(version)
-    config = _config(version, overlay, as_trained(source.provenance, options))
+    config, settings = _config(version, source, request.config), request.settings
     run.log_params(
         flatten(
             {
-                "edge": to_dict(chosen),
+                "edge": to_dict(settings),
                 "data": to_dict(config.data),
                 "training": to_dict(config.training),
             }
@@ -90,13 +120,13 @@ def export(
     records = _records(source, config, run)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        exporter = Exporter(source, records, config, chosen, folder, _say)
+        exporter = Exporter(source, records, config, settings, folder, _say)
         stages = exporter.run()
         rows = report.measured(
-            stages, exporter.y_true, exporter.sample, chosen.measure, config.seed
+            stages, exporter.y_true, exporter.sample, settings.measure, config.seed
         )
         exporter.write_device_folder({"name": version.name, "version": version.version})
-        _log(run, rows, version, chosen, folder)
+        _log(run, rows, version, settings, folder)
     text = describe(version, exporter, rows)
     run.describe(f"## {pinned(version)} on a device\n\n{text}")
     made = register_files(
@@ -106,13 +136,13 @@ def export(
     return made, rows
 
 
-def _config(version: ModelVersion, overlay: str, overrides: Mapping[str, Any]) -> Config:
+def _config(version: ModelVersion, source: AnyBundle, asked: ConfigRequest) -> Config:
     """What fine-tuning follows: by default the recipe that the model was trained by."""
-    if overlay != OWN or not version.run_id:
-        return load_config("default" if overlay == OWN else overlay, overrides)
+    if asked.overlay != AUTO or not version.run_id:
+        return asked.for_bundle(source.provenance)
     with TemporaryDirectory() as name:
         own = Run(version.run_id).download("config.yaml", Path(name))
-        return load_config("default" if own is None else str(own), overrides)
+        return asked.for_bundle(source.provenance, "default" if own is None else str(own))
 
 
 def _records(source: AnyBundle, config: Config, run: Run) -> Records:
@@ -140,10 +170,10 @@ def _records(source: AnyBundle, config: Config, run: Run) -> Records:
 
 
 def _log(
-    run: Run, rows: Sequence[Row], version: ModelVersion, chosen: EdgeConfig, folder: Path
+    run: Run, rows: Sequence[Row], version: ModelVersion, settings: EdgeConfig, folder: Path
 ) -> None:
     title = f"{pinned(version)} on its way to a device"
-    save(report.stage_figure(rows, chosen.parity.max_auc_loss, title), folder / "stages.png")
+    save(report.stage_figure(rows, settings.parity.max_auc_loss, title), folder / "stages.png")
     (folder / "stages.json").write_text(json.dumps([asdict(row) for row in rows], indent=1))
     # The registry has the original, the device folder the files.
     for known in (folder / PYTORCH / ORIGINAL, folder / FILES):

@@ -68,7 +68,7 @@ def find_ground(
     versions: Sequence[ModelVersion],
     bundles: Sequence[AnyBundle],
     config: Config,
-    options: Mapping[str, str],
+    data_named: bool,
 ) -> Ground:
     """Fold 9 from the data where they are, else as it came along with imported versions.
 
@@ -76,13 +76,13 @@ def find_ground(
         versions: to be judged.
         bundles: whose features are needed.
         config: names the data.
-        options: a user's; who names data means them.
+        data_named: by the user, who then means them.
 
     Raises:
         DataError: no data, and none of the versions brought fold 9 along, or not the same.
     """
     root = config.data.root
-    if data_present(root) or options.get("data", "auto") != "auto":
+    if data_present(root) or data_named:
         records = load_records(bundles, config)
         return Ground(fold9(records), records)
     found = {pinned(version): evidence_of(version) for version in versions}

@@ -4,7 +4,6 @@ python -m registry.model_card --model heart-reader-ensemble@champion
 """
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 
 from heart_reader.cli.entry import dotted_options, run_entry
@@ -12,9 +11,9 @@ from heart_reader.errors import ConfigError
 from heart_reader.evaluation.tables import markdown_table
 from heart_reader.evaluation.thresholds import REMEMBERED, YOUDEN
 from heart_reader.tasks.task import default_task
-from heart_reader.tracking import ModelVersion, Run
+from heart_reader.tracking import ModelVersion, Run, resolve_version
 from heart_reader.tracking import runs as tracking
-from registry.client import LONGEST_DESCRIPTION, Registry, pinned, resolve
+from registry.client import LONGEST_DESCRIPTION, Registry, pinned
 
 FILE = "model_card.md"
 RECIPE = (
@@ -30,16 +29,16 @@ rule `{rule}`: set them anew for other prevalences (entry point `thresholds`). P
 aren't calibrated beyond the error given."""
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options, and writes the card."""
-    options = dotted_options(sys.argv[1:])
+    options = dotted_options(words)
     if set(options) != {"model"}:
         raise ConfigError(
             f"card takes --model NAME@ALIAS or NAME/VERSION and nothing else, "
             f"but was given {', '.join(sorted(options)) or 'nothing'}"
         )
     tracking.set_up_tracking()
-    version = resolve(options["model"])
+    version = resolve_version(options["model"])
     with tracking.open_run(f"card {pinned(version)}") as run:
         run.set_tags({"model": version.uri, "model_run_id": version.run_id})
         write_card(Registry(), version)

@@ -1,8 +1,8 @@
 """The old address of `registry.gate.promote`; its commands go on working."""
 
 from heart_reader.cli.entry import run_entry
+from registry.commands import DEFAULTS
 from registry.gate.promote import main
-from registry.settings import DEFAULTS
 
 if __name__ == "__main__":
     raise SystemExit(run_entry(main, DEFAULTS))

@@ -5,16 +5,15 @@ The defaults live in ``defaults.yaml``, those of the export beside its code.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from heart_reader.config.strict import parse
+from heart_reader.config.strict import at_least, parse
 from heart_reader.edge.config import EdgeConfig, edge_defaults
 from heart_reader.errors import ConfigError
+from registry.commands import DEFAULTS
 
-DEFAULTS = Path(__file__).parent / "defaults.yaml"
 # What a user types most often, without its section.
 SHORT_NAMES = {
     "method": "ensemble.method",
@@ -40,7 +39,7 @@ class EnsembleConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        return _at_least(self, {"n_groups": 2, "grid_steps": 1, "seed": 0})
+        return at_least(self, {"n_groups": 2, "grid_steps": 1, "seed": 0})
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class GateConfig:
             for name in shares
             if not 0 <= getattr(self, name) <= 1
         ]
-        return wrong + _at_least(self, {"n_resamples": 1, "n_reproduced": 1, "tolerance": 0})
+        return wrong + at_least(self, {"n_resamples": 1, "n_reproduced": 1, "tolerance": 0})
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class SyncConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        return _at_least(self, {"interval": 1, "claim_seconds": 3, "longest_wait": 1})
+        return at_least(self, {"interval": 1, "claim_seconds": 3, "longest_wait": 1})
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class WebhookConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        return _at_least(self, {"port": 1, "max_body": 1, "max_age": 1})
+        return at_least(self, {"port": 1, "max_body": 1, "max_age": 1})
 
 
 @dataclass(frozen=True)
@@ -136,11 +135,3 @@ def _set(tree: dict[str, Any], sections: list[str], name: str, value: str) -> No
         if not isinstance(tree, dict):
             raise ConfigError(f"config key {name!r}: {section!r} is a value, not a section")
     tree[name] = value.split(",") if isinstance(tree.get(name), list) else value
-
-
-def _at_least(section: object, least: Mapping[str, float]) -> list[str]:
-    return [
-        f"{name} must be at least {bound}, but is {getattr(section, name)}"
-        for name, bound in least.items()
-        if getattr(section, name) < bound
-    ]

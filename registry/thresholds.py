@@ -6,7 +6,6 @@ They are chosen from the fold-9 predictions that were logged with the version: n
 What comes of it is a new version, the candidate, with its lineage.
 """
 
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,9 +26,9 @@ from heart_reader.evaluation.mixing import patient_groups
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.tables import markdown_table
 from heart_reader.evaluation.thresholds import REMEMBERED, Rule, choose, cross_fitted, parse_rule
-from heart_reader.tracking import ModelVersion, Run, load_registered
+from heart_reader.tracking import ModelVersion, Run, load_registered, resolve_version
 from heart_reader.tracking import runs as tracking
-from registry.client import Registry, pinned, register, resolve, short_name
+from registry.client import Registry, pinned, register, short_name
 from registry.logged import Logged, read_logged
 from registry.model_card import write_card
 
@@ -60,9 +59,9 @@ class Reached:
     specificity: float
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options, chooses, registers, and prints the table."""
-    options = dotted_options(sys.argv[1:])
+    options = dotted_options(words)
     if set(options) != {"model", "rule"}:
         raise ConfigError(
             "thresholds takes --model NAME@ALIAS or NAME/VERSION and --rule RULE, and nothing "
@@ -70,7 +69,7 @@ def main() -> None:
         )
     rule = parse_rule(options["rule"])
     tracking.set_up_tracking()
-    version = resolve(options["model"])
+    version = resolve_version(options["model"])
     with tracking.open_run(f"thresholds {rule} for {pinned(version)}") as run:
         made = rethreshold(Registry(), version, rule, run)
     print(f"registered {made.uri} as candidate, made from {pinned(version)}")

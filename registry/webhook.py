@@ -1,7 +1,7 @@
 """The old address of `registry.sync.webhook`; its commands go on working."""
 
 from heart_reader.cli.entry import run_entry
-from registry.settings import DEFAULTS
+from registry.commands import DEFAULTS
 from registry.sync.webhook import main
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "errors",
         "cache",
+        "files",
         "progress",
         "project",
         "interrupt",
@@ -28,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("config", "bundle", "bundles"),
     ("fitting", "tracking", "edge", "cli"),
     ("train_text", "reading"),
-    ("train", "evaluate", "predict", "prepare", "edge.run"),
+    ("train", "evaluate", "predict", "prepare", "edge.run", "cli.commands"),
 )
 
 # Fold 10 is opened by `evaluate`; the others that may name it, and why.
@@ -173,6 +174,35 @@ def test_tuning_registry_and_deploy_are_leaves():
         and found.module.split(".")[0] != found.path.split("/")[0]
     ]
     assert wrong == []
+
+
+def test_no_package_names_a_module_of_another_by_a_string():
+    """pyproject.toml and MLproject stand above them, and may."""
+    modules = {module_of(relative(path)) for path in sources()}
+    wrong = [
+        f"{relative(path)}:{node.lineno} {node.value}"
+        for path in sources()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Constant) and node.value in modules and "." in node.value
+        if node.value.split(".")[0] not in ("heart_reader", relative(path).split("/")[0])
+    ]
+    assert wrong == []
+
+
+def test_there_are_no_circles():
+    """Of modules that import each other, whatever a function imports when it is called aside."""
+    modules = {module_of(relative(path)): path for path in sources()}
+    arrows: dict[str, set[str]] = {
+        name: {targets(found) for found in imports_of(path)} & set(modules) - {name}
+        for name, path in modules.items()
+    }
+    ends = [name for name, there in arrows.items() if not there]
+    while ends:  # what imports nothing is in no circle; without it, neither is what imported it
+        for name in ends:
+            del arrows[name]
+        arrows = {name: there & set(arrows) for name, there in arrows.items()}
+        ends = [name for name, there in arrows.items() if not there]
+    assert arrows == {}
 
 
 def test_nothing_imports_tests_or_benchmarks():

@@ -1,6 +1,6 @@
 """The command line of `predict` on a bundle folder, as a process of its own.
 
-Covers: heart_reader.reading.records.
+Covers: heart_reader.reading.records, heart_reader.reading.drawing.
 """
 
 import json
@@ -16,6 +16,7 @@ from matplotlib.image import imread
 
 from heart_reader.bundle.single import Bundle, save_bundle
 from heart_reader.data.ptbxl import LEADS, SUPERCLASSES
+from heart_reader.data.quality import assess
 from tests.conftest import REPOSITORY
 from tests.training.tiny import tiny_bundle, tiny_prepared
 
@@ -162,3 +163,61 @@ def test_a_report_is_a_page_for_each_record(folder, records, tmp_path):
     for page in pages:
         text = page.read_bytes()
         assert text.startswith(b"%PDF") and text.count(b"/Type /Page ") == 1
+
+
+@pytest.fixture(scope="module")
+def flat(records, tmp_path_factory) -> Path:
+    """A record of which V1 alone is left, too little to read."""
+    signal = read(records[0]).T
+    signal[:, np.array(LEADS) != "V1"] = 0
+    path = tmp_path_factory.mktemp("flat") / "flat.csv"
+    np.savetxt(path, signal, delimiter=",", fmt="%.6f")
+    return path
+
+
+def test_a_record_that_can_not_be_read_is_answered_without_labels(folder, records, flat, tmp_path):
+    options = (
+        "--fs",
+        100,
+        "--unit",
+        "mV",
+        "--explain",
+        tmp_path / "why",
+        "--plot",
+        tmp_path / "sheets",
+    )
+    run = predict("--model", folder, "--json", *options, flat, records[0])
+    assert run.returncode == 0, run.stderr
+    nothing, something = json.loads(run.stdout)["records"]
+    assert (nothing["quality"], something["quality"]) == ("unusable", "good")
+    assert nothing["quality_reasons"][0] == "only 1 of 12 leads can be read"
+    assert nothing["labels"] == [] and nothing["explanations"] == {}
+    assert nothing["probabilities"] == dict.fromkeys(SUPERCLASSES)
+    assert something["quality_reasons"] == [] and something["explanations"]
+    assert imread(tmp_path / "sheets" / "flat.png").std() > 0.01
+    assert not list((tmp_path / "why").glob("flat*"))
+
+
+def test_the_table_says_why_there_are_no_labels(folder, flat):
+    run = predict("--model", folder, "--fs", 100, "--unit", "mV", flat)
+    assert run.returncode == 0, run.stderr
+    (row,) = [line for line in run.stdout.splitlines() if "flat.csv │" in line]
+    assert row.count(" - ") == 6 and "unusable" in row
+    assert f"{flat}: unusable: only 1 of 12 leads can be read; flat: " in run.stdout
+
+
+def test_the_request_of_the_readme_is_a_readable_ecg(tmp_path):
+    text = (REPOSITORY / "README.md").read_text()
+    start = text.index("    python -c 'import json, pathlib")
+    lines = text[start : text.index("> request.json", start)].splitlines()
+    command = "\n".join(line.removeprefix("    ") for line in lines)
+    python = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run = subprocess.run(
+        command, shell=True, cwd=REPOSITORY, env=ENVIRONMENT | {"PATH": python},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    body = json.loads(run.stdout)
+    signal = np.array(body["inputs"]["signal"])
+    assert signal.shape == (1, 12, 1000) and body["params"]["age"] == [61]
+    assert assess(signal, 100, LEADS)[0].verdict == "good"

@@ -1,15 +1,16 @@
 """What a search is told: its options, apart from the configuration that it searches around."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
-from heart_reader.config.strict import parse
+from heart_reader.config.strict import at_least, parse
 from heart_reader.config.yaml_files import merge, read_yaml
+from heart_reader.files import expanded_uri
+from tuning.commands import TUNING_DEFAULTS
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
-TUNING_DEFAULTS = CONFIG_FOLDER / "default.yaml"
 CV_SPLITS = (2, 4, 8)  # that divide folds 1 to 8 evenly
 
 
@@ -43,11 +44,7 @@ class TuningConfig:
         least = {"min_epochs": 1, "startup_trials": 0, "heartbeat": 1, "workers": 1, "retries": 0}
         least |= {"trials": 0, "patience_trials": 1, "epochs": 1, "timeout": 0, "outage": 0}
         least |= {"gpus": 0, "cpus": 0}
-        found = [
-            f"{name} must be at least {low}, but is {getattr(self, name)}"
-            for name, low in least.items()
-            if getattr(self, name) is not None and getattr(self, name) < low
-        ]
+        found = at_least(self, least)
         if self.cv_splits not in CV_SPLITS:
             found.append(f"cv_splits must be 2, 4 or 8, but is {self.cv_splits}")
         if self.grace < 2 * self.heartbeat:
@@ -87,4 +84,5 @@ def load_tuning(overlay: str, options: Mapping[str, str]) -> TuningConfig:
     if overlay == "demo":
         tree = merge(tree, read_yaml(CONFIG_FOLDER / "demo.yaml"))
     given = {k: v for k, v in options.items() if v != "auto" or k in {"study", "cluster"}}
-    return parse({**tree, **given}, TuningConfig)
+    tuning = parse({**tree, **given}, TuningConfig)
+    return replace(tuning, storage=expanded_uri(tuning.storage))

@@ -40,12 +40,13 @@ LONGEST_PAUSE = 2.0  # seconds between two tries
 # What Optuna calls of a storage, apart from `set_trial_state_values`, which waits in its own way.
 CALLS = (
     *("create_new_study", "delete_study", "get_all_studies", "get_study_directions"),
-    *("get_study_id_from_name", "get_study_name_from_id"),
+    *("get_study_id_from_name", "get_study_name_from_id", "get_trial_param"),
     *("get_study_user_attrs", "set_study_user_attr"),
     *("get_study_system_attrs", "set_study_system_attr"),
     *("_create_new_trial", "_get_trials", "get_trial", "_get_best_trial_id"),
     *("get_trial_id_from_study_id_trial_number", "_set_trial_param"),
     *("set_trial_intermediate_value", "set_trial_user_attr", "set_trial_system_attr"),
+    *("get_trial_user_attrs", "get_trial_system_attrs"),
     *("record_heartbeat", "_get_stale_trial_ids"),
 )
 
@@ -58,14 +59,14 @@ class BudgetSpentError(Exception):
     """All trials of the budget are finished, running or waiting: none is left to begin."""
 
 
-def patient(cls: type["PatientStorage"]) -> type["PatientStorage"]:
+def outlasting(cls: type["PatientStorage"]) -> type["PatientStorage"]:
     """Makes every call of Optuna try again for as long as the server is away."""
     for name in CALLS:
-        setattr(cls, name, _patient(getattr(cls, name)))
+        setattr(cls, name, _outlasting(getattr(cls, name)))
     return cls
 
 
-def _patient(method: Callable[..., R]) -> Callable[..., R]:
+def _outlasting(method: Callable[..., R]) -> Callable[..., R]:
     @functools.wraps(method)
     def call(self: "PatientStorage", *args: Any, **kwargs: Any) -> R:
         return self.wait_for(lambda: method(self, *args, **kwargs))
@@ -73,7 +74,7 @@ def _patient(method: Callable[..., R]) -> Callable[..., R]:
     return call
 
 
-@patient
+@outlasting
 class PatientStorage(RDBStorage):
     """Optuna's RDB storage for workers that outlive their database server.
 

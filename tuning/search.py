@@ -14,13 +14,15 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from heart_reader.cache import cache_folder
 from heart_reader.config.load import Config, changed
-from heart_reader.data.dataset import Records
+from heart_reader.data.dataset import Records, load_development
 from tuning import plots
 from tuning.config import TuningConfig
 from tuning.objective import Objective, Search, prepare_splits
 from tuning.outcome import HandedBackError, TakenError
 from tuning.patient_storage import BudgetSpentError, PatientStorage
+from tuning.request import TuneRequest
 from tuning.search_space import load_space
+from tuning.storage import opened_storage
 from tuning.study import (
     Identity,
     best_trial,
@@ -33,6 +35,16 @@ from tuning.study import (
 from tuning.tracking import StudyRun, adopt_launcher, close_dead_runs, parent_run
 
 SECONDS_BETWEEN_LOOKS = 2.0  # at trials that other workers are running
+
+
+def search_all(request: TuneRequest) -> list[Study]:
+    """One worker of a study for each backbone, one study after the other."""
+    first, alone = request.configs[0], len(request.configs) == 1
+    with opened_storage(request.tuning) as storage:
+        records = load_development(first.data, first.features, cache_folder())
+        return [
+            search(config, request.tuning, records, storage, alone) for config in request.configs
+        ]
 
 
 def search(

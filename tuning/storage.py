@@ -14,6 +14,7 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
+from heart_reader.files import sqlite_file
 from tuning.config import TuningConfig
 from tuning.patient_storage import PatientStorage, StudyError, is_outage, unreachable
 
@@ -91,8 +92,8 @@ def _made_by_one(config: TuningConfig) -> PatientStorage:
 @contextmanager
 def _one_worker(url: str) -> Iterator[None]:
     """Holds an SQLite file's lock, which the kernel takes back when a process dies."""
-    path = url.removeprefix("sqlite:///").partition("?")[0]
-    if not is_sqlite(url) or path in {"", ":memory:"}:
+    path = sqlite_file(url)
+    if path is None:
         yield
         return
     lock = Path(f"{path}.worker")

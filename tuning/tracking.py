@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 from heart_reader.cache import cache_folder
 from heart_reader.tracking import Run, left_behind, session, set_up_tracking
 from heart_reader.tracking.delivery.keeper import Keeper
-from heart_reader.tracking.delivery.outage import patient, store_errors
+from heart_reader.tracking.delivery.outage import store_errors, waits_for_store
 from heart_reader.training.trainer import Metrics
 from tuning.outcome import outcome_in_study
 from tuning.patient_storage import PatientStorage, StudyError
@@ -49,11 +49,11 @@ class StudyRun(Run):
         if self.keeper is not None and status != "RUNNING":
             session.end(self.run_id, self.keeper, status, None)
         elif status == "RUNNING":
-            patient(self.client.update_run)(self.run_id, status)
+            waits_for_store(self.client.update_run)(self.run_id, status)
         else:
-            patient(self.client.set_terminated)(self.run_id, status)
+            waits_for_store(self.client.set_terminated)(self.run_id, status)
 
-    @patient
+    @waits_for_store
     def experiment_id(self) -> str:
         """Where the runs below it go."""
         return str(self.client.get_run(self.run_id).info.experiment_id)
@@ -64,14 +64,14 @@ class StudyRun(Run):
         run_id = session.create(self.experiment_id(), name, {**own, **tags})
         return StudyRun(run_id, Keeper(run_id, session.open_spool(run_id)))
 
-    @patient
+    @waits_for_store
     def remove_folder(self, folder: str) -> None:
         """Removes artifacts; on a server those of somebody else's experiment stay."""
         repository = get_artifact_repository(self.client.get_run(self.run_id).info.artifact_uri)
         with left_behind(f"{folder} of trials"):
             repository.delete_artifacts(folder)  # type: ignore[no-untyped-call]
 
-    @patient
+    @waits_for_store
     def start_trial(self, params: Mapping[str, object]) -> None:
         """What the trial tries."""
         entities = [Param(key, str(value)) for key, value in params.items()]
@@ -103,18 +103,18 @@ def parent_run(study: Study, storage: PatientStorage, tags: Mapping[str, str]) -
     run_id = study.user_attrs.get(PARENT)
     if run_id is None:
         own = {MLFLOW_RUN_NAME: study.study_name, "study": study.study_name}
-        experiment_id = str(patient(_get_experiment_id)())
+        experiment_id = str(waits_for_store(_get_experiment_id)())
         made = session.create(experiment_id, study.study_name, {**own, **tags})
         run_id = storage.claim(study._study_id, PARENT, made)
         if run_id != made:  # another worker was faster
             StudyRun(made).set_status("KILLED")
             with left_behind("empty runs of workers that came second"):
-                patient(MlflowClient().delete_run)(made)
+                waits_for_store(MlflowClient().delete_run)(made)
     _require_run(study, run_id)
     return StudyRun(run_id)
 
 
-@patient
+@waits_for_store
 def _require_run(study: Study, run_id: str) -> None:
     try:
         MlflowClient().get_run(run_id)
@@ -135,7 +135,7 @@ def adopt_launcher(parent: StudyRun) -> None:
         Run(launcher).set_tags({MLFLOW_PARENT_RUN_ID: parent.run_id, MLFLOW_RUN_NAME: name})
 
 
-@patient
+@waits_for_store
 def close_dead_runs(parent: StudyRun, study: Study) -> int:
     """Ends the runs that dead workers left RUNNING, as the study has their trials; says how many.
 

@@ -4,7 +4,6 @@ python -m tuning.train --config demo --trials 2
 python -m tuning.train --data ~/ptbxl --study first --storage postgresql+psycopg2://me@host/studies
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,50 +12,46 @@ from optuna.study import Study
 
 from heart_reader import train, train_text
 from heart_reader.cli.entry import dotted_options, run_entry
-from heart_reader.config.load import CONFIG_DEFAULTS, Config, changed
-from heart_reader.errors import ConfigError
+from heart_reader.config.load import Config, changed
+from heart_reader.config.request import AUTO
+from heart_reader.project import CONFIG_DEFAULTS
 from tuning import plots
-from tuning.config import TUNING_DEFAULTS, split_options
+from tuning.commands import TUNING_DEFAULTS
+from tuning.request import SearchAndTrainRequest, TuneRequest, read_request
 from tuning.storage import opened_storage
 from tuning.study import best_trial, load_best
 from tuning.tracking import set_up_shared_tracking
-from tuning.tune import Order, read_order, tune
+from tuning.tune import tune
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options, searches, trains, and prints the tables."""
-    options = dotted_options(sys.argv[1:])
-    own, others = split_options(options)
-    resume = others.pop("resume", "none")
+    request = read_request(dotted_options(words))
     set_up_shared_tracking()
-    if resume != "none":
-        extra = sorted(key for key, value in own.items() if value != "auto")
-        if extra:  # its configuration is the one that the search had found
-            raise ConfigError(f"resume continues a run as it began: leave out {', '.join(extra)}")
-        train_text.print_outcomes(train.train(train.resumed_job(resume, others)))
-        return
-    if own.get("study", "auto") != "auto" and own.get("trials", "auto") == "auto":
-        options["trials"] = "0"  # a study that was searched before
-    order = read_order(options)
-    job = train.new_job(others)
-    if order.tuning.trials > 0 or order.tuning.study != "auto":
-        job = replace(job, **best_configs(order))
-    train_text.print_outcomes(train.train(job))
+    train_text.print_trained(train.train(job_of(request)))
 
 
-def best_configs(order: Order) -> dict[str, Any]:
+def job_of(request: SearchAndTrainRequest) -> train.Job:
+    """What is trained: as asked for, or as a search finds it."""
+    job, search = train.job_of(request.training), request.search
+    if search is None or (search.tuning.trials == 0 and search.tuning.study == AUTO):
+        return job
+    return replace(job, **best_configs(search))
+
+
+def best_configs(request: TuneRequest) -> dict[str, Any]:
     """The configurations and tags of a `train.Job`, from a search or from a study that exists."""
-    if order.tuning.trials > 0:
-        studies = tune(order)
+    if request.tuning.trials > 0:
+        studies = tune(request)
         for study in studies:
             plots.print_best(study)
-        return searched(order.configs, studies)
-    with opened_storage(order.tuning) as storage:
-        name = order.tuning.study
+        return searched(request.configs, studies)
+    with opened_storage(request.tuning) as storage:
+        name = request.tuning.study
         studies = [
-            load_best(storage, f"{name}-{config.model.backbone}") for config in order.configs
+            load_best(storage, f"{name}-{config.model.backbone}") for config in request.configs
         ]
-        return searched(order.configs, studies)
+        return searched(request.configs, studies)
 
 
 def searched(configs: Sequence[Config], studies: Sequence[Study]) -> dict[str, Any]:

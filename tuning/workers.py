@@ -5,18 +5,26 @@ Ray is no part of the environment: ``pip install -r requirements-ray.lock`` adds
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import quote
 
 import mlflow
 
 from heart_reader.cli.entry import run_entry
+from heart_reader.config.load import Config
 from heart_reader.errors import ConfigError
+from heart_reader.files import sqlite_file
 from heart_reader.project import REPOSITORY
+from tuning import plots
 from tuning.config import TuningConfig
 from tuning.patient_storage import StudyError
+from tuning.request import TuneRequest
+from tuning.search import search_all
 from tuning.storage import MANY, connect, is_sqlite
+from tuning.tracking import set_up_shared_tracking
 
 # Where runs and models go, and how they get there, must be the same in every worker.
 PASSED_ON = ("MLFLOW_", "AWS_", "HEART_READER_")
@@ -24,8 +32,8 @@ PASSED_ON = ("MLFLOW_", "AWS_", "HEART_READER_")
 KEPT_BACK = ("MLFLOW_RUN_ID", "MLFLOW_CONDA_HOME")
 
 
-def run_workers(tuning: TuningConfig, options: Mapping[str, str]) -> None:
-    """Runs ``tuning.tune`` with these options in as many Ray tasks as the search has workers.
+def run_workers(request: TuneRequest) -> None:
+    """Runs one worker in each of as many Ray tasks as the search has workers.
 
     Ray starts the task of a worker or node that died again, elsewhere if need be; the study hands
     it the trial that was lost.
@@ -34,6 +42,7 @@ def run_workers(tuning: TuningConfig, options: Mapping[str, str]) -> None:
         ConfigError: a storage for one worker, or no Ray.
         StudyError: the cluster or the storage can't be reached, or a worker failed.
     """
+    tuning = request.tuning
     if is_sqlite(tuning.storage):
         raise ConfigError(
             f"workers={tuning.workers} with storage {tuning.storage}: SQLite is for one worker, "
@@ -41,13 +50,13 @@ def run_workers(tuning: TuningConfig, options: Mapping[str, str]) -> None:
         )
     ray = _import_ray()
     connect(tuning).engine.dispose()  # tells at once where it can't be reached
-    alone = {k: v for k, v in options.items() if k.removeprefix("tuning.") != "workers"}
-    alone |= {k: str(Path(v).absolute()) for k, v in alone.items() if _is_path(k, v)}
+    alone = replace(tuning, workers=1)
+    configs = tuple(_findable(config) for config in request.configs)
     _join_cluster(ray, tuning)
     try:
         work = ray.remote(num_cpus=tuning.cpus, num_gpus=tuning.gpus, max_retries=-1)(_work)
-        files = _files(options)
-        tasks = [work.remote({**alone, "workers": "1"}, files) for _ in range(tuning.workers)]
+        space = _space_text(tuning)
+        tasks = [work.remote(TuneRequest(alone, configs), space) for _ in range(tuning.workers)]
         codes = ray.get(tasks)
     except ray.exceptions.RayError as error:
         raise StudyError(f"cluster {tuning.cluster}: {_first_line(error)}") from error
@@ -58,26 +67,28 @@ def run_workers(tuning: TuningConfig, options: Mapping[str, str]) -> None:
         raise StudyError(f"{failed} of {len(codes)} workers failed; their lines are above")
 
 
-def _is_path(key: str, value: str) -> bool:
-    """Whether a worker, whose folder is another, would not find what is meant."""
-    return key in {"data", "data.root", "features", "features.source"} and Path(value).exists()
+def _findable(config: Config) -> Config:
+    """The same records and features for a worker, whose folder is another."""
+    data = replace(config.data, root=_absolute(config.data.root))
+    features = replace(config.features, source=_absolute(config.features.source))
+    return replace(config, data=data, features=features)
 
 
-def _files(options: Mapping[str, str]) -> dict[str, str]:
-    """The texts of the YAML files among the options: only data need be shared between machines."""
-    own = {key.removeprefix("tuning."): value for key, value in options.items()}
-    return {
-        key: Path(own[key]).read_text(encoding="utf-8")
-        for key in ("space", "config")
-        if Path(own.get(key, "")).suffix in {".yaml", ".yml"}
-    }
+def _absolute(word: str) -> str:
+    return str(Path(word).absolute()) if Path(word).exists() else word
+
+
+def _space_text(tuning: TuningConfig) -> str | None:
+    """The space, where it is a user's own file: only data need be shared between machines."""
+    path = Path(tuning.space)
+    return path.read_text(encoding="utf-8") if path.suffix in {".yaml", ".yml"} else None
 
 
 def _tracking_uri() -> str:
     """The tracking store, wherever a worker's folder is."""
     uri = mlflow.get_tracking_uri()
-    path = uri.removeprefix("sqlite:///")
-    return uri if path == uri else f"sqlite:///{Path(path).absolute()}"
+    path = sqlite_file(uri)
+    return uri if path is None else f"sqlite:///{quote(str(path.absolute()))}"
 
 
 def _import_ray() -> ModuleType:
@@ -121,13 +132,17 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _work(options: dict[str, str], files: dict[str, str]) -> int:
+def _work(request: TuneRequest, space: str | None) -> int:
     """What a Ray task runs: one worker, as if from a shell; gives its exit code."""
-    from tuning import tune
-
     with tempfile.TemporaryDirectory() as folder:
-        for key, text in files.items():
-            path = Path(folder) / f"{key}.yaml"
-            path.write_text(text, encoding="utf-8")
-            options = {**options, key: str(path)}
-        return run_entry(lambda: tune.run(options))
+        if space is not None:
+            path = Path(folder) / "space.yaml"
+            path.write_text(space, encoding="utf-8")
+            request = replace(request, tuning=replace(request.tuning, space=str(path)))
+
+        def work(words: Sequence[str]) -> None:
+            set_up_shared_tracking()
+            for study in search_all(request):
+                plots.print_best(study)
+
+        return run_entry(work)

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from heart_reader.config.load import CONFIG_FOLDER, Config
+from heart_reader.config.load import Config
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.config.yaml_files import merge, read_yaml
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.evaluation.thresholds import REMEMBERED
+from heart_reader.project import CONFIG_FOLDER
 
 COMMIT_VARIABLE = "HEART_READER_COMMIT"
 ANYWHERE = "PTBXL"  # stands for the folder of PTB-XL in a command, and for it in what travels

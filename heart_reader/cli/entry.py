@@ -1,7 +1,7 @@
 """What every entry point does alike: dotted options, one line per error, exit codes."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from heart_reader.cli.usage import usage
@@ -15,16 +15,19 @@ class HelpAsked(Exception):  # noqa: N818 - nothing is wrong
     """``--help`` is among the options."""
 
 
-def run_entry(main: Callable[[], None], *defaults: Path) -> int:
+def run_entry(
+    main: Callable[[Sequence[str]], None], *defaults: Path, words: Sequence[str] | None = None
+) -> int:
     """Runs an entry point and gives the exit code: 0, 1 for an error, 128 + n for a signal.
 
     Args:
-        main: reads its options with `dotted_options`.
+        main: takes the words of the command line; `dotted_options` makes options of them.
         defaults: YAML files whose keys are options too, for ``--help``.
+        words: of the command line; ``None``: those that the process was started with.
     """
     try:
         with signals_raise():
-            main()
+            main(sys.argv[1:] if words is None else words)
     except HelpAsked:
         home = main.__globals__
         print(usage(home["__doc__"], home["__spec__"].name, defaults))
@@ -36,6 +39,17 @@ def run_entry(main: Callable[[], None], *defaults: Path) -> int:
         print(f"stopped by {stop}", file=sys.stderr)
         return 128 + stop.signum
     return 0
+
+
+def asks_for_help(words: Sequence[str]) -> bool:
+    """Whether ``--help`` is an option, not the value of one."""
+    try:
+        dotted_options(words)
+    except HelpAsked:
+        return True
+    except ConfigError:
+        return False  # the command itself says what is wrong
+    return False
 
 
 def dotted_options(words: Sequence[str]) -> dict[str, str]:
@@ -62,6 +76,15 @@ def dotted_options(words: Sequence[str]) -> dict[str, str]:
             value = queue.pop(0)
         options[key] = value
     return options
+
+
+def as_words(options: Mapping[str, str]) -> list[str]:
+    """Options as a command line has them.
+
+    >>> as_words({"training.epochs": "4"})
+    ['--training.epochs', '4']
+    """
+    return [word for key, value in options.items() for word in (f"--{key}", value)]
 
 
 def truth(name: str, word: str) -> bool:

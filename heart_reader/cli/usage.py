@@ -70,7 +70,7 @@ def project_options(module: str) -> Iterator[Option]:
     for name, entry in yaml.safe_load(text)["entry_points"].items():
         if f"-m {module} " not in f"{entry['command']} ":
             continue
-        block = text[text.index(f"\n  {name}:") :]
+        block = re.split(r"\n  (?=\w)", text[text.index(f"\n  {name}:") + 1 :])[0]
         for key, kind in entry.get("parameters", {}).items():
             default = str(kind["default"]) if "default" in kind else "(needed)"
             yield Option(key, default, _comment(key, block) or _comment(key, text))

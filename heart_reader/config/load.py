@@ -6,21 +6,21 @@ Layers, each strict: ``default.yaml``, then a named or given overlay file, then 
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from heart_reader.config.strict import flatten, parse, to_dict
+from heart_reader.config.strict import parse, to_dict
 from heart_reader.config.yaml_files import merge, named_yaml, read_yaml
 from heart_reader.data.augmentation import AugmentationConfig
 from heart_reader.data.dataset import DataConfig, FeaturesConfig
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation.config import EvaluationConfig
+from heart_reader.files import user_path
 from heart_reader.models import ModelConfig
+from heart_reader.project import CONFIG_DEFAULTS, CONFIG_FOLDER
 from heart_reader.training.config import TrainingConfig
 
-CONFIG_FOLDER = Path(__file__).parent
-CONFIG_DEFAULTS = CONFIG_FOLDER / "default.yaml"
 # What a user types most often, without its section.
 SHORT_NAMES = {
     "data": "data.root",
@@ -61,7 +61,7 @@ def load_config(overlay: str, overrides: Mapping[str, object]) -> Config:
         tree = merge(tree, read_yaml(named_yaml(CONFIG_FOLDER, overlay, "config")))
     for key, value in overrides.items():
         _set_dotted(tree, SHORT_NAMES.get(key, key), value)
-    return parse(tree, Config)
+    return _parsed(tree)
 
 
 def changed(config: Config, overrides: Mapping[str, object]) -> Config:
@@ -73,7 +73,7 @@ def changed(config: Config, overrides: Mapping[str, object]) -> Config:
     tree = to_dict(config)
     for key, value in overrides.items():
         _set_dotted(tree, key, value)
-    return parse(tree, Config)
+    return _parsed(tree)
 
 
 def read_config(path: Path) -> Config:
@@ -92,7 +92,7 @@ def read_config(path: Path) -> Config:
             "today's defaults are taken",
             file=sys.stderr,
         )
-    return parse(merge(defaults, tree), Config)
+    return _parsed(merge(defaults, tree))
 
 
 def _lacking(tree: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -106,15 +106,15 @@ def _lacking(tree: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str =
     return found
 
 
-def as_trained(provenance: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
-    """Overrides that name the data a bundle was made from, where the options leave it open.
-
-    Args:
-        provenance: of a bundle; ``data`` in it is its maker's ``DataConfig``.
-        options: a user's; "auto" for ``data`` is as good as none.
-    """
-    given = {key: value for key, value in options.items() if (key, value) != ("data", "auto")}
-    return flatten({"data": provenance.get("data", {})}) | given
+def _parsed(tree: dict[str, Any]) -> Config:
+    """A configuration whose paths are those that the user means."""
+    config = parse(tree, Config)
+    root, source = (
+        str(user_path(word)) if word.startswith("~") else word
+        for word in (config.data.root, config.features.source)
+    )
+    data, features = replace(config.data, root=root), replace(config.features, source=source)
+    return replace(config, data=data, features=features)
 
 
 # ---------------------------------------------------------------- reading and layering

@@ -22,6 +22,15 @@ def parse(tree: Mapping[str, Any], kind: type[T]) -> T:
     return typing.cast(T, value)
 
 
+def at_least(section: object, least: Mapping[str, float]) -> list[str]:
+    """A problem for each number of a section below its bound; ``None`` is no number."""
+    return [
+        f"{name} must be at least {bound}, but is {value}"
+        for name, bound in least.items()
+        if (value := getattr(section, name)) is not None and value < bound
+    ]
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """Nested plain mappings and lists, such as YAML and JSON take."""
     return typing.cast(dict[str, Any], _plain(dataclasses.asdict(config)))

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from heart_reader.errors import ConfigError, did_you_mean
+from heart_reader.files import user_path
 
 
 def named_yaml(folder: Path, name: str, what: str) -> Path:
@@ -16,7 +17,7 @@ def named_yaml(folder: Path, name: str, what: str) -> Path:
         ConfigError: no file of that name; ``what`` is what it would have been.
     """
     if Path(name).suffix in {".yaml", ".yml"}:
-        return Path(name)
+        return user_path(name)
     named = {path.stem: path for path in folder.glob("*.yaml")}
     if name not in named:
         raise ConfigError(

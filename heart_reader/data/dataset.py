@@ -101,7 +101,7 @@ def data_root(config: DataConfig, cache: Path) -> Path:
     """The PTB-XL tree that the configuration names; the demo tree is made where it is missing."""
     if config.root == "demo":
         return demo_tree(cache, config.demo_records, config.demo_seed)
-    return Path(config.root)
+    return Path(config.root).absolute()  # under `mlflow run` the folder isn't the user's own
 
 
 def load_development(config: DataConfig, features: FeaturesConfig, cache: Path) -> Records:

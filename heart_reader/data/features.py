@@ -1,7 +1,6 @@
 """Structured features of a record: where they come from, and how a model sees them."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from heart_reader.data.ptbxl import TRAIN_FOLDS, age_years
 from heart_reader.data.ptbxl_plus import read_ptbxl_plus
 from heart_reader.data.signals.pack import SignalPack
 from heart_reader.errors import DataError
+from heart_reader.files import written_whole
 from heart_reader.progress import progress
 
 FloatArray = NDArray[np.float32]
@@ -81,10 +81,8 @@ def _computed(pack: SignalPack, cache: Path) -> FloatArray:
     for start in progress(range(0, n_records, BATCH), "measuring ECGs", f"x {BATCH} records"):
         rows = np.arange(start, min(start + BATCH, n_records))
         values[rows] = delineation.extract(pack.millivolts(rows), pack.fs)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.npy")
-    np.save(temporary, values)
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        np.save(temporary, values)
     return values
 
 

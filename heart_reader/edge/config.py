@@ -1,16 +1,15 @@
 """What a user may choose about an export; the defaults live in ``edge/defaults.yaml``."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
+from heart_reader.config.strict import at_least
 from heart_reader.config.yaml_files import read_yaml
 from heart_reader.edge.formats.base import Precision
 from heart_reader.edge.formats.table import format_stages
 from heart_reader.errors import did_you_mean
+from heart_reader.project import EDGE_DEFAULTS
 
-DEFAULTS = Path(__file__).parent / "defaults.yaml"
 ALL = "all"  # of the option `stages`
 NETWORK_STAGES = ("prune", "finetune")
 
@@ -35,7 +34,7 @@ class PruneConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        found = _at_least(self, {"round_to": 1, "search_epochs": 0, "n_records": 2})
+        found = at_least(self, {"round_to": 1, "search_epochs": 0, "n_records": 2})
         if not 0 <= self.ratio < 1:
             found.append(f"ratio must lie from 0 to below 1, but is {self.ratio}")
         if self.max_auc_drop is not None and not 0 <= self.max_auc_drop <= 1:
@@ -57,7 +56,7 @@ class FinetuneConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        found = _at_least(self, {"epochs": 0})
+        found = at_least(self, {"epochs": 0})
         if self.learning_rate_share <= 0:
             found.append(f"learning_rate_share must be above 0, but is {self.learning_rate_share}")
         if self.distill is not None and not 0 <= self.distill <= 1:
@@ -76,7 +75,7 @@ class QuantizeConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        return _at_least(self, {"n_calibrate": 1, "n_judge": 1})
+        return at_least(self, {"n_calibrate": 1, "n_judge": 1})
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class ParityConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        return _at_least(self, {"n_records": 1, "fp32": 0, "fp16": 0, "max_auc_loss": 0})
+        return at_least(self, {"n_records": 1, "fp32": 0, "fp16": 0, "max_auc_loss": 0})
 
     def bar(self, precision: Precision) -> float | None:
         """Largest difference of a probability from PyTorch; ``None``: no bar of that kind."""
@@ -111,7 +110,7 @@ class MeasureConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        return _at_least(self, {"n_runs": 1, "n_resamples": 1})
+        return at_least(self, {"n_runs": 1, "n_resamples": 1})
 
 
 @dataclass(frozen=True)
@@ -148,12 +147,4 @@ class EdgeConfig:
 
 def edge_defaults() -> dict[str, Any]:
     """The section's defaults as a tree, for a loader to change and to parse."""
-    return read_yaml(DEFAULTS)
-
-
-def _at_least(section: object, least: Mapping[str, float]) -> list[str]:
-    return [
-        f"{name} must be at least {bound}, but is {getattr(section, name)}"
-        for name, bound in least.items()
-        if getattr(section, name) < bound
-    ]
+    return read_yaml(EDGE_DEFAULTS)

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -92,11 +92,11 @@ def peak_memory(path: Path) -> float:
     return float(found.stdout.split()[-1])
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Prints the megabytes."""
-    if len(sys.argv) != 2:
+    if len(words) != 1:
         raise ModelError("usage: python -m heart_reader.edge.measure FILE")
-    path = Path(sys.argv[1])
+    path = Path(words[0])
     if path.is_dir():
         from heart_reader.edge.eager import load_eager as load
     else:

@@ -1,14 +1,12 @@
 """Backbones over the signal, the feature branch, and the model that joins them."""
 
+from heart_reader.models.backbones import BACKBONES, family, shape_type
 from heart_reader.models.fusion import (
-    BACKBONES,
     Architecture,
     FusionConfig,
     FusionModel,
     ModelConfig,
     build_model,
-    family,
-    shape_type,
 )
 from heart_reader.models.inception1d import InceptionConfig
 from heart_reader.models.se_resnet1d import SEResNetConfig

@@ -6,37 +6,16 @@ Notation used for tensor shapes:
     - l: time steps
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, get_type_hints
+from dataclasses import dataclass, make_dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from heart_reader.errors import ConfigError, did_you_mean
+from heart_reader.models.backbones import BACKBONES, kind_of, unknown
 from heart_reader.models.blocks import Backbone, ConcatPool, as_image, initialise
 from heart_reader.models.feature_branch import FeatureBranch
-from heart_reader.models.inception1d import InceptionConfig, inception1d
 from heart_reader.models.rules import not_positive
-from heart_reader.models.se_resnet1d import SEResNetConfig, se_resnet1d
-from heart_reader.models.xresnet1d import (
-    XResNetConfig,
-    xresnet1d18,
-    xresnet1d34,
-    xresnet1d50,
-    xresnet1d101,
-    xresnet1d152,
-)
-
-BACKBONES: dict[str, Callable[[Any, int], Backbone]] = {
-    "inception1d": inception1d,
-    "xresnet1d18": xresnet1d18,
-    "xresnet1d34": xresnet1d34,
-    "xresnet1d50": xresnet1d50,
-    "xresnet1d101": xresnet1d101,
-    "xresnet1d152": xresnet1d152,
-    "se_resnet1d": se_resnet1d,
-}
 
 
 @dataclass(frozen=True)
@@ -74,20 +53,16 @@ class Architecture:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """What may be chosen of a model: a section for each family of backbones."""
+class ModelChoice:
+    """What may be chosen of a model, but for the backbones' own sections."""
 
     backbone: str
     """A key of BACKBONES."""
-    inception1d: InceptionConfig
-    xresnet1d: XResNetConfig
-    se_resnet1d: SEResNetConfig
     fusion: FusionConfig
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        unknown = self.backbone not in BACKBONES
-        return [f"backbone: {_unknown(self.backbone)}"] if unknown else []
+        return [] if self.backbone in BACKBONES else [f"backbone: {unknown(self.backbone)}"]
 
     @property
     def architecture(self) -> Architecture:
@@ -96,20 +71,21 @@ class ModelConfig:
         Raises:
             ConfigError: no backbone of that name.
         """
-        shape_type(self.backbone)
-        return Architecture(self.backbone, getattr(self, family(self.backbone)), self.fusion)
+        section = kind_of(self.backbone).family
+        return Architecture(self.backbone, getattr(self, section), self.fusion)
 
 
-def shape_type(backbone: str) -> type:
-    """The type of a backbone's section.
-
-    Raises:
-        ConfigError: no backbone of that name.
-    """
-    if backbone not in BACKBONES:
-        raise ConfigError(_unknown(backbone))
-    found: type = get_type_hints(ModelConfig)[family(backbone)]
-    return found
+# With a section for each family of BACKBONES, so that none is listed twice.
+if TYPE_CHECKING:
+    ModelConfig = ModelChoice
+else:
+    ModelConfig = make_dataclass(
+        "ModelConfig",
+        {kind.family: kind.shape for kind in BACKBONES.values()}.items(),
+        bases=(ModelChoice,),
+        namespace={"__module__": __name__, "__doc__": "What may be chosen of a model."},
+        frozen=True,
+    )
 
 
 class FusionModel(nn.Module):
@@ -189,16 +165,5 @@ def build_model(
     Raises:
         ConfigError: no backbone of that name.
     """
-    shape_type(architecture.backbone)
-    backbone = BACKBONES[architecture.backbone](architecture.shape, n_leads)
+    backbone = kind_of(architecture.backbone).build(architecture.shape, n_leads)
     return FusionModel(backbone, architecture.fusion, n_features, n_classes)
-
-
-def family(backbone: str) -> str:
-    """The section of `ModelConfig` that shapes a backbone: the xresnet1d variants share one."""
-    return "xresnet1d" if backbone.startswith("xresnet1d") else backbone
-
-
-def _unknown(backbone: str) -> str:
-    hint = did_you_mean(backbone, BACKBONES) or f" (there are {', '.join(BACKBONES)})"
-    return f"unknown backbone {backbone!r}{hint}"

@@ -12,7 +12,6 @@ from heart_reader.data.quality import GOOD
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
 from heart_reader.evaluation.sheets.ecg import About, ecg_sheet
-from heart_reader.evaluation.sheets.layout import LAYOUTS
 from heart_reader.evaluation.sheets.page import report_page
 from heart_reader.reading.records import (
     Reader,
@@ -24,16 +23,7 @@ from heart_reader.reading.records import (
     show,
 )
 
-FORMATS = ("pdf", "svg", "png")
 Drawn = tuple[Any, float, str, Mapping[str, float], Mapping[str, float]]
-
-
-def add_drawing_options(parser: argparse.ArgumentParser) -> None:
-    """Which pictures are written, and how they look."""
-    parser.add_argument("--plot", metavar="FOLDER", help="write an ECG sheet for each record")
-    parser.add_argument("--report", metavar="FOLDER", help="write a page to print for each record")
-    parser.add_argument("--layout", choices=tuple(LAYOUTS), default="3x4", help="of the page")
-    parser.add_argument("--report-format", choices=FORMATS, default="pdf", help="of the page")
 
 
 def draw(

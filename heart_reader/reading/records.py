@@ -25,13 +25,15 @@ from heart_reader.errors import DataError
 from heart_reader.evaluation.report import by_class
 from heart_reader.tasks.task import Task
 
-# Titles of the measurements that the table shows; QTc is Fridericia's.
+# Titles of the measurements that the table shows. JSON has `qtc_ms` besides, the name that
+# Fridericia's QTc had alone.
 MEASUREMENTS = {
     "rate_bpm": "rate /min",
     "pr_ms": "PR ms",
     "qrs_ms": "QRS ms",
     "qt_ms": "QT ms",
-    "qtc_ms": "QTc ms",
+    "qtc_fridericia_ms": "QTc ms (Fridericia)",
+    "qtc_bazett_ms": "QTc ms (Bazett)",
     "qrs_axis_degrees": "QRS axis °",
 }
 
@@ -62,19 +64,6 @@ class Reader(Protocol):
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which classes are present, (n_records, n_classes)."""
-
-
-def add_record_options(parser: argparse.ArgumentParser) -> None:
-    """Which records are read, with what beside them, and what is printed."""
-    kinds = "a file of any kind that is read, or a WFDB record"
-    parser.add_argument("records", nargs="+", metavar="RECORD", help=kinds)
-    parser.add_argument("--fs", type=float, help="Hz, of files that don't say it")
-    parser.add_argument("--unit", help="mV, uV, V or nV, of files that don't say it")
-    parser.add_argument("--gain", type=float, help="steps per mV, of uncalibrated files")
-    parser.add_argument("--features", choices=("compute", "none"), default="compute")
-    parser.add_argument("--age", type=float, help="years, for every record")
-    parser.add_argument("--sex", help="m or f, for every record")
-    parser.add_argument("--json", action="store_true", help="JSON instead of a table")
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from heart_reader.tracking.runs import (
     find_run,
     new_run,
     open_run,
+    set_up_reading,
     set_up_tracking,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "registered_name",
     "require_editable",
     "resolve_version",
+    "set_up_reading",
     "set_up_tracking",
     "tag_version",
 ]

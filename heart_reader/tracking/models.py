@@ -20,10 +20,11 @@ from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ModelError, TrackingError
 from heart_reader.tasks.task import Task
-from heart_reader.tracking.delivery.outage import patient
+from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.permissions import left_behind
 
 CANDIDATE = "candidate"
+ADDRESS = re.compile(r"(?:models:/)?([^@/]+)(?:@([^@/]+)|/(\d+))")
 LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 # What `bundle.single` and the pyfunc import; the versions are those that trained the model.
@@ -69,7 +70,7 @@ def signature(task: Task, spec: SignalSpec) -> ModelSignature:
     )
 
 
-@patient
+@waits_for_store
 def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str]) -> ModelVersion:
     """Logs a bundle folder under the open run, registers it, and makes it the candidate.
 
@@ -97,7 +98,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
     return _register(info.model_uri, draft, description, tags)
 
 
-@patient
+@waits_for_store
 def register_files(
     folder: str, kind: str, description: str, tags: Mapping[str, str]
 ) -> ModelVersion:
@@ -168,7 +169,7 @@ def _register(
     return replace(draft, version=str(made.version))
 
 
-@patient
+@waits_for_store
 def tag_version(version: ModelVersion, prefix: str, tags: Mapping[str, str]) -> None:
     """Tags of a version, as ``PREFIX/KEY``, replaced where they exist."""
     client = MlflowClient()
@@ -185,15 +186,15 @@ def _requirements() -> list[str]:
 # ---------------------------------------------------------------- finding and loading
 
 
-@patient
+@waits_for_store
 def resolve_version(address: str) -> ModelVersion:
-    """What ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION`` stands for now.
+    """What ``NAME@ALIAS`` or ``NAME/VERSION`` stands for now, with or without ``models:/``.
 
     Raises:
         ModelError: another form of address, or nothing registered there.
         TrackingError: the store can't be reached.
     """
-    parts = re.fullmatch(r"models:/([^@/]+)(?:@([^@/]+)|/(\d+))", address)
+    parts = ADDRESS.fullmatch(address)
     if parts is None:
         raise ModelError(
             f"model address {address!r} must look like models:/NAME@ALIAS or models:/NAME/VERSION"
@@ -218,7 +219,7 @@ def _pinned(found: mlflow.entities.model_registry.ModelVersion) -> ModelVersion:
     return ModelVersion(found.name, str(found.version), model_id, found.run_id or "")
 
 
-@patient
+@waits_for_store
 def load_registered(version: ModelVersion) -> AnyBundle:
     """The bundle inside a registered model.
 

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from heart_reader.errors import TrackingError
-from heart_reader.tracking.delivery.outage import RefusedError, patient, store_errors, who
+from heart_reader.tracking.delivery.outage import RefusedError, store_errors, waits_for_store, who
 
 # Written and dropped again: who may do that may make versions and move aliases; the UI hides it.
 PROBE = "mlflow.heart_reader.probe"
@@ -51,7 +51,7 @@ def require_editable(model: str) -> None:
         ) from error
 
 
-@patient
+@waits_for_store
 def _probe(model: str) -> None:
     client = MlflowClient()
     try:

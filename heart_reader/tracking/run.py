@@ -13,7 +13,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from heart_reader.errors import TrackingError
 from heart_reader.tracking.delivery.keeper import Keeper
 from heart_reader.tracking.delivery.outage import (
-    patient,
+    waits_for_store,
 )
 from heart_reader.tracking.delivery.spool import POINTS_PER_REQUEST
 
@@ -30,7 +30,7 @@ class Run:
         self.run_id = run_id
         self.keeper = keeper  # of a run that is open; without one each request is waited for
 
-    @patient
+    @waits_for_store
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Params that the run doesn't have: `mlflow run` logged some as the user typed them."""
         known = self.client.get_run(self.run_id).data.params
@@ -58,7 +58,7 @@ class Run:
             for start in range(0, len(points), POINTS_PER_REQUEST):
                 self._send_points(points[start : start + POINTS_PER_REQUEST])
 
-    @patient
+    @waits_for_store
     def _send_points(self, points: Sequence[Metric]) -> None:
         self.client.log_batch(self.run_id, metrics=points)
 
@@ -84,7 +84,7 @@ class Run:
         self.flush()
         return max((point.step for point in self._history(metric)), default=-1)
 
-    @patient
+    @waits_for_store
     def _history(self, metric: str) -> Sequence[Metric]:
         return self.client.get_metric_history(self.run_id, metric)
 
@@ -93,32 +93,32 @@ class Run:
         self.flush()
         return self._metrics()
 
-    @patient
+    @waits_for_store
     def _metrics(self) -> dict[str, float]:
         return dict(self.client.get_run(self.run_id).data.metrics)
 
-    @patient
+    @waits_for_store
     def params(self) -> dict[str, str]:
         """All params of the run."""
         return dict(self.client.get_run(self.run_id).data.params)
 
-    @patient
+    @waits_for_store
     def status(self) -> str:
         """RUNNING, FINISHED, KILLED or FAILED."""
         return str(self.client.get_run(self.run_id).info.status)
 
-    @patient
+    @waits_for_store
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Tags, replaced where they exist; long values are cut."""
         entities = [RunTag(key, value[:LONGEST_TAG]) for key, value in tags.items()]
         self.client.log_batch(self.run_id, tags=entities)
 
-    @patient
+    @waits_for_store
     def tags(self) -> dict[str, str]:
         """All tags of the run."""
         return dict(self.client.get_run(self.run_id).data.tags)
 
-    @patient
+    @waits_for_store
     def drop_tag(self, key: str) -> None:
         """Takes a tag away, where the run has it."""
         if key in self.client.get_run(self.run_id).data.tags:
@@ -128,7 +128,7 @@ class Run:
         """The text on top of the run's page."""
         self.set_tags({MLFLOW_RUN_NOTE: markdown})
 
-    @patient
+    @waits_for_store
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """One file as an artifact."""
         self.client.log_artifact(self.run_id, str(path), folder)
@@ -143,17 +143,17 @@ class Run:
         else:
             self.log_file(path, folder)
 
-    @patient
+    @waits_for_store
     def log_folder(self, path: Path, folder: str | None = None) -> None:
         """All files below a folder as artifacts."""
         self.client.log_artifacts(self.run_id, str(path), folder)
 
-    @patient
+    @waits_for_store
     def log_text(self, text: str, file: str) -> None:
         """A text as an artifact."""
         self.client.log_text(self.run_id, text, file)
 
-    @patient
+    @waits_for_store
     def download(self, file: str, folder: Path) -> Path | None:
         """An artifact as a local file, or ``None`` where the run doesn't have it."""
         parent = str(Path(file).parent)
@@ -163,7 +163,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         return Path(self.client.download_artifacts(self.run_id, file, str(folder)))
 
-    @patient
+    @waits_for_store
     def log_dataset(self, name: str, digest: str, source: str, context: str, profile: str) -> None:
         """A data set that the run read; MLflow keeps 36 characters of a digest."""
         dataset = Dataset(name, digest[:36], "local", source, profile=profile)

@@ -12,17 +12,20 @@ from mlflow.tracking.context.registry import resolve_tags
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from heart_reader.errors import TrackingError
+from heart_reader.files import expanded_uri
 from heart_reader.interrupt import InterruptedBySignal
 from heart_reader.tracking import session
 from heart_reader.tracking.delivery.outage import (
     PATIENCE,
     limit_retries,
-    patient,
+    require_present,
     require_reachable,
     require_writable,
     store_errors,
+    waits_for_store,
 )
 from heart_reader.tracking.experiment import label_experiment
+from heart_reader.tracking.fresh import half_made, make_store
 from heart_reader.tracking.run import LONGEST_TAG, Run
 from heart_reader.tracking.system_metrics import sampled
 
@@ -38,19 +41,55 @@ def set_up_tracking() -> None:
     Raises:
         TrackingError: the store can't be reached or written to.
     """
+    _set_up_client()
+    given = {"MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"} & set(os.environ)
+    uri = mlflow.get_tracking_uri()
+    with _whole_store(uri), store_errors():
+        make_store(uri)
+        require_writable(uri)
+        require_reachable(uri)
+        if not given:
+            mlflow.set_experiment(EXPERIMENT)
+        label_experiment(EXPERIMENT)
+    session.keep_launcher()
+
+
+@contextmanager
+def _whole_store(uri: str) -> Iterator[None]:
+    """Says what is wrong with a store that MLflow was killed making, and what mends it."""
+    try:
+        yield
+    except TrackingError as error:
+        if half_made(uri):
+            raise TrackingError(
+                f"store {uri} was never finished: MLflow was killed, or started twice, making it; "
+                "it holds nothing. Repair it with: heart-reader doctor --fix true"
+            ) from error
+        raise
+
+
+def set_up_reading() -> None:
+    """For whoever only looks: no experiment is made, no store either, and none need be writable.
+
+    Raises:
+        TrackingError: there is no store, or it can't be reached.
+    """
+    _set_up_client()
+    with _whole_store(mlflow.get_tracking_uri()), store_errors():
+        require_present(mlflow.get_tracking_uri())
+        require_reachable(mlflow.get_tracking_uri())
+    session.keep_launcher()
+
+
+def _set_up_client() -> None:
     limit_retries()
     # MLflow's own INFO lines would stand between the progress bars and the table.
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    given = {"MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"} & set(os.environ)
-    with store_errors():
-        require_writable(mlflow.get_tracking_uri())
-        require_reachable(mlflow.get_tracking_uri())
-        if not given:
-            mlflow.set_experiment(EXPERIMENT)
-        label_experiment(EXPERIMENT)
-    session.keep_launcher()
+    uri = mlflow.get_tracking_uri()
+    if expanded_uri(uri) != uri:  # a shell leaves the ~ of sqlite:///~/mlflow.db as it is
+        mlflow.set_tracking_uri(expanded_uri(uri))
 
 
 @contextmanager
@@ -94,7 +133,7 @@ def find_run(run_id: str) -> Run:
     Raises:
         TrackingError: the store doesn't have it.
     """
-    patient(MlflowClient().get_run)(run_id)
+    waits_for_store(MlflowClient().get_run)(run_id)
     return Run(run_id)
 
 
@@ -104,7 +143,7 @@ def run_address(run_id: str) -> str | None:
     if uri.scheme not in ("http", "https"):
         return None
     host = uri.netloc.rpartition("@")[2]  # without a login that may stand in it
-    experiment = patient(MlflowClient().get_run)(run_id).info.experiment_id
+    experiment = waits_for_store(MlflowClient().get_run)(run_id).info.experiment_id
     page = f"#/experiments/{experiment}/runs/{run_id}"
     return f"{uri.scheme}://{host}{uri.path.rstrip('/')}/{page}"
 
@@ -122,7 +161,7 @@ def continue_experiment(run: Run) -> None:
         mlflow.set_experiment(experiment_id=run.client.get_run(run.run_id).info.experiment_id)
 
 
-@patient
+@waits_for_store
 def child_runs(run: Run) -> Sequence[mlflow.entities.Run]:
     """The runs directly below a run."""
     parent = run.client.get_run(run.run_id)
@@ -138,7 +177,7 @@ def new_run(name: str, tags: dict[str, str], parent_id: str | None) -> Run:
     return Run(session.create(_experiment_id(), name, resolve_tags(tags | parent)))
 
 
-@patient
+@waits_for_store
 def _experiment_id() -> str:
     given = os.environ.get("MLFLOW_EXPERIMENT_ID")
     if given is not None:
@@ -150,7 +189,7 @@ def _experiment_id() -> str:
     return str(found.experiment_id)
 
 
-@patient
+@waits_for_store
 def count_runs(tags: Mapping[str, str]) -> int:
     """How many runs, of all experiments and however they ended, carry these tags."""
     client = MlflowClient()

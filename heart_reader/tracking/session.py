@@ -13,7 +13,12 @@ from heart_reader.errors import TrackingError
 from heart_reader.tracking.delivery.keeper import Keeper
 from heart_reader.tracking.delivery.lease import TAG, my_lease
 from heart_reader.tracking.delivery.leftover import send_left
-from heart_reader.tracking.delivery.outage import StoreAwayError, patient, shown_uri, store_errors
+from heart_reader.tracking.delivery.outage import (
+    StoreAwayError,
+    shown_uri,
+    store_errors,
+    waits_for_store,
+)
 from heart_reader.tracking.delivery.spool import Spool, spool_folder
 
 _launchers: dict[str, Keeper] = {}
@@ -107,7 +112,7 @@ def _made_once(make: Callable[[str | None, str], str]) -> str:
         tries += 1
         return make(_run_with(lease) if tries > 1 else None, lease)
 
-    return patient(attempt)()
+    return waits_for_store(attempt)()
 
 
 def _run_with(lease: str) -> str | None:
@@ -127,7 +132,7 @@ def end(run_id: str, keeper: Keeper, status: str, error: str | None) -> None:
     try:
         try:
             if error is not None:
-                patient(MlflowClient().set_tag)(run_id, "error", error)
+                waits_for_store(MlflowClient().set_tag)(run_id, "error", error)
             keeper.flush()
         finally:
             _terminate(run_id, status, ended)
@@ -150,4 +155,4 @@ def _terminate(run_id: str, status: str, ended: int) -> None:
                 return
         except StoreAwayError:
             pass  # it is off the stack; the end is still to be told
-    patient(MlflowClient().set_terminated)(run_id, status, ended)
+    waits_for_store(MlflowClient().set_terminated)(run_id, status, ended)

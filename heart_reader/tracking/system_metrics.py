@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from heart_reader.errors import TrackingError
-from heart_reader.tracking.delivery.outage import patient
+from heart_reader.tracking.delivery.outage import waits_for_store
 
 PREFIX = "system/"
 Log = Callable[[Mapping[str, float], int], None]
@@ -55,7 +55,7 @@ def sampled(run_id: str, log: Log, wanted: bool) -> Iterator[None]:
         sampler.finish()  # type: ignore[no-untyped-call]
 
 
-@patient
+@waits_for_store
 def next_step(run_id: str) -> int:
     """Behind the samples that the run has."""
     latest = MlflowClient().get_run(run_id).data._metric_objs

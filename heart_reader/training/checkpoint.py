@@ -1,7 +1,6 @@
 """Checkpoints: one safetensors file, JSON in its header, replaced as a whole. No pickle."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from heart_reader.errors import ModelError
+from heart_reader.files import written_whole
 
 FORMAT = 1
 
@@ -32,13 +32,11 @@ class Checkpoint:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Writes beside ``path`` and moves over it: a killed process leaves the old or the new."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Copies: safetensors refuses tensors that share memory, and wants them contiguous.
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in checkpoint.tensors.items()}
     header = {"state": json.dumps({"format": FORMAT, **checkpoint.state})}
-    save_file(tensors, temporary, metadata=header)
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -8,7 +8,6 @@ Cross-fitting keeps the teacher from repeating the labels that it was fitted on.
 """
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from heart_reader.errors import DataError
+from heart_reader.files import written_whole
 from heart_reader.progress import progress
 
 N_PARTS = 4  # of the folds; each part is scored by trees that were fitted on the others
@@ -77,10 +77,8 @@ def cached_scores(
     if path.exists():
         return np.asarray(np.load(path), np.float32)
     scores = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.npy")
-    np.save(temporary, scores)
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        np.save(temporary, scores)
     return scores
 
 

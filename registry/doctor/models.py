@@ -14,11 +14,11 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from heart_reader.bundle.kinds import READERS
-from heart_reader.tracking.delivery.outage import patient
+from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.models import ABSENT
 from registry import claims
 from registry.client import CHAMPION, PREFIX, Registry
-from registry.doctor.runs import Finding, all_runs
+from registry.doctor.runs import Remnant, all_runs
 
 MISSING = "artifacts_missing"  # tag of a version that can't be loaded
 RUN_FOLDER, MODEL_FOLDER = re.compile(r"[0-9a-f]{32}"), re.compile(r"m-[0-9a-f]{32}")
@@ -29,7 +29,7 @@ PER_PAGE = 1000
 # ---------------------------------------------------------------- versions and aliases
 
 
-@patient
+@waits_for_store
 def registered_models(client: MlflowClient) -> Sequence[RegisteredModel]:
     """All of them."""
     found: list[RegisteredModel] = []
@@ -41,7 +41,7 @@ def registered_models(client: MlflowClient) -> Sequence[RegisteredModel]:
             return found
 
 
-@patient
+@waits_for_store
 def versions_of(client: MlflowClient, name: str) -> Sequence[Entity]:
     """All of a model."""
     found: list[Entity] = []
@@ -53,7 +53,7 @@ def versions_of(client: MlflowClient, name: str) -> Sequence[Entity]:
             return found
 
 
-def broken_versions(client: MlflowClient, models: Iterable[RegisteredModel]) -> list[Finding]:
+def broken_versions(client: MlflowClient, models: Iterable[RegisteredModel]) -> list[Remnant]:
     """Versions that can't be loaded, since files of theirs are gone; and those that can again."""
     found = []
     for model in models:
@@ -66,15 +66,15 @@ def broken_versions(client: MlflowClient, models: Iterable[RegisteredModel]) -> 
             elif known is not None:
                 problem = f"its files are back, but it is tagged {MISSING}"
                 unmark = partial(_unmark, client, version)
-                found.append(Finding("version", _name(version), problem, "drop the tag", unmark))
+                found.append(Remnant("version", _name(version), problem, "drop the tag", unmark))
     return found
 
 
 def _broken(
     client: MlflowClient, version: Entity, missing: str, known: bool, champion: bool
-) -> Finding:
+) -> Remnant:
     command = f"mlflow run . -e promote -P model={version.name} -P rollback=true"
-    return Finding(
+    return Remnant(
         "version",
         _name(version),
         f"{missing} is missing" + (", and it is champion" if champion else ""),
@@ -88,7 +88,7 @@ def _name(version: Entity) -> str:
     return f"{version.name}/{version.version}"
 
 
-@patient
+@waits_for_store
 def missing_file(client: MlflowClient, version: Entity) -> str | None:
     """The first file that a version needs and doesn't have."""
     repository = get_artifact_repository(
@@ -109,16 +109,16 @@ def _names(repository: ArtifactRepository, folder: str | None) -> set[str]:
 
 
 def _mark(client: MlflowClient, version: Entity, missing: str) -> str:
-    patient(client.set_model_version_tag)(version.name, version.version, MISSING, missing)
+    waits_for_store(client.set_model_version_tag)(version.name, version.version, MISSING, missing)
     return "tagged"
 
 
 def _unmark(client: MlflowClient, version: Entity) -> str:
-    patient(client.delete_model_version_tag)(version.name, version.version, MISSING)
+    waits_for_store(client.delete_model_version_tag)(version.name, version.version, MISSING)
     return "tag dropped"
 
 
-def lost_aliases(client: MlflowClient, models: Iterable[RegisteredModel]) -> list[Finding]:
+def lost_aliases(client: MlflowClient, models: Iterable[RegisteredModel]) -> list[Remnant]:
     """Aliases of versions that aren't there."""
     found = []
     for model in models:
@@ -127,36 +127,36 @@ def lost_aliases(client: MlflowClient, models: Iterable[RegisteredModel]) -> lis
             if str(version) not in there:
                 drop = partial(_drop_alias, client, model.name, alias)
                 problem = f"stands for version {version}, which isn't there"
-                found.append(Finding("alias", f"{model.name}@{alias}", problem, "drop it", drop))
+                found.append(Remnant("alias", f"{model.name}@{alias}", problem, "drop it", drop))
     return found
 
 
 def _drop_alias(client: MlflowClient, name: str, alias: str) -> str:
-    patient(client.delete_registered_model_alias)(name, alias)
+    waits_for_store(client.delete_registered_model_alias)(name, alias)
     return "dropped"
 
 
 # ---------------------------------------------------------------- artifacts
 
 
-def orphans(client: MlflowClient, delete: bool) -> list[Finding]:
+def orphans(client: MlflowClient, delete: bool) -> list[Remnant]:
     """Folders in the artifact store that no run and no logged model of this database owns.
 
     Another database may own them, where two share a folder: they are deleted on demand only.
     """
     owned = {run.info.run_id for run in all_runs(client, "", ViewType.ALL)}
     found = []
-    for experiment in patient(client.search_experiments)(ViewType.ALL):
+    for experiment in waits_for_store(client.search_experiments)(ViewType.ALL):
         repository = get_artifact_repository(experiment.artifact_location)
         for folder in orphan_folders(client, repository, owned):
             name = f"{experiment.artifact_location}/{folder}"
             remedy = "delete it" if delete else "if no other database owns it: -P delete=true"
             repair = partial(_delete, repository, folder) if delete else None
-            found.append(Finding("artifacts", name, "no run owns them", remedy, repair))
+            found.append(Remnant("artifacts", name, "no run owns them", remedy, repair))
     return found
 
 
-@patient
+@waits_for_store
 def orphan_folders(
     client: MlflowClient, repository: ArtifactRepository, owned: set[str]
 ) -> list[str]:
@@ -178,17 +178,17 @@ def _has_model(client: MlflowClient, model_id: str) -> bool:
 
 
 def _delete(repository: ArtifactRepository, folder: str) -> str:
-    patient(repository.delete_artifacts)(folder)
+    waits_for_store(repository.delete_artifacts)(folder)
     return "deleted"
 
 
 # ---------------------------------------------------------------- claims
 
 
-def dead_claims(registry: Registry, models: Iterable[RegisteredModel]) -> list[Finding]:
+def dead_claims(registry: Registry, models: Iterable[RegisteredModel]) -> list[Remnant]:
     """Claims of follow-on runs whose processes died."""
     return [
-        Finding(
+        Remnant(
             "claim",
             f"{claim.work} of {claim.model}",
             f"its owner ({claim.owner}) doesn't renew it",

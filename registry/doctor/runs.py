@@ -17,7 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from heart_reader.errors import TrackingError
 from heart_reader.tracking.delivery.lease import SECONDS_BETWEEN_RENEWALS, TAG, Lease, read_lease
 from heart_reader.tracking.delivery.leftover import send_end, send_left
-from heart_reader.tracking.delivery.outage import patient
+from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.delivery.spool import Spool, spool_folder
 from heart_reader.tracking.models import ABSENT
 
@@ -25,7 +25,7 @@ SECONDS_TO_BEGIN = 300.0  # a run of `mlflow run` is there before our process is
 
 
 @dataclass(frozen=True)
-class Finding:
+class Remnant:
     """One thing that isn't as it should be.
 
     Attributes:
@@ -48,17 +48,17 @@ class Finding:
 # ---------------------------------------------------------------- runs
 
 
-def dead_runs(client: MlflowClient) -> list[Finding]:
+def dead_runs(client: MlflowClient) -> list[Remnant]:
     """Runs left RUNNING by a process that is gone; one whose process may live is no finding.
 
     A process of this machine is looked for. Of others the lease tells, twice: while the store was
     away nobody could renew one.
     """
-    sure, suspects, findings = [], [], []
+    sure, suspects, remnants = [], [], []
     for run in running(client):
         lease = read_lease(run.data.tags.get(TAG))
         if lease is None:
-            findings += _without_lease(run)
+            remnants += _without_lease(run)
         elif lease.alive is False:
             sure.append((run, lease))
         elif lease.alive is None and not lease.fresh:
@@ -67,10 +67,10 @@ def dead_runs(client: MlflowClient) -> list[Finding]:
         time.sleep(2 * SECONDS_BETWEEN_RENEWALS)
         now = {run.info.run_id: run.data.tags.get(TAG) for run in running(client)}
         sure += [(run, lease) for run, lease in suspects if now.get(run.info.run_id) == str(lease)]
-    return findings + [_dead(client, run, lease) for run, lease in sure]
+    return remnants + [_dead(client, run, lease) for run, lease in sure]
 
 
-def _without_lease(run: RunEntity) -> list[Finding]:
+def _without_lease(run: RunEntity) -> list[Remnant]:
     run_id = run.info.run_id
     begun = time.time() - run.info.start_time / 1000 < SECONDS_TO_BEGIN
     if begun or run_id == os.environ.get("MLFLOW_RUN_ID"):
@@ -78,21 +78,21 @@ def _without_lease(run: RunEntity) -> list[Finding]:
     problem = "RUNNING, and nothing says whether it lives"
     command = f"mlflow run . -e doctor -P close={run_id}"
     return [
-        Finding("run", name_of(run), problem, "if nobody works on it, close it", None, command)
+        Remnant("run", name_of(run), problem, "if nobody works on it, close it", None, command)
     ]
 
 
-def _dead(client: MlflowClient, run: RunEntity, lease: Lease) -> Finding:
+def _dead(client: MlflowClient, run: RunEntity, lease: Lease) -> Remnant:
     last = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(lease.renewed))
     problem = f"RUNNING, but its process ({lease.owner}) is gone; last seen {last}"
     repair = partial(close_run, client, run.info.run_id, problem, int(lease.renewed * 1000))
     whole = run.data.tags.get(MLFLOW_PARENT_RUN_ID, run.info.run_id)
     trained = "backbones" in run.data.tags  # a training, which has checkpoints
     command = f"mlflow run . -e train -P resume={whole}" if trained else ""
-    return Finding("run", name_of(run), problem, "end it as KILLED", repair, command)
+    return Remnant("run", name_of(run), problem, "end it as KILLED", repair, command)
 
 
-@patient
+@waits_for_store
 def close_run(client: MlflowClient, run_id: str, reason: str, ended: int) -> str:
     """Ends a run as KILLED, unless it ended meanwhile."""
     if client.get_run(run_id).info.status != "RUNNING":
@@ -107,7 +107,7 @@ def running(client: MlflowClient) -> list[RunEntity]:
     return list(all_runs(client, "attributes.status = 'RUNNING'", ViewType.ACTIVE_ONLY))
 
 
-@patient
+@waits_for_store
 def experiment_ids(client: MlflowClient) -> list[str]:
     """All experiments, deleted ones too."""
     return [each.experiment_id for each in client.search_experiments(ViewType.ALL)]
@@ -117,7 +117,7 @@ def all_runs(client: MlflowClient, wanted: str, view: int) -> Iterator[RunEntity
     """Page after page."""
     experiments, token = experiment_ids(client), None
     while True:
-        page = patient(client.search_runs)(experiments, wanted, view, page_token=token)
+        page = waits_for_store(client.search_runs)(experiments, wanted, view, page_token=token)
         yield from page
         token = page.token
         if not token:
@@ -132,14 +132,14 @@ def name_of(run: RunEntity) -> str:
 # ---------------------------------------------------------------- spools
 
 
-def left_spools(client: MlflowClient) -> list[Finding]:
+def left_spools(client: MlflowClient) -> list[Remnant]:
     """Spools of this machine that no process has open."""
     root = spool_folder()
     folders = sorted(root.iterdir()) if root.exists() else []
     return [found for folder in folders for found in _left_spool(client, folder)]
 
 
-def _left_spool(client: MlflowClient, folder: Path) -> list[Finding]:
+def _left_spool(client: MlflowClient, folder: Path) -> list[Remnant]:
     try:
         spool = Spool(folder)
     except TrackingError:
@@ -154,12 +154,12 @@ def _left_spool(client: MlflowClient, folder: Path) -> list[Finding]:
         where = spool.about().get("uri", "another store")
         remedy = f"run doctor with MLFLOW_TRACKING_URI={where}, or remove {folder}"
         return [
-            Finding("spool", folder.name, f"{problem}, and this store has no such run", remedy)
+            Remnant("spool", folder.name, f"{problem}, and this store has no such run", remedy)
         ]
-    return [Finding("spool", folder.name, problem, "send it", partial(_send, client, folder))]
+    return [Remnant("spool", folder.name, problem, "send it", partial(_send, client, folder))]
 
 
-@patient
+@waits_for_store
 def _has_run(client: MlflowClient, run_id: str) -> bool:
     try:
         client.get_run(run_id)

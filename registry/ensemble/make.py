@@ -6,7 +6,7 @@ python -m registry.ensemble.make --members heart-reader-a@champion,heart-reader-
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from heart_reader.bundle.evidence import gather, save_evidence
 from heart_reader.bundle.provenance import git_commit
 from heart_reader.bundle.single import Bundle
 from heart_reader.cli.entry import dotted_options, run_entry
-from heart_reader.config.load import Config, as_trained, load_config
+from heart_reader.config.load import Config
+from heart_reader.config.request import AUTO, ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
-from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import ModelError
 from heart_reader.evaluation import metrics, report
 from heart_reader.evaluation.mixing import CrossFitted, cross_fit, fit_weights, mix_scores
@@ -38,6 +38,7 @@ from registry.client import (
     register,
     short_name,
 )
+from registry.commands import DEFAULTS
 from registry.ensemble import report as written
 from registry.fold9 import (
     LOGGED,
@@ -49,7 +50,22 @@ from registry.fold9 import (
     require_same_task,
 )
 from registry.model_card import write_card
-from registry.settings import DEFAULTS, EnsembleConfig, Settings, load_settings
+from registry.settings import EnsembleConfig, load_settings
+
+
+@dataclass(frozen=True)
+class EnsembleRequest:
+    """What a user, or the plan, asks of ``ensemble``.
+
+    Attributes:
+        members: addresses with commas between them, or "auto", as `choose_members` takes them.
+        config: reads the data that the members were trained on.
+        settings: how members are weighed.
+    """
+
+    members: str
+    config: ConfigRequest
+    settings: EnsembleConfig
 
 
 @dataclass(frozen=True)
@@ -79,39 +95,46 @@ class Fitted:
     crossed: CrossFitted
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options, fits, registers, and prints the table."""
-    settings, options = load_settings(dotted_options(sys.argv[1:]))
-    wanted, overlay = options.pop("members", "auto"), options.pop("config", "default")
-    load_config(overlay, as_trained({}, options))  # a wrong option is refused before any run
+    request = read_request(dotted_options(words))
     tracking.set_up_tracking()
     require_editable(ENSEMBLE)
-    versions = choose_members(Registry(), wanted)
-    make_ensemble(versions, overlay, options, settings)
+    make_ensemble(Registry(), request)
 
 
-def make_ensemble(
-    versions: Sequence[ModelVersion], overlay: str, options: dict[str, str], settings: Settings
-) -> ModelVersion:
+def read_request(options: Mapping[str, str]) -> EnsembleRequest:
+    """What the options ask for.
+
+    Raises:
+        ConfigError: unknown options or values.
+    """
+    settings, left = load_settings(options)
+    members = left.pop("members", AUTO)
+    config = config_request(left)
+    config.check()
+    return EnsembleRequest(members, config, settings.ensemble)
+
+
+def make_ensemble(registry: Registry, request: EnsembleRequest) -> ModelVersion:
     """One run that ends in a registered version with its members' pins in its tags."""
+    versions, settings = choose_members(registry, request.members), request.settings
     with tracking.open_run(f"ensemble of {len(versions)}") as run:
         commit = git_commit(REPOSITORY)
-        made_by = {"method": settings.ensemble.method, "git_commit": commit}
+        made_by = {"method": settings.method, "git_commit": commit}
         run.set_tags(member_tags(versions) | made_by)
         bundles = [_single(version) for version in versions]
         _require_same_data(versions, bundles)
         require_same_task(dict(zip(map(pinned, versions), bundles, strict=True)))
-        config = load_config(overlay, as_trained(bundles[0].provenance, options))
-        run.log_params(
-            flatten({"ensemble": to_dict(settings.ensemble), "data": to_dict(config.data)})
-        )
-        ground = find_ground(versions, [], config, options)
+        config = request.config.for_bundle(bundles[0].provenance)
+        run.log_params(flatten({"ensemble": to_dict(settings), "data": to_dict(config.data)}))
+        ground = find_ground(versions, [], config, request.config.names_data)
         fold = ground.fold
         members = [
             _member(version, bundle, fold, config, run)
             for version, bundle in zip(versions, bundles, strict=True)
         ]
-        fitted = fit(members, fold, config, settings.ensemble, run)
+        fitted = fit(members, fold, config, settings, run)
         return log_and_register(run, members, fitted, ground, config, settings)
 
 
@@ -158,17 +181,17 @@ def _member(
 
 
 def fit(
-    members: Sequence[Member], fold: Fold9, config: Config, chosen: EnsembleConfig, run: Run
+    members: Sequence[Member], fold: Fold9, config: Config, settings: EnsembleConfig, run: Run
 ) -> Fitted:
     """Weights and thresholds on fold 9, and the cross-fitted scores beside them."""
     y_scores = np.stack([member.y_score for member in members])  # (n_members, n, n_classes)
-    weights = fit_weights(chosen.method, fold.y_true, y_scores)
+    weights = fit_weights(settings.method, fold.y_true, y_scores)
     mixed = mix_scores(y_scores, weights)
     rule = config.evaluation.rule
-    thresholds = choose(rule, fold.y_true, mixed, SUPERCLASSES)
-    generator = np.random.default_rng(chosen.seed)
+    thresholds = choose(rule, fold.y_true, mixed, fold.classes)
+    generator = np.random.default_rng(settings.seed)
     crossed = cross_fit(
-        chosen.method, fold.y_true, y_scores, fold.patients, chosen.n_groups, generator, rule
+        settings.method, fold.y_true, y_scores, fold.patients, settings.n_groups, generator, rule
     )
     judged = Scored(fold.rows, fold.ecg_id, fold.y_true, crossed.y_score, thresholds, fold.classes)
     values = values_of(judged, crossed, config)
@@ -177,7 +200,7 @@ def fit(
         "data": to_dict(config.data),
         "data_digest": fold.digest,
         "members": {member.name: member.version.uri for member in members},
-        "method": chosen.method,
+        "method": settings.method,
         "threshold_fold": 9,
         REMEMBERED: str(rule),
         "validation": values,
@@ -209,7 +232,7 @@ def log_and_register(
     fitted: Fitted,
     ground: Ground,
     config: Config,
-    settings: Settings,
+    settings: EnsembleConfig,
 ) -> ModelVersion:
     """Report, plots and predictions into the run; the bundle into the registry."""
     fold = ground.fold
@@ -223,7 +246,7 @@ def log_and_register(
         folder = Path(name)
         written.write_report(
             folder / "report", fitted.bundle, fitted.own, fitted.judged, fitted.crossed,
-            values, named, config, settings.ensemble,
+            values, named, config, settings,
         )  # fmt: skip
         save_evidence(
             gather(fitted.bundle, fold.digest, fold.patients, fitted.own, fitted.judged.y_score),

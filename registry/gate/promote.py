@@ -5,8 +5,8 @@ python -m registry.gate.promote --model heart-reader-se_resnet1d@candidate --for
 python -m registry.gate.promote --model heart-reader-se_resnet1d --rollback true
 """
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,13 +16,22 @@ from rich.table import Table
 
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.cli.entry import dotted_options, run_entry, truth
-from heart_reader.config.load import Config, as_trained, load_config
+from heart_reader.config.load import Config
+from heart_reader.config.request import ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.errors import ConfigError, DataError, ModelError, TrackingError
 from heart_reader.evaluation.tables import markdown_table
-from heart_reader.tracking import ModelVersion, Run, load_registered, require_editable
+from heart_reader.tracking import (
+    ModelVersion,
+    Run,
+    load_registered,
+    require_editable,
+    resolve_version,
+)
 from heart_reader.tracking import runs as tracking
-from registry.client import CHAMPION, PREVIOUS, Registry, pinned, resolve
+from heart_reader.tracking.models import CANDIDATE
+from registry.client import CHAMPION, PREVIOUS, Registry, pinned
+from registry.commands import DEFAULTS
 from registry.fold9 import (
     LOGGED,
     Ground,
@@ -42,43 +51,67 @@ from registry.gate.reproduce import (
 )
 from registry.gate.rules import Check
 from registry.model_card import write_card
-from registry.settings import DEFAULTS, GateConfig, load_settings
+from registry.settings import GateConfig, load_settings
 
 REFUSED = 2  # exit code
+NONE = "none"
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class PromoteRequest:
+    """What a user, or the plan, asks of ``promote``.
+
+    Attributes:
+        model: the address of a version, or a registered name: its candidate.
+        force: a reason to promote in spite of the gate, or ``None``.
+        config: reads the data that versions are judged on.
+        settings: what the gate demands.
+    """
+
+    model: str
+    force: str | None
+    config: ConfigRequest
+    settings: GateConfig
+
+    def version(self) -> ModelVersion:
+        """The version, pinned."""
+        named = "@" in self.model or "/" in self.model.removeprefix("models:/")
+        return resolve_version(self.model if named else f"{self.model}@{CANDIDATE}")
+
+
+def main(words: Sequence[str]) -> None:
     """Reads the options, judges or rolls back, and exits 2 where the gate stays shut."""
-    settings, options = load_settings(dotted_options(sys.argv[1:]))
-    address, force = options.pop("model", "none"), options.pop("force", "none")
+    options = dotted_options(words)
     rollback = truth("rollback", options.pop("rollback", "false"))
-    overlay = options.pop("config", "default")
-    load_config(overlay, as_trained({}, options))  # a wrong option is refused before any run
-    if address == "none":
-        raise ConfigError("promote needs --model NAME@ALIAS, NAME/VERSION or NAME")
+    request = read_request(options)
     tracking.set_up_tracking()
     registry = Registry()
-    require_editable(address.removeprefix("models:/").partition("@")[0].partition("/")[0])
+    require_editable(request.model.removeprefix("models:/").partition("@")[0].partition("/")[0])
     if rollback:
-        roll_back(registry, address.removeprefix("models:/").partition("@")[0])
-        return
-    named = "@" in address or "/" in address.removeprefix("models:/")
-    version = resolve(address if named else f"{address}@candidate")
-    if not promote(registry, version, force, overlay, options, settings.gate):
+        roll_back(registry, request.model.removeprefix("models:/").partition("@")[0])
+    elif not promote(registry, request):
         raise SystemExit(REFUSED)
+
+
+def read_request(options: Mapping[str, str]) -> PromoteRequest:
+    """What the options ask for.
+
+    Raises:
+        ConfigError: no model, unknown options or values.
+    """
+    settings, left = load_settings(options)
+    model, force = left.pop("model", NONE), left.pop("force", NONE)
+    if model == NONE:
+        raise ConfigError("promote needs --model NAME@ALIAS, NAME/VERSION or NAME")
+    config = config_request(left)
+    config.check()
+    return PromoteRequest(model, None if force == NONE else force, config, settings.gate)
 
 
 # ---------------------------------------------------------------- the gate
 
 
-def promote(
-    registry: Registry,
-    version: ModelVersion,
-    force: str,
-    overlay: str,
-    options: dict[str, str],
-    config: GateConfig,
-) -> bool:
+def promote(registry: Registry, request: PromoteRequest) -> bool:
     """Judges a version in a run of its own, writes the outcome on it, and moves the aliases.
 
     Returns:
@@ -87,6 +120,7 @@ def promote(
     Raises:
         TrackingError: the champion was moved by somebody while this judged.
     """
+    version = request.version()
     champion = registry.find(version.name, CHAMPION)
     if champion == version:
         print(f"{pinned(version)} is champion already")
@@ -94,18 +128,18 @@ def promote(
     with tracking.open_run(f"promote {pinned(version)}") as run:
         rival = "none" if champion is None else pinned(champion)
         run.set_tags({"model": version.uri, "model_run_id": version.run_id, "champion": rival})
-        run.log_params(flatten({"gate": to_dict(config)}))
+        run.log_params(flatten({"gate": to_dict(request.settings)}))
         bundle = load_registered(version)
-        science = load_config(overlay, as_trained(bundle.provenance, options))
+        config = request.config.for_bundle(bundle.provenance)
         # Features are measured, if at all, where something has to be predicted again.
         tables = [bundle] if reads_table(bundle) else []
         both = [version] if champion is None else [version, champion]
-        ground = find_ground(both, tables, science, options)
+        ground = find_ground(both, tables, config, request.config.names_data)
         run.log_dataset(
-            "ptbxl-validation", ground.fold.digest, science.data.root, "gate", '{"folds": [9]}'
+            "ptbxl-validation", ground.fold.digest, config.data.root, "gate", '{"folds": [9]}'
         )
-        checks = judge(version, champion, bundle, ground, science, config)
-        return conclude(registry, run, version, champion, checks, force)
+        checks = judge(version, champion, bundle, ground, config, request.settings)
+        return conclude(registry, run, version, champion, checks, request.force)
 
 
 def judge(
@@ -113,26 +147,26 @@ def judge(
     champion: ModelVersion | None,
     bundle: AnyBundle,
     ground: Ground,
-    science: Config,
-    config: GateConfig,
+    config: Config,
+    settings: GateConfig,
 ) -> list[Check]:
     """Every rule of the gate, whether the one before held or not."""
     fold = ground.fold
-    mine = scores_to_judge(version, bundle, fold, science)
+    mine = scores_to_judge(version, bundle, fold, config)
     if champion is None:
-        checks = gate.floors(fold.y_true, mine, fold.classes, config)
+        checks = gate.floors(fold.y_true, mine, fold.classes, settings)
     else:
         rival = load_registered(champion)
         require_same_task({pinned(version): bundle, pinned(champion): rival})
-        theirs = scores_to_judge(champion, rival, fold, science)
-        checks = gate.against_champion(fold.y_true, mine, theirs, fold.classes, config)
-    checks.append(gate.calibration(fold.y_true, mine, science.evaluation.n_bins, config))
-    logged, arrays, what = to_reproduce(version, bundle, ground, config.n_reproduced)
+        theirs = scores_to_judge(champion, rival, fold, config)
+        checks = gate.against_champion(fold.y_true, mine, theirs, fold.classes, settings)
+    checks.append(gate.calibration(fold.y_true, mine, config.evaluation.n_bins, settings))
+    logged, arrays, what = to_reproduce(version, bundle, ground, settings.n_reproduced)
     try:
         again = predict_in_clean_process(version, arrays)
     except ModelError as error:
         return [*checks, Check(gate.LOADS, False, str(error), {})]
-    return [*checks, gate.reproduction(logged, again, config.tolerance, what)]
+    return [*checks, gate.reproduction(logged, again, settings.tolerance, what)]
 
 
 def to_reproduce(
@@ -163,12 +197,12 @@ def conclude(
     version: ModelVersion,
     champion: ModelVersion | None,
     checks: Sequence[Check],
-    force: str,
+    force: str | None,
 ) -> bool:
     """Writes the outcome into the run and on the version, and moves the aliases."""
     why = gate.reasons(checks)
     # Nobody can want a champion that doesn't load.
-    shut = force == "none" or any(c.name == gate.LOADS and not c.passed for c in checks)
+    shut = force is None or any(c.name == gate.LOADS and not c.passed for c in checks)
     outcome = "promoted" if not why else "refused" if shut else "forced"
     reason = {
         "promoted": "every rule holds",

@@ -1,6 +1,5 @@
 """Artifacts from local folders to the target's store, each compared by its SHA-256."""
 
-import hashlib
 import posixpath
 import tempfile
 from collections.abc import Mapping
@@ -14,7 +13,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from heart_reader.errors import DataError
-from heart_reader.tracking.delivery.outage import patient
+from heart_reader.files import sha256_of
+from heart_reader.tracking.delivery.outage import waits_for_store
 
 AT_ONCE = 4
 
@@ -72,20 +72,20 @@ def copy_files(folders: Mapping[Path, str]) -> Copied:
     return total
 
 
-@patient
+@waits_for_store
 def listed(repository: ArtifactRepository, folder: str) -> list[str]:
     """The names in a folder of the target, which may not be there."""
     return [item.path for item in repository.list_artifacts(folder or None)]
 
 
-@patient
+@waits_for_store
 def copy_file(repository: ArtifactRepository, path: Path, name: str, there: set[str]) -> bool:
     """Whether a file had to be sent; either way the target has it now.
 
     Raises:
         DataError: it arrived otherwise.
     """
-    wanted = sha256(path)
+    wanted = sha256_of(path)
     if name in there and remote_sha256(repository, name) == wanted:
         return False
     folder = posixpath.dirname(name) or None
@@ -101,10 +101,4 @@ def remote_sha256(repository: ArtifactRepository, name: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / "file"
         repository._download_file(name, str(local))  # type: ignore[no-untyped-call]
-        return sha256(local)
-
-
-def sha256(path: Path) -> str:
-    """Of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(local)

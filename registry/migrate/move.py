@@ -9,8 +9,7 @@ still empty, and the next call goes on. What is there already is compared, never
 """
 
 import os
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import mlflow
@@ -22,21 +21,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError, DataError, TrackingError
+from heart_reader.files import sqlite_file
 from heart_reader.tracking.delivery.outage import limit_retries, require_reachable, store_errors
 from registry.migrate.files import copy_files, local_folder
-from registry.migrate.rows import Difference, compare, copy_rows, is_empty, left_out, revision
+from registry.migrate.rows import TableDifference, compare, copy_rows, is_empty, left_out, revision
 
 REQUIRED = ("source", "target", "database")
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options, copies what is missing, and prints the comparison."""
-    options = dotted_options(sys.argv[1:])
+    options = dotted_options(words)
     artifacts = options.pop("artifacts", "auto")
     if set(options) != set(REQUIRED):
         wanted = ", ".join(f"--{name}" for name in REQUIRED)
         raise ConfigError(f"migrate takes {wanted} and maybe --artifacts, not {sorted(options)}")
-    path = sqlite_file(options["source"])
+    path = source_file(options["source"])
     served_from = path.parent / "mlartifacts" if artifacts == "auto" else Path(artifacts)
     limit_retries()
     os.environ["MLFLOW_TRACKING_URI"] = options["target"]
@@ -52,14 +52,14 @@ def main() -> None:
         ) from error
 
 
-def sqlite_file(address: str) -> Path:
+def source_file(address: str) -> Path:
     """The file of ``sqlite:///PATH``.
 
     Raises:
         ConfigError: another address, or no such file.
     """
-    path = Path(address.removeprefix("sqlite:///"))
-    if str(path) == address or not path.is_file():
+    path = sqlite_file(address)
+    if path is None or not path.is_file():
         raise ConfigError(
             f"source must be sqlite:///FILE of a store that is there, but is {address!r}"
         )
@@ -177,7 +177,7 @@ def require_own(source: Connection, target: Connection, places: Mapping[str, str
 # ---------------------------------------------------------------- after
 
 
-def report(found: list[Difference], source: Connection, in_use: bool = False) -> None:
+def report(found: list[TableDifference], source: Connection, in_use: bool = False) -> None:
     """Prints the comparison.
 
     Raises:

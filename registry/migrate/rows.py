@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Difference:
+class TableDifference:
     """How a table's rows compare."""
 
     table: str
@@ -138,7 +138,7 @@ def _advance_sequences(target: Connection) -> None:
 
 def compare(
     source: Connection, target: Connection, places: Mapping[str, str]
-) -> Iterator[Difference]:
+) -> Iterator[TableDifference]:
     """Each table's rows, by a hash of all columns; the target may hold more."""
     for table in tables():
         keys = [column.name for column in table.primary_key]
@@ -149,7 +149,7 @@ def compare(
             found = there.get(digest(wanted, keys))
             missing += found is None
             changed += found is not None and found != digest(wanted)
-        yield Difference(table.name, rows, missing, changed)
+        yield TableDifference(table.name, rows, missing, changed)
 
 
 def digest(row: Row, columns: list[str] | None = None) -> bytes:

@@ -5,9 +5,8 @@ python -m registry.pretrained.import_bundle --bundle all        # every bundle o
 """
 
 import shutil
-import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from heart_reader.config.load import load_config
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.errors import ConfigError, ModelError
 from heart_reader.evaluation import report
+from heart_reader.files import user_path
 from heart_reader.models import Architecture, family
 from heart_reader.project import REPOSITORY
 from heart_reader.tracking import ModelVersion, Run, log_bundle, registered_name, require_editable
@@ -63,9 +63,9 @@ class Imported:
         return dict(self.bundle.provenance.get("validation", {}))
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options and every bundle, registers them, and prints the versions."""
-    options = dotted_options(sys.argv[1:])
+    options = dotted_options(words)
     if set(options) != {"bundle"}:
         given = ", ".join(sorted(options)) or "nothing"
         raise ConfigError(
@@ -96,7 +96,7 @@ def read(folder: Path | str) -> Imported:
     Raises:
         ModelError: it is damaged.
     """
-    folder = Path(folder)
+    folder = user_path(folder).absolute()
     return Imported(folder, open_bundle(folder), load_evidence(folder))
 
 

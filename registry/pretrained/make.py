@@ -8,7 +8,6 @@ What is in the folder under the same name is replaced.
 """
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,22 +31,33 @@ from heart_reader.bundle.provenance import train_command, travelling
 from heart_reader.bundle.scoring import score
 from heart_reader.bundle.single import load_bundle, save_bundle
 from heart_reader.cli.entry import dotted_options, run_entry
-from heart_reader.config.load import Config, as_trained, load_config
+from heart_reader.config.request import AUTO, ConfigRequest, config_request
 from heart_reader.config.strict import flatten
 from heart_reader.config.yaml_files import read_yaml
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import VALIDATION_FOLD
 from heart_reader.errors import ConfigError, ModelError
 from heart_reader.evaluation.scored import Scored
-from heart_reader.tracking import ModelVersion, Run, load_registered
+from heart_reader.files import user_path
+from heart_reader.tracking import ModelVersion, Run, load_registered, resolve_version
 from heart_reader.tracking import runs as tracking
-from registry.client import PREFIX, Registry, pinned, resolve, short_name
+from registry.client import PREFIX, Registry, pinned, short_name
+from registry.commands import DEFAULTS
 from registry.fold9 import CROSS_FITTED, LOGGED, fold9, load_records, logged_scores
 from registry.pretrained.import_bundle import PRETRAINED
-from registry.settings import DEFAULTS
 
 TOLERANCE = 1e-4  # of a probability
 OPTIONS = {"model", "folder", "data", "commit"}
+
+
+@dataclass(frozen=True)
+class MakeRequest:
+    """Which versions, where to, which data, and the commit of runs that didn't log theirs."""
+
+    models: tuple[str, ...]
+    folder: Path
+    config: ConfigRequest
+    commit: str | None
 
 
 @dataclass(frozen=True)
@@ -66,41 +76,50 @@ class Written:
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options, writes members before ensembles, and prints sizes."""
-    options = dotted_options(sys.argv[1:])
+    request = read_request(dotted_options(words))
+    tracking.set_up_tracking()
+    print_table(make_pretrained(Registry(), request))
+
+
+def read_request(options: Mapping[str, str]) -> MakeRequest:
+    """What the options ask for.
+
+    Raises:
+        ConfigError: no model, or unknown options.
+    """
     if "model" not in options or not set(options) <= OPTIONS:
         given = ", ".join(sorted(options)) or "nothing"
         raise ConfigError(
             "make_pretrained takes --model NAME@ALIAS,... and, where wanted, --folder, --data and "
             f"--commit (of runs that didn't log theirs), but was given {given}"
         )
-    folder = Path(options.pop("folder", str(PRETRAINED)))
-    tracking.set_up_tracking()
-    versions = [resolve(address.strip()) for address in options.pop("model").split(",")]
-    written = make_pretrained(Registry(), versions, options, folder)
-    print_table(written)
+    models = tuple(address.strip() for address in options["model"].split(","))
+    data = config_request({"data": options.get("data", AUTO)})
+    folder = user_path(options.get("folder", str(PRETRAINED)))
+    return MakeRequest(models, folder, data, options.get("commit"))
 
 
-def make_pretrained(
-    registry: Registry, versions: Sequence[ModelVersion], options: dict[str, str], folder: Path
-) -> list[Written]:
+def make_pretrained(registry: Registry, request: MakeRequest) -> list[Written]:
     """A bundle folder for each version, and for each member of an ensemble.
 
     Raises:
         ModelError: two different versions under one name.
     """
-    ensembles, singles = [], dict[str, ModelVersion]()
-    for version in versions:
+    ensembles, singles, folder = [], dict[str, ModelVersion](), request.folder
+    for version in map(resolve_version, request.models):
         members = registry.tags(version).get("members", "")
         ensembles += [version] if members else []
-        for each in [resolve(name) for name in members.split(",")] if members else [version]:
+        for each in (
+            [resolve_version(name) for name in members.split(",")] if members else [version]
+        ):
             if singles.setdefault(short_name(each.name), each) != each:
                 other = pinned(singles[short_name(each.name)])
                 raise ModelError(f"{pinned(each)} and {other} can't both lie in {folder}")
-    written = [write_single(each, options, folder / name) for name, each in singles.items()]
+    written = [write_single(each, request, folder / name) for name, each in singles.items()]
     written += [
-        write_ensemble(each, options, folder / short_name(each.name)) for each in ensembles
+        write_ensemble(each, request, folder / short_name(each.name)) for each in ensembles
     ]
     return written
 
@@ -108,7 +127,7 @@ def make_pretrained(
 # ---------------------------------------------------------------- one bundle
 
 
-def write_single(version: ModelVersion, options: dict[str, str], folder: Path) -> Written:
+def write_single(version: ModelVersion, request: MakeRequest, folder: Path) -> Written:
     """A single model: its weights, what makes it again, and its evidence.
 
     Raises:
@@ -117,10 +136,10 @@ def write_single(version: ModelVersion, options: dict[str, str], folder: Path) -
     found = load_registered(version)
     if found.kind == KIND:
         raise ModelError(f"{pinned(version)} is an ensemble that names no members")
-    bundle = found.members[0]
-    config, records = run_config(version), load_records([bundle], science(bundle, options))
+    bundle, config = found.members[0], run_config(version)
+    records = load_records([bundle], request.config.for_bundle(bundle.provenance))
     made = travelling(
-        bundle.provenance, config, train_command(config), commit_of(version, options)
+        bundle.provenance, config, train_command(config), commit_of(version, request.commit)
     )
     bundle = replace(bundle, provenance=made)
     logged = logged_scores(version, fold9(records), LOGGED)
@@ -147,7 +166,7 @@ def write_single(version: ModelVersion, options: dict[str, str], folder: Path) -
     return Written(folder, pinned(version), kind, difference, macro_auc(bundle))
 
 
-def write_ensemble(version: ModelVersion, options: dict[str, str], folder: Path) -> Written:
+def write_ensemble(version: ModelVersion, request: MakeRequest, folder: Path) -> Written:
     """An ensemble beside its members' folders, which are there already.
 
     Raises:
@@ -156,9 +175,11 @@ def write_ensemble(version: ModelVersion, options: dict[str, str], folder: Path)
     found = load_registered(version)
     if found.kind != KIND:
         raise ModelError(f"{pinned(version)} names members, but holds no ensemble")
-    records = load_records([found], science(found, options))
+    records = load_records([found], request.config.for_bundle(found.provenance))
     members = tuple(load_bundle(folder.parent / name) for name in found.names)
-    made = travelling(found.provenance, {}, ensemble_command(version), commit_of(version, options))
+    made = travelling(
+        found.provenance, {}, ensemble_command(version), commit_of(version, request.commit)
+    )
     bundle = EnsembleBundle(members, found.names, found.weights, found.thresholds, made)
     fold, scored = fold9(records), score(bundle, records, (VALIDATION_FOLD,))
     logged = logged_scores(version, fold, LOGGED)
@@ -196,12 +217,6 @@ def publish(stored: Path, folder: Path) -> None:
 # ---------------------------------------------------------------- where it comes from
 
 
-def science(bundle: AnyBundle, options: Mapping[str, str]) -> Config:
-    """The configuration that reads the data that a bundle was made of."""
-    given = {key: value for key, value in options.items() if key == "data"}
-    return load_config("default", as_trained(bundle.provenance, given))
-
-
 def run_config(version: ModelVersion) -> dict[str, Any]:
     """The configuration that a version was trained with, as its run logged it.
 
@@ -225,11 +240,11 @@ def ensemble_command(version: ModelVersion) -> str:
     return " ".join(["mlflow run . -e ensemble --env-manager local", *(f"-P {w}" for w in words)])
 
 
-def commit_of(version: ModelVersion, options: Mapping[str, str]) -> str:
+def commit_of(version: ModelVersion, given: str | None) -> str:
     """The commit of the code that made a version: as its run says, else as the user does."""
     tags = Run(version.run_id).tags()
     logged = tags.get("git_commit", tags.get("mlflow.source.git.commit", "unknown"))
-    return options.get("commit", logged) if logged == "unknown" else logged
+    return given if given is not None and logged == "unknown" else logged
 
 
 def macro_auc(bundle: AnyBundle) -> float:

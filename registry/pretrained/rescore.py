@@ -6,7 +6,6 @@ Evidence is written anew. Weights, thresholds and the weights of an ensemble sta
 the digests by which bundles are known again. Members come before their ensembles.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from heart_reader.evaluation.metrics import macro_auc
 from heart_reader.evaluation.mixing import cross_fit
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import rule_of
+from heart_reader.files import user_path
 from registry.fold9 import fold9, load_records
 from registry.pretrained.import_bundle import PRETRAINED, pretrained
 from registry.settings import load_settings
@@ -47,13 +47,13 @@ class Rescored:
     same_labels: float  # share of the records
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Reads the options, scores, and prints what changed."""
-    options = dotted_options(sys.argv[1:])
+    options = dotted_options(words)
     if "data" not in options or not set(options) <= OPTIONS:
         given = ", ".join(sorted(options)) or "nothing"
         raise ConfigError(f"rescore takes --data and, where wanted, --folder, not {given}")
-    folders = pretrained(Path(options.pop("folder", str(PRETRAINED))))
+    folders = pretrained(user_path(options.pop("folder", str(PRETRAINED))))
     bundles = [open_bundle(folder) for folder in folders]
     records = load_records(bundles, load_config("default", options))
     print_table(rescore(folders, bundles, records))

@@ -1,7 +1,7 @@
 """The old address of `registry.sync.syncer`; its commands go on working."""
 
 from heart_reader.cli.entry import run_entry
-from registry.settings import DEFAULTS
+from registry.commands import DEFAULTS
 from registry.sync.syncer import main
 
 raise SystemExit(run_entry(main, DEFAULTS))

@@ -3,13 +3,9 @@
 It looks at the state, never at events: whoever asks, and however often, gets the same answer.
 """
 
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-import yaml
-
-from heart_reader.project import MLPROJECT
 from heart_reader.tracking import ModelVersion
 from heart_reader.tracking.models import CANDIDATE
 from registry.client import (
@@ -17,13 +13,12 @@ from registry.client import (
     CHAMPION,
     EDGE,
     ENSEMBLE,
+    SOURCE,
     Registry,
     member_tags,
     pinned,
     short_name,
 )
-
-SOURCE = "source"  # the tag of an edge version: the pinned version that it was exported from
 
 
 @dataclass(frozen=True)
@@ -31,18 +26,18 @@ class Step:
     """One follow-on run that is missing.
 
     Attributes:
-        entry: of MLproject.
+        entry: its kind, as in `registry.sync.steps.STEPS`.
         model: the registered model that a claim on it lies on.
         work: what the claim is on; two steps with the same are the same.
         reason: why it is due.
-        options: of the entry.
+        target: what it works on: a version's address, or several with commas between them.
     """
 
     entry: str
     model: str
     work: str
     reason: str
-    options: tuple[tuple[str, str], ...]
+    target: str
 
     @property
     def key(self) -> str:
@@ -50,67 +45,99 @@ class Step:
         return f"{self.model}:{self.work}"
 
 
-def due(registry: Registry) -> list[Step]:
-    """Every missing step, in the order in which they are to be done."""
-    found = ((name, registry.find(name, CHAMPION)) for name in BACKBONE_NAMES)
-    champions = [version for _, version in found if version is not None]
-    return [
-        *_ensemble_steps(registry, champions),
-        *_report_steps(registry, champions),
-        *_export_steps(registry, champions),
-    ]
+class State:
+    """What the registry holds now; each question is asked once."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self._tags: dict[ModelVersion, dict[str, str]] = {}
+
+    def tags(self, version: ModelVersion) -> dict[str, str]:
+        """The tags of a version."""
+        if version not in self._tags:
+            self._tags[version] = self.registry.tags(version)
+        return self._tags[version]
+
+    @cached_property
+    def champions(self) -> list[ModelVersion]:
+        """Of the backbones that have one."""
+        found = (self.registry.find(name, CHAMPION) for name in BACKBONE_NAMES)
+        return [version for version in found if version is not None]
+
+    @cached_property
+    def candidate(self) -> ModelVersion | None:
+        """The newest ensemble."""
+        return self.registry.find(ENSEMBLE, CANDIDATE)
+
+    @cached_property
+    def ensemble(self) -> ModelVersion | None:
+        """The champion among the ensembles."""
+        return self.registry.find(ENSEMBLE, CHAMPION)
+
+    @cached_property
+    def reported(self) -> list[ModelVersion]:
+        """Versions that a test report is wanted of, each once."""
+        ensembles = [self.candidate, self.ensemble]
+        return list({pinned(v): v for v in [*self.champions, *ensembles] if v}.values())
+
+    @cached_property
+    def exported(self) -> set[str | None]:
+        """Pinned versions that edge versions were exported from."""
+        return {each.tags.get(SOURCE) for each in self.registry.versions(EDGE)}
 
 
-def _ensemble_steps(registry: Registry, champions: Sequence[ModelVersion]) -> list[Step]:
-    if len(champions) < 2:
+# ---------------------------------------------------------------- what is due
+
+
+def ensemble_due(state: State) -> list[Step]:
+    """The champions are others than those that the newest ensemble is made of."""
+    if len(state.champions) < 2:
         return []
-    members = member_tags(champions)["members"]
-    newest = registry.find(ENSEMBLE, CANDIDATE)
-    made_of = "" if newest is None else registry.tags(newest).get("members", "")
-    if newest is None or set(made_of.split(",")) != set(members.split(",")):
-        new = sorted(set(members.split(",")) - set(made_of.split(",")))
-        gone = sorted(set(made_of.split(",")) - set(members.split(",")) - {""})
-        what = f"champions {', '.join(map(short_name, new))}" if new else "champions without"
-        reason = f"{what} {', '.join(map(short_name, gone))}" if gone and not new else what
-        return [Step("ensemble", ENSEMBLE, "ensemble", reason, (("members", members),))]
-    judged = "gate" in registry.tags(newest)
-    if judged or newest == registry.find(ENSEMBLE, CHAMPION):
+    members = member_tags(state.champions)["members"]
+    newest = state.candidate
+    made_of = "" if newest is None else state.tags(newest).get("members", "")
+    if newest is not None and set(made_of.split(",")) == set(members.split(",")):
+        return []
+    new = sorted(set(members.split(",")) - set(made_of.split(",")))
+    gone = sorted(set(made_of.split(",")) - set(members.split(",")) - {""})
+    what = f"champions {', '.join(map(short_name, new))}" if new else "champions without"
+    reason = f"{what} {', '.join(map(short_name, gone))}" if gone and not new else what
+    return [Step("ensemble", ENSEMBLE, "ensemble", reason, members)]
+
+
+def promote_due(state: State) -> list[Step]:
+    """The newest ensemble is made of the champions, and the gate hasn't judged it."""
+    newest = state.candidate
+    if newest is None or len(state.champions) < 2 or ensemble_due(state):
+        return []
+    if "gate" in state.tags(newest) or newest == state.ensemble:
         return []
     return [_on_version("promote", newest, "a candidate that the gate hasn't seen")]
 
 
-def _report_steps(registry: Registry, champions: Sequence[ModelVersion]) -> list[Step]:
-    ensembles = [registry.find(ENSEMBLE, alias) for alias in (CANDIDATE, CHAMPION)]
-    wanted = {pinned(v): v for v in [*champions, *ensembles] if v is not None}
-    steps = []
-    for version in wanted.values():
-        tags = registry.tags(version)
-        if "test/run_id" not in tags:
-            steps.append(_on_version("evaluate", version, "no test report"))
-        elif tags.get("card/test_run_id") != tags["test/run_id"]:
-            steps.append(_on_version("card", version, "a test report that isn't in its card"))
-    return steps
-
-
-def _export_steps(registry: Registry, champions: Sequence[ModelVersion]) -> list[Step]:
-    exported = {each.tags.get(SOURCE) for each in registry.versions(EDGE)}
-    return [
-        _on_version("export", version, "no edge export")
-        for version in champions
-        if pinned(version) not in exported
+def card_due(state: State) -> list[Step]:
+    """A version was tested since its card was written."""
+    late = [
+        version
+        for version in state.reported
+        if "test/run_id" in state.tags(version)
+        and state.tags(version).get("card/test_run_id") != state.tags(version)["test/run_id"]
     ]
+    return [_on_version("card", each, "a test report that isn't in its card") for each in late]
+
+
+def evaluate_due(state: State) -> list[Step]:
+    """A version was never tested."""
+    untested = [each for each in state.reported if "test/run_id" not in state.tags(each)]
+    return [_on_version("evaluate", version, "no test report") for version in untested]
+
+
+def export_due(state: State) -> list[Step]:
+    """A champion has no files for a device."""
+    missing = [each for each in state.champions if pinned(each) not in state.exported]
+    return [_on_version("export", version, "no edge export") for version in missing]
 
 
 def _on_version(entry: str, version: ModelVersion, reason: str) -> Step:
     work = f"{entry}-{version.version}"
-    return Step(entry, version.name, work, reason, (("model", version.uri),))
-
-
-def modules() -> Mapping[str, str]:
-    """The Python module behind each entry point of MLproject that is one."""
-    tree = yaml.safe_load(MLPROJECT.read_text(encoding="utf-8"))
-    found = {
-        name: re.match(r"python -m ([\w.]+)", entry["command"])
-        for name, entry in tree["entry_points"].items()
-    }
-    return {name: match.group(1) for name, match in found.items() if match is not None}
+    return Step(entry, version.name, work, reason, version.uri)

@@ -4,29 +4,28 @@ python -m registry.sync.step --step heart-reader-ensemble:ensemble
 """
 
 import os
-import runpy
-import sys
+from collections.abc import Sequence
 
 from heart_reader.cli.entry import dotted_options, run_entry
-from heart_reader.errors import ConfigError
-from heart_reader.tracking import Run, new_run
+from heart_reader.config.request import config_request
+from heart_reader.tracking import Run, new_run, session
 from heart_reader.tracking import runs as tracking
-from heart_reader.tracking.delivery.outage import patient
+from heart_reader.tracking.delivery.outage import waits_for_store
 from registry import claims
 from registry.client import Registry, short_name
-from registry.settings import full_key, load_settings
-from registry.sync.plan import Step, due, modules
+from registry.settings import load_settings
+from registry.sync.plan import Step
+from registry.sync.steps import STEPS, SyncRequest, due
 
 BUSY = 3  # exit code: somebody else is at it
-# The section of our settings that an entry point takes; the science's own options go to all.
-SECTIONS = {"ensemble": "ensemble.", "promote": "gate.", "export": "edge."}
 
 
-def main() -> None:
-    """Takes the claim, looks whether the step is still due, and runs its entry point."""
-    options = dotted_options(sys.argv[1:])
+def main(words: Sequence[str]) -> None:
+    """Takes the claim, looks whether the step is still due, and does it."""
+    options = dotted_options(words)
     key, parent = options.pop("step", ""), options.pop("parent", "none")
-    settings, _ = load_settings(options)
+    settings, left = load_settings(options)
+    request = SyncRequest(settings, config_request(left), ())
     tracking.set_up_tracking()
     registry = Registry()
     step = find(registry, key)
@@ -39,7 +38,7 @@ def main() -> None:
     with claims.renewed(registry, claim, seconds):
         # Somebody may have done it between the look and the claim.
         if find(registry, key) is not None:
-            run_step(step, claim, parent, options)
+            run_step(registry, step, claim, None if parent == "none" else parent, request)
 
 
 def find(registry: Registry, key: str) -> Step | None:
@@ -47,47 +46,32 @@ def find(registry: Registry, key: str) -> Step | None:
     return next((step for step in due(registry) if step.key == key), None)
 
 
-def run_step(step: Step, claim: claims.Claim, parent: str, options: dict[str, str]) -> None:
-    """Runs the entry point in this process, in a run that carries the claim.
+def run_step(
+    registry: Registry, step: Step, claim: claims.Claim, parent: str | None, request: SyncRequest
+) -> None:
+    """Does a step in this process, in a run that carries the claim.
 
     Raises:
-        ConfigError: the entry point isn't a Python module of MLproject.
-        SystemExit: what the entry point ends with.
+        SystemExit: the step's exit code, where it isn't 0.
     """
-    module = modules().get(step.entry)
-    if module is None:
-        raise ConfigError(f"MLproject has no entry point {step.entry!r} of a Python module")
     tags = {claims.RUN_TAG: claim.token, "follows": step.work, "reason": step.reason}
-    name = f"{step.entry} {short_name(step.model)}"
-    run = new_run(name, tags, None if parent == "none" else parent)
-    # As under `mlflow run`: the entry point goes on with this run.
+    run = new_run(f"{step.entry} {short_name(step.model)}", tags, parent)
+    # As under `mlflow run`: what opens a run next goes on with this one.
     os.environ["MLFLOW_RUN_ID"] = run.run_id
-    given = dict(step.options) | options_of(step.entry, options)
-    sys.argv = [module, *(word for key, value in given.items() for word in (f"--{key}", value))]
-    code: object = 1
+    session.keep_launcher()
+    code = 1
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
-        code = 0
-    except SystemExit as end:
-        code = end.code
-        raise
+        code = STEPS[step.entry].run(registry, step, request)
     finally:
         _close(run, code)
+    if code:
+        raise SystemExit(code)
 
 
-def options_of(entry: str, options: dict[str, str]) -> dict[str, str]:
-    """Those of sync's options that an entry point knows."""
-    _, science = load_settings(options)
-    own = SECTIONS.get(entry)
-    mine = {k: v for k, v in options.items() if own and full_key(k).startswith(own)}
-    return science | mine
-
-
-def _close(run: Run, code: object) -> None:
-    # An entry point that failed before it took the run up leaves it open.
+def _close(run: Run, code: int) -> None:
+    # A step that failed before it took the run up leaves it open.
     if run.status() == "RUNNING":
-        status = "FINISHED" if code in (0, None) else "FAILED"
-        patient(run.client.set_terminated)(run.run_id, status)
+        waits_for_store(run.client.set_terminated)(run.run_id, "FAILED" if code else "FINISHED")
 
 
 if __name__ == "__main__":

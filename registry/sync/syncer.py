@@ -10,48 +10,58 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.cli.entry import dotted_options, run_entry, truth
-from heart_reader.config.load import as_trained, load_config
+from heart_reader.cli.entry import as_words, dotted_options, run_entry, truth
+from heart_reader.config.request import config_request
 from heart_reader.errors import HeartReaderError, TrackingError
+from heart_reader.tracking import resolve_version
 from heart_reader.tracking import runs as tracking
 from registry import claims
-from registry.client import BACKBONE_NAMES, EDGE, ENSEMBLE, Registry, resolve
+from registry.client import BACKBONE_NAMES, EDGE, ENSEMBLE, Registry
+from registry.commands import DEFAULTS
 from registry.fold9 import data_present, data_root_of
 from registry.gate.promote import REFUSED
-from registry.model_card import write_card
-from registry.settings import DEFAULTS, SyncConfig, load_settings
-from registry.sync.plan import Step, due, modules
+from registry.settings import load_settings
+from registry.sync.plan import Step
 from registry.sync.step import BUSY
+from registry.sync.steps import STEPS, SyncRequest, due
 
 PAUSE = 1.0  # seconds between two looks while somebody else works
-NO_ENTRY = "not available yet"
-NEED_DATA = {"evaluate", "export"}  # the others make do with predictions that were logged
 
 
-def main() -> None:
-    """Reads the options; one round, a watch, or the plan alone."""
-    options = dotted_options(sys.argv[1:])
+def main(words: Sequence[str]) -> None:
+    """Reads the options and does it."""
+    options = dotted_options(words)
     flags = {name: truth(name, options.pop(name, "false")) for name in ("watch", "dry_run")}
-    syncer = make_syncer(options)
-    if flags["dry_run"]:
+    sync(read_request(options), **flags)
+
+
+def sync(request: SyncRequest, watch: bool = False, dry_run: bool = False) -> None:
+    """One round, a watch, or the plan alone."""
+    (tracking.set_up_reading if dry_run else tracking.set_up_tracking)()
+    syncer = Syncer(Registry(), request)
+    if dry_run:
         syncer.print_plan()
-    elif flags["watch"]:
+    elif watch:
         syncer.watch()
     else:
         syncer.round()
 
 
-def make_syncer(options: dict[str, str]) -> "Syncer":
-    """A syncer with its options checked, and tracking set up."""
-    settings, science = load_settings(options)
-    overlay = {k: v for k, v in science.items() if k != "config"}
-    load_config(science.get("config", "default"), as_trained({}, overlay))
-    tracking.set_up_tracking()
-    return Syncer(Registry(), settings.sync, options)
+def read_request(options: Mapping[str, str]) -> SyncRequest:
+    """What the options ask for.
+
+    Raises:
+        ConfigError: unknown options or values.
+    """
+    settings, left = load_settings(options)
+    config = config_request(left)
+    config.check()
+    return SyncRequest(settings, config, tuple(as_words(options)))
 
 
 class Syncer:
@@ -62,10 +72,10 @@ class Syncer:
         stop: set to end a watch; a step that is running is asked to end by SIGTERM.
     """
 
-    def __init__(self, registry: Registry, config: SyncConfig, options: dict[str, str]) -> None:
+    def __init__(self, registry: Registry, request: SyncRequest) -> None:
         self.registry = registry
-        self.config = config
-        self.options = options
+        self.request = request
+        self.settings = request.settings.sync
         self.wake = threading.Event()
         self.stop = threading.Event()
         self._failures: dict[str, tuple[int, float]] = {}  # how often, and when the last time
@@ -75,9 +85,7 @@ class Syncer:
 
     def look(self) -> tuple[list[Step], list[Step]]:
         """Steps that can be run now, and steps that somebody else is at."""
-        known = modules()
-        steps = [step for step in due(self.registry) if step.entry in known]
-        steps = [step for step in steps if not self._missing_data(step)]
+        steps = [step for step in due(self.registry) if not self._missing_data(step)]
         busy = {
             (claim.model, claim.work)
             for model in {step.model for step in steps}
@@ -93,7 +101,7 @@ class Syncer:
         table = Table("step", "for", "because", "state", title="What should follow")
         steps = due(self.registry)
         for step in steps:
-            state = "due" if step in ready else "somebody is at it" if step in others else NO_ENTRY
+            state = "somebody is at it" if step in others else "due" if step in ready else "waits"
             if self._missing_data(step):
                 state = f"waits for data: {self._missing_data(step)!r} isn't here"
             table.add_row(step.entry, step.model, step.reason, state)
@@ -132,15 +140,13 @@ class Syncer:
             except HeartReaderError as error:
                 # The store may be away, or a step fail: the next look finds what is missing.
                 print(f"error: {error}", file=sys.stderr, flush=True)
-            self.wake.wait(self.config.interval)
+            self.wake.wait(self.settings.interval)
 
     def run(self, step: Step) -> bool:
         """Runs one step; whether it was done here."""
         print(f"{step.entry} for {step.model}: {step.reason}", flush=True)
-        if step.entry == "card":
-            # A text from what is there already: no run of its own, and two at once do no harm.
-            write_card(self.registry, resolve(dict(step.options)["model"]))
-            return True
+        if STEPS[step.entry].in_process:
+            return STEPS[step.entry].run(self.registry, step, self.request) == 0
         code = self._process(step)
         if code == BUSY or self.stop.is_set():
             return False
@@ -155,8 +161,7 @@ class Syncer:
     def _process(self, step: Step) -> int:
         # Under `mlflow run` the steps are children of its run; it ends that run itself.
         parent = os.environ.get("MLFLOW_RUN_ID", "none")
-        options = {"step": step.key, "parent": parent} | self.options
-        words = [word for key, value in options.items() for word in (f"--{key}", value)]
+        words = [*as_words({"step": step.key, "parent": parent}), *self.request.words]
         environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_RUN_ID"}
         process = subprocess.Popen(
             [sys.executable, "-m", "registry.sync.step", *words], env=environment
@@ -175,29 +180,26 @@ class Syncer:
         if step.key not in self._failures:
             return False
         times, last = self._failures[step.key]
-        doubled = self.config.interval * 2.0 ** (times - 1)
-        return time.monotonic() < last + min(doubled, self.config.longest_wait)
+        doubled = self.settings.interval * 2.0 ** (times - 1)
+        return time.monotonic() < last + min(doubled, self.settings.longest_wait)
 
     def _missing_data(self, step: Step) -> str:
         """Where a step's records would be if they were on this machine; "" where they are."""
-        if step.entry not in NEED_DATA or self.options.get("data", "auto") != "auto":
+        if not STEPS[step.entry].needs_data or self.request.config.names_data:
             return ""
         if step.key not in self._roots:
-            self._roots[step.key] = data_root_of(resolve(dict(step.options)["model"]))
+            self._roots[step.key] = data_root_of(resolve_version(step.target))
         root = self._roots[step.key]
         return "" if data_present(root) else root
 
     def _say_unavailable(self) -> None:
-        known, steps = modules(), due(self.registry)
-        for step in steps:
-            if step.entry in known and (root := self._missing_data(step)):
+        for step in due(self.registry):
+            if root := self._missing_data(step):
                 print(
                     f"{step.entry} for {step.model} waits for data: there is no PTB-XL at "
                     f"{root!r}; sync again with data=PATH",
                     flush=True,
                 )
-        for entry in sorted({step.entry for step in steps} - set(known)):
-            print(f"{entry}: {NO_ENTRY} (MLproject has no such entry point)", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,9 +37,12 @@ from starlette.routing import Route
 from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError
+from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.delivery.outage import StoreAwayError, store_errors
-from registry.settings import DEFAULTS, WebhookConfig, load_settings
-from registry.sync.syncer import Syncer, make_syncer
+from registry.client import Registry
+from registry.commands import DEFAULTS
+from registry.settings import WebhookConfig
+from registry.sync.syncer import Syncer, read_request
 
 T = TypeVar("T")
 NAME = "heart-reader-sync"
@@ -53,22 +56,22 @@ EVENTS = (
 SECRET_VARIABLE = "HEART_READER_WEBHOOK_SECRET"
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Registers the webhook, then serves and watches until a signal comes."""
-    options = dotted_options(sys.argv[1:])
-    settings, _ = load_settings(options)
+    request = read_request(dotted_options(words))
+    settings = request.settings.webhook
     uri = mlflow.get_tracking_uri()
     if not uri.startswith(("http://", "https://")):
         raise ConfigError(
             f"webhooks come from an MLflow server: MLFLOW_TRACKING_URI must be its http address, "
             f"but is {uri!r}"
         )
-    syncer = when_it_answers(lambda: make_syncer(options))
+    when_it_answers(tracking.set_up_tracking)
     secret = find_secret(cache_folder())
-    url = own_address(settings.webhook) + PATH
+    url = own_address(settings) + PATH
     when_it_answers(lambda: register(url, secret))
     print(f"{uri} tells {url} of aliases and versions", flush=True)
-    serve(settings.webhook, Verifier(secret, settings.webhook.max_age), syncer)
+    serve(settings, Verifier(secret, settings.max_age), Syncer(Registry(), request))
 
 
 def when_it_answers(work: Callable[[], T]) -> T:

@@ -1,4 +1,7 @@
-"""A bundle's round trip, what it predicts with and without features, and what it refuses."""
+"""A bundle's round trip, what it predicts with and without features, and what it refuses.
+
+Covers: heart_reader.bundle.checks, heart_reader.bundle.folders, heart_reader.models.predicting.
+"""
 
 import json
 import shutil

@@ -13,13 +13,12 @@ import yaml
 
 from heart_reader.cli.entry import HelpAsked, dotted_options, run_entry, signals_raise
 from heart_reader.cli.usage import declared
-from heart_reader.config.load import CONFIG_DEFAULTS
 from heart_reader.config.strict import flatten
-from heart_reader.edge.config import DEFAULTS as EDGE_DEFAULTS
 from heart_reader.errors import ConfigError, DataError
-from registry.settings import DEFAULTS
+from heart_reader.project import CONFIG_DEFAULTS, EDGE_DEFAULTS
+from registry.commands import DEFAULTS
 from tests.conftest import REPOSITORY
-from tuning.config import TUNING_DEFAULTS
+from tuning.commands import TUNING_DEFAULTS
 
 
 @pytest.mark.parametrize(
@@ -98,17 +97,17 @@ def test_help_of_every_entry_point_says_what_it_takes(name, capsys, monkeypatch)
 
 
 def test_each_line_of_an_error_is_printed_and_the_code_is_1(capsys):
-    def fail() -> None:
+    def fail(words) -> None:
         raise DataError("one\ntwo")
 
     assert run_entry(fail) == 1
     assert capsys.readouterr().err == "error: one\nerror: two\n"
-    assert run_entry(lambda: None) == 0
+    assert run_entry(lambda words: None) == 0
 
 
 def test_a_mistake_of_ours_is_not_swallowed():
     with pytest.raises(ZeroDivisionError):
-        run_entry(lambda: 1 // 0)
+        run_entry(lambda words: 1 // 0)
 
 
 def test_handlers_are_put_back():
@@ -122,7 +121,7 @@ WAITING = """
 import time
 from heart_reader.cli.entry import run_entry
 
-def main():
+def main(words):
     try:
         print("ready", flush=True)
         time.sleep(30)

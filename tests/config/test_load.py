@@ -12,10 +12,11 @@ import yaml
 
 from heart_reader import train_text as describe
 from heart_reader.bundle.provenance import config_hash
-from heart_reader.config.load import CONFIG_FOLDER, Config, load_config, read_config
+from heart_reader.config.load import Config, load_config, read_config
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.errors import ConfigError
 from heart_reader.models import BACKBONES
+from heart_reader.project import CONFIG_FOLDER
 
 
 def problems_of(overlay: str, overrides: dict[str, object]) -> list[str]:
@@ -175,3 +176,17 @@ def test_an_unknown_key_of_a_config_file_is_still_refused(tmp_path):
     path.write_text(yaml.safe_dump(to_dict(load_config("default", {})) | {"sead": 1}))
     with pytest.raises(ConfigError, match="unknown config key 'sead', did you mean 'seed'"):
         read_config(path)
+
+
+def test_a_run_from_before_there_were_rules_goes_on_by_youden(tmp_path):
+    tree = to_dict(load_config("default", {}))
+    del tree["evaluation"]["thresholds"]
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    assert read_config(path).evaluation.thresholds == "youden"
+
+
+def test_a_rule_of_thresholds_is_checked_with_the_rest():
+    assert load_config("default", {"thresholds": "precision:0.8"}).evaluation.rule.target == 0.8
+    found = problems_of("default", {"thresholds": "precison:0.8", "evaluation.n_bins": 0})
+    assert len(found) == 2 and "did you mean 'precision'?" in found[1]

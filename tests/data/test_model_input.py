@@ -1,4 +1,9 @@
-"""From a file to what a model reads: rates, orders, units, lengths, gaps, leads that follow."""
+"""From a file to what a model reads: rates, orders, units, lengths, gaps, leads that follow.
+
+Covers: heart_reader.data.gaps, heart_reader.data.recording.
+
+Covers: heart_reader.data.gaps, heart_reader.data.limb_leads, heart_reader.data.recording.
+"""
 
 import re
 from dataclasses import dataclass

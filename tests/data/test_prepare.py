@@ -192,3 +192,20 @@ def test_entry_refuses_in_one_line(
     assert printed.startswith("error: ")
     assert words in printed
     assert len(printed.splitlines()) == 1
+
+
+def test_entry_counts_what_can_not_be_read_and_says_a_wrong_gain_once(
+    tree: Path, tmp_path: Path
+) -> None:
+    done = prepare(tmp_path / "c", "--data", str(tree))
+    assert "doubtful" in done.stdout and "PTB-XL's" not in done.stdout
+    wrong = copy_tree(tree, tmp_path / "wrong")
+    for header in wrong.rglob("*.hea"):
+        header.write_text(header.read_text().replace(" 1000.0(0)/mV", " 200(0)/mV"))
+    done = prepare(tmp_path / "c", "--data", str(wrong))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("times PTB-XL's: is the gain 200 where 1000 is right?") == 1
+    n_judged = int((load_metadata(tree)["strat_fold"] < 10).sum())
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("│  all")]
+    *_, doubtful, unusable = [int(cell) for cell in row.strip("│").split("│")[1:]]
+    assert unusable > 0.85 * n_judged and doubtful + unusable >= n_judged - 3

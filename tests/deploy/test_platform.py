@@ -1,7 +1,7 @@
 """A real platform: who gets in, where it listens, what it keeps when its servers are killed.
 
 Covers: deploy.migrate, deploy.objects, deploy.process, deploy.state, deploy.users,
-    deploy.server.platform_hooks.
+    deploy.server.platform_hooks, heart_reader.tracking.permissions.
 """
 
 import subprocess

@@ -107,6 +107,21 @@ def test_the_table_of_predict_with_the_files_own_thresholds(device, record, here
     assert "threshold" in done.stdout and "QRS ms" in done.stdout
 
 
+@pytest.mark.parametrize("form", ["device", "signal_device"])
+def test_a_flat_line_has_no_findings(form, request, here, tmp_path):
+    device = request.getfixturevalue(form)
+    np.savetxt(tmp_path / "flat.csv", np.full((1000, 12), 0.2), delimiter=",")
+    file = next(device.glob("*.onnx"))
+    done = here(file, tmp_path / "flat.csv", "--fs", 100, "--unit", "mV", "--json")
+    assert done.returncode == 0, done.stderr
+    (item,) = json.loads(done.stdout)["records"]
+    assert (item["quality"], item["labels"]) == ("unusable", [])
+    assert item["probabilities"] == dict.fromkeys(SUPERCLASSES)
+    done = start(device / "example.py", file, tmp_path / "flat.csv")
+    assert done.returncode == 1 and done.stdout == ""
+    assert "most leads are flat" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("folder", "file"), [("device", "model.int8.tflite"), ("signal_device", "signal.onnx")]
 )
@@ -184,7 +199,7 @@ def change(folder: Path, **values: object) -> None:
     ("values", "message"),
     [
         ({"format": 2}, "has format 2, this code reads 1"),
-        ({"classes": ["MI"]}, r"has classes \['MI'\], this code reads"),
+        ({"classes": ["MI"]}, r"has classes \['MI'\], its task superdiagnostic has"),
         ({"unit": "µV"}, "has unit 'µV', this code reads 'mV'"),
         ({"files": {"other.onnx": {}}}, "names other.onnx, but not model.onnx"),
         ({"files": {"model.onnx": {}}}, "can't be read: KeyError"),

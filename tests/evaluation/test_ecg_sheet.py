@@ -1,4 +1,7 @@
-"""The sheet is measured as one measures paper: in millimetres, on the saved picture."""
+"""The sheet is measured as one measures paper: in millimetres, on the saved picture.
+
+Covers: heart_reader.evaluation.sheets.findings.
+"""
 
 import numpy as np
 import pytest
@@ -254,7 +257,7 @@ def test_an_unknown_layout_is_named():
 
 
 def test_the_sheet_says_whose_it_is_what_was_measured_and_who_read_it():
-    measured = MainMeasurements(72.0, 160.0, 92.0, 374.0, 396.0, -12.0)
+    measured = MainMeasurements(72.0, 160.0, 92.0, 374.0, 396.0, 396.0, 409.7, -12.0)
     about = About(63.0, 1.0, measured, "models:/heart-reader-inception1d/3")
     figure = ecg_sheet(
         np.zeros((12, 1000)), FS, "Record 1", PROBABILITIES, THRESHOLDS, about=about

@@ -1,4 +1,7 @@
-"""Marks lie around the waves in the colour of their direction, and what is listed adds up."""
+"""Marks lie around the waves in the colour of their direction, and what is listed adds up.
+
+Covers: heart_reader.evaluation.sheets.feature_words, heart_reader.evaluation.sheets.findings.
+"""
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from heart_reader.evaluation.sheets.terms import AGAINST, BAR_REACH_MM, FOR, SCA
 PROBABILITIES = {"NORM": 0.1, "MI": 0.9, "STTC": 0.5, "CD": 0.2, "HYP": 0.3}
 THRESHOLDS = dict.fromkeys(PROBABILITIES, 0.4)
 NAMES = ("Q_Dur_aVF", "P_Amp_II", "sex", "QRS_Dur_Global")
-MEASURED = MainMeasurements(72.0, 160.0, 166.0, 374.0, 396.0, -12.0)
+MEASURED = MainMeasurements(72.0, 160.0, 166.0, 374.0, 396.0, 396.0, 409.7, -12.0)
 
 
 def explanation_of(added: np.ndarray) -> Explanation:

@@ -18,6 +18,9 @@ from heart_reader.evaluation.mixing import (
     patient_groups,
     simplex_grid,
 )
+from heart_reader.evaluation.thresholds import Rule
+
+YOUDEN = Rule("youden", 0.0)
 
 
 def members(n_records: int, noises: tuple[float, ...], seed: int = 0):
@@ -101,7 +104,7 @@ def test_cross_fitting_takes_the_flattery_away():
         y_scores = generator.random((4, 80, 5)).astype(np.float32)
         weights = fit_weights("per_class", y_true, y_scores)
         fitted.append(macro_auc(y_true, mix_scores(y_scores, weights)))
-        done = cross_fit("per_class", y_true, y_scores, np.arange(80), 5, generator)
+        done = cross_fit("per_class", y_true, y_scores, np.arange(80), 5, generator, YOUDEN)
         crossed.append(macro_auc(y_true, done.y_score))
     assert np.mean(fitted) > 0.55
     assert abs(np.mean(crossed) - 0.5) < 0.02
@@ -113,11 +116,11 @@ def test_no_patient_is_scored_by_weights_from_its_own_records():
     patients = np.arange(200) // 2
     groups = patient_groups(patients, 4, np.random.default_rng(5))
     assert all(len(np.unique(groups[patients == p])) == 1 for p in range(100))
-    before = cross_fit("weighted", y_true, y_scores, patients, 4, np.random.default_rng(5))
+    before = cross_fit("weighted", y_true, y_scores, patients, 4, np.random.default_rng(5), YOUDEN)
     changed = y_scores.copy()
     own = groups == groups[0]
     changed[:, own] = 1 - changed[:, own]
-    after = cross_fit("weighted", y_true, changed, patients, 4, np.random.default_rng(5))
+    after = cross_fit("weighted", y_true, changed, patients, 4, np.random.default_rng(5), YOUDEN)
     moved = np.abs(before.weights - after.weights).max(axis=(1, 2)) > 0
     assert not moved[groups[0]] and moved.sum() == 3
 

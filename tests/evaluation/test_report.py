@@ -14,7 +14,7 @@ from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.evaluation.scored import Scored
 from tests.evaluation.conftest import make_fold
 
-CONFIG = EvaluationConfig(n_resamples=200, n_bins=10, n_sheets=1)
+CONFIG = EvaluationConfig(n_resamples=200, n_bins=10, n_sheets=1, thresholds="youden")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from heart_reader.evaluation.sheets.page import report_page
 
 PROBABILITIES = {"NORM": 0.1, "MI": 0.9, "STTC": 0.5}
 THRESHOLDS = {"NORM": 0.4, "MI": 0.3, "STTC": 0.6}
-MEASURED = MainMeasurements(72.0, 160.0, 92.0, 374.0, 396.0, -12.0)
+MEASURED = MainMeasurements(72.0, 160.0, 92.0, 374.0, 396.0, 396.0, 409.7, -12.0)
 MM = 72 / 25.4
 
 

@@ -12,7 +12,7 @@ DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md
 ENTRIES = yaml.safe_load((REPOSITORY / "MLproject").read_text(encoding="utf-8"))["entry_points"]
 MLFLOW = re.compile(r"mlflow run \.(.*)")
 PYTHON = re.compile(r"python (?:-m ([\w.]+)|(\S+\.py))(.*)")
-MAKE = re.compile(r"(?:^|\s)make ([a-z][a-z-]*)")
+MAKE = re.compile(r"(?:^|\s)make ([a-z][a-z.-]*)")
 OURS = ("heart_reader", "tuning", "registry", "deploy", "benchmarks")
 
 

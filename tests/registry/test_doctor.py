@@ -24,7 +24,7 @@ from registry import claims
 from registry.client import Registry
 from registry.doctor import examine as doctor
 from registry.doctor import runs as findings
-from registry.doctor.runs import Finding
+from registry.doctor.runs import Remnant
 from tests.registry.fleet import log_foreign
 from tests.tracking.processes import FOREIGN, Call, Started, Store, duplicates
 
@@ -36,7 +36,7 @@ from pathlib import Path
 from heart_reader.cli.entry import run_entry
 from heart_reader.tracking.runs import open_run, set_up_tracking
 
-def main():
+def main(words):
     set_up_tracking()
     with open_run(sys.argv[1]) as run:
         run.set_tags({"backbones": "se_resnet1d"})
@@ -73,7 +73,7 @@ def client(in_store: None, store: Store) -> MlflowClient:
     return store.client
 
 
-def look(kind: str) -> list[Finding]:
+def look(kind: str) -> list[Remnant]:
     return [found for found in doctor.examine(False) if found.kind == kind]
 
 

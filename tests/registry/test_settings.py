@@ -5,7 +5,6 @@ import pytest
 from heart_reader.config.load import load_config
 from heart_reader.errors import ConfigError
 from registry.settings import full_key, load_settings
-from registry.sync.step import options_of
 
 
 def test_an_exports_options_go_by_their_own_names():
@@ -23,15 +22,6 @@ def test_an_exports_options_go_by_their_own_names():
     assert (edge.finetune.epochs, edge.prune.max_auc_drop, edge.prune.ratio) == (0, 0.005, 0.25)
     assert (edge.form, edge.stages, settings.gate.margin) == ("signal", ("prune", "tflite"), 0.01)
     assert left == {"data.root": "demo"}
-
-
-def test_each_follow_on_run_gets_its_own_options_and_the_sciences():
-    options = {"prune.ratio": "0.3", "gate.margin": "0.01", "finetune_epochs": "1", "data": "demo"}
-    assert options_of("export", options) == {
-        "prune.ratio": "0.3", "finetune_epochs": "1", "data": "demo",
-    }  # fmt: skip
-    assert options_of("promote", options) == {"gate.margin": "0.01", "data": "demo"}
-    assert options_of("evaluate", options) == {"data": "demo"}
 
 
 def test_the_export_is_no_part_of_a_trainings_configuration():

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from heart_reader.bundle.single import Bundle, save_bundle
+from heart_reader.cli import app
 from heart_reader.data.ptbxl import SUPERCLASSES, load_metadata
 from heart_reader.data.signals.pack import load_pack
 from heart_reader.errors import ModelError
@@ -142,6 +143,7 @@ def test_probabilities_equal_those_of_the_bundle_in_process(
     table = elsewhere[case]
     found = np.array([list(table[name].values()) for name in SUPERCLASSES]).T
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    assert set(table["quality"].values()) == {"good"}
     for row, labels in enumerate(table["labels"].values()):
         present = [
             name
@@ -181,6 +183,18 @@ def test_the_server_without_features_answers_for_one_record(
     (row,) = strict(text)["predictions"]
     expected = bundle.predict(signals[:1], None)[0]
     np.testing.assert_allclose([row[name] for name in SUPERCLASSES], expected, atol=1e-6)
+
+
+def test_the_server_gives_no_labels_for_a_flat_line(server: str, signals: np.ndarray):
+    body = {"inputs": {"signal": [np.zeros((12, 1000)).tolist(), signals[0].tolist()]}}
+    status, text = post(server, body)
+    assert status == 200, text
+    flat, sound = strict(text)["predictions"]
+    assert (flat["quality"], flat["labels"]) == ("unusable", "")
+    assert "only 0 of 12 leads can be read; no QRS found" in flat["quality_reasons"]
+    assert [flat[name] for name in SUPERCLASSES] == [None] * 5
+    assert (sound["quality"], sound["quality_reasons"]) == ("good", "")
+    assert all(isinstance(sound[name], float) for name in SUPERCLASSES)
 
 
 BAD = {
@@ -260,3 +274,29 @@ def test_a_run_that_goes_on_behind_its_registration_keeps_its_one_version(
         again = log_bundle(tmp_path / "bundle", "se_resnet1d", "again", {})
     assert again == resolve_version(MODEL)
     assert len(in_store.store.client.search_model_versions()) == before
+
+
+@pytest.mark.parametrize("address", [MODEL, MODEL.removeprefix("models:/")])
+def test_predict_from_the_registry_changes_nothing(trained, demo_root, tmp_path, address):
+    """No experiment, no artifact root, no folder; no byte of the store."""
+    database = trained.store.folder / "mlflow.db"
+    before = database.read_bytes()
+    record = next(iter(sorted(demo_root.glob("records100/**/*.hea")))).with_suffix("")
+    environment = trained.store.environment(MLFLOW_TRACKING_URI=f"sqlite:///{database}")
+    command = [sys.executable, "-m", "heart_reader.predict", "--model", address, str(record)]
+    done = subprocess.run(
+        [*command, "--json"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model"] == MODEL
+    assert list(tmp_path.iterdir()) == []
+    assert database.read_bytes() == before
+
+
+def test_reading_where_there_is_no_store_says_so_and_makes_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    assert app.main(["predict", "--model", "heart-reader-x@champion", "record"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: there is no tracking store at {tmp_path}/mlflow.db")
+    assert list(tmp_path.iterdir()) == []

@@ -54,7 +54,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory, trained: Trained) -> Store
 
 def enter(
     patch: pytest.MonkeyPatch,
-    main: Callable[[], None],
+    main: Callable[[Sequence[str]], None],
     store: Store,
     arguments: Sequence[str],
     uri: str,
@@ -75,7 +75,9 @@ def enter(
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
     """Calls an entry point's ``main`` as its module would, in a store."""
 
-    def run(main: Callable[[], None], store: Store, *arguments: str, uri: str = "") -> Called:
+    def run(
+        main: Callable[[Sequence[str]], None], store: Store, *arguments: str, uri: str = ""
+    ) -> Called:
         capsys.readouterr()
         code = enter(monkeypatch, main, store, arguments, uri or store.uri)
         written = capsys.readouterr()

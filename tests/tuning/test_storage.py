@@ -1,17 +1,31 @@
 """The books of the budget, claims, and what happens to a trial that died very early."""
 
+import inspect
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import TrialState
 
 from tests.tuning.postgres import Postgres
 from tuning.config import TuningConfig, load_tuning
-from tuning.patient_storage import BudgetSpentError, PatientStorage, StudyError
+from tuning.patient_storage import CALLS, BudgetSpentError, PatientStorage, StudyError
 from tuning.storage import connect
+
+
+def test_every_call_that_opens_a_session_waits_for_the_server():
+    """Of Optuna's own storage, whatever version is installed."""
+    opens = {
+        name
+        for name, method in inspect.getmembers(RDBStorage, inspect.isfunction)
+        if "_create_scoped_session" in inspect.getsource(method)
+    }
+    assert len(opens) > 20
+    # It waits in a way of its own: `PatientStorage.set_trial_state_values`.
+    assert opens - {"set_trial_state_values"} == set(CALLS)
 
 
 def config(url: str, **changes: str) -> TuningConfig:

@@ -86,7 +86,7 @@ def delineate(signals: NDArray[np.floating], fs: float) -> Delineation:
     x = np.nan_to_num(median)
     spikes = find_spikes(x)
     edges = find_edges(x, np.nan_to_num(noise * usable), spikes, rr)
-    told = beat_warnings(beats, median, fiducials)
+    told = beat_warnings(beats, median, fiducials, edges)
     paced = pacing_warnings(checked, rate, beats, x, fiducials, edges, spikes)
     return Delineation(
         median_beats=median,

@@ -4,7 +4,7 @@ Intervals are global: from the earliest onset to the latest end in any lead, as 
 (Eur Heart J 1985;6:815-825, https://doi.org/10.1093/oxfordjournals.eurheartj.a061771) and
 AHA/ACCF/HRS 2009 (part IV, https://doi.org/10.1161/CIRCULATIONAHA.108.191096) want them, and as
 electrocardiographs print them. The slopes of all leads are summed in quadrature, so that a lead
-that still moves is seen; the end of T is where they have fallen quiet, 15 ms or more behind the
+that still moves is seen; the end of T is where they have fallen quiet, usually 29 ms behind the
 tangent of :mod:`fiducials`, which the features keep.
 
 Notation used for tensor shapes: n records, L = 12 leads, w samples of a median beat at 500 Hz.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from heart_reader.data.delineation.beats import BEFORE
-from heart_reader.data.delineation.conditioning import FS, Floats
+from heart_reader.data.delineation.conditioning import FS, Bools, Floats
 from heart_reader.data.delineation.fiducials import (
     LONGEST_QRS,
     Fiducials,
@@ -129,7 +129,7 @@ def _p_onset(x: Floats, p_peak: Doubles, fallback: Doubles) -> Doubles:
     return np.where(on > 0, on, fallback)
 
 
-def _threshold(slope: Floats, steep: Floats, quiet: Floats, share: float) -> tuple[Ints, Doubles]:
+def _threshold(slope: Floats, steep: Bools, quiet: Bools, share: float) -> tuple[Ints, Doubles]:
     """(n,) the steepest sample in ``steep``, (n,) a share of the way up from the quietest."""
     at = np.where(steep, slope, -1).argmax(axis=1)
     low = np.where(quiet, slope, np.inf).min(axis=1)

@@ -1,6 +1,6 @@
 """What an ECG machine prints: rate, PR, QRS, QT, QTc by two formulas, axis."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,9 +29,9 @@ class MainMeasurements:
 
 def main_measurements(delineation: Delineation) -> tuple[MainMeasurements, ...]:
     """What an ECG machine prints, for each record."""
-    leads = lead_measurements(delineation.median_beats, delineation.fiducials)
-    found = global_measurements(delineation, leads)
     edges, ms = delineation.edges, 1000 / delineation.fs
+    leads = lead_measurements(delineation.median_beats, edges)
+    found = global_measurements(replace(delineation, fiducials=edges), leads)
     rr = found["RR_Mean_Global"] / 1000  # s
     qt = (edges.t_off - edges.qrs_on) * ms
     columns = (

@@ -23,7 +23,8 @@ Ints = NDArray[np.int64]
 PULSE_BEFORE, PULSE_AFTER = 20, 8  # samples fitted around the spike: 40 and 16 ms
 EARLIEST, LATEST = 30, BEFORE + 15  # samples of the beat in which a spike is looked for
 SMALLEST_MV = 0.3  # root sum square over leads, behind the low-pass: about 2 mV at 500 Hz
-LIKE_A_SPIKE = 0.9  # share of what is not a straight line that the pulse explains
+LIKE_A_SPIKE = 0.93  # share of what is not a straight line that the pulse explains
+ONE_SPIKE = 10  # samples in which likeness is that of one spike
 CAPTURE_FROM, CAPTURE_TO = 8, 100  # samples behind it in which the QRS follows: 16 to 200 ms
 CAPTURE_SHARE = 0.25  # of the steepest slope there, down to which the QRS lasts
 CAPTURE_LEAST = 35  # samples from the spike to that: 70 ms; behind a narrow R there is less
@@ -55,8 +56,10 @@ def find_spikes(x: Floats) -> Spikes:
     slope = np.sqrt((np.gradient(x, axis=2) ** 2).sum(axis=1))  # (n, w)
     steepest = BEFORE - 50 + slope[:, BEFORE - 50 : BEFORE + 50].argmax(axis=1)
     there = (w >= 2 * EARLIEST) & (w <= LATEST) & (size > SMALLEST_MV)
-    at, best = _largest(np.where(there, likeness, 0))
-    ventricular = (best > LIKE_A_SPIKE) & (_activity_behind(slope, at) >= CAPTURE_LEAST)
+    like = there & (likeness > LIKE_A_SPIKE)
+    last = np.where(like, w, 0).max(axis=1)  # one ahead of it may lead P
+    at, best = _largest(np.where(like & (w > last[:, None] - ONE_SPIKE), likeness, 0))
+    ventricular = (best > 0) & (_activity_behind(slope, at) >= CAPTURE_LEAST)
     early = (w >= EARLIEST) & (w <= steepest[:, None] - ATRIAL_LEAD) & (size > ATRIAL_MV)
     at_p, best_p = _largest(np.where(early, likeness, 0))
     atrial = best_p > LIKE_AN_ATRIAL_SPIKE
@@ -113,4 +116,4 @@ def _activity_behind(slope: Floats, at: Ints) -> Ints:
     behind = (w >= at[:, None] + CAPTURE_FROM) & (w < at[:, None] + CAPTURE_TO)
     height = np.where(behind, slope, 0).max(axis=1)
     lasting: Bools = behind & (slope > CAPTURE_SHARE * height[:, None])
-    return np.where(lasting, w, 0).max(axis=1) - at
+    return np.asarray(np.where(lasting, w, 0).max(axis=1) - at)

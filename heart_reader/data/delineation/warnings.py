@@ -74,7 +74,7 @@ def slow_drift(signals: Floats, fs: int, usable: Bools) -> list[list[str]]:
 
 
 def beat_warnings(
-    beats: list[RecordBeats], median: Floats, fiducials: Fiducials
+    beats: list[RecordBeats], median: Floats, fiducials: Fiducials, edges: Fiducials
 ) -> list[list[str]]:
     """For each record, what its beats show.
 
@@ -82,6 +82,7 @@ def beat_warnings(
         beats: of n records.
         median: (n, L, w) mV, NaN where a lead can't be measured.
         fiducials: of the same records.
+        edges: as printed.
     """
     reversed_arms = avr_is_positive(median, fiducials)
     found = []
@@ -89,7 +90,7 @@ def beat_warnings(
         kept = int(each.kept.sum())
         told = (
             (kept < 2, TOO_FEW_BEATS),
-            (kept >= 2 and bool(np.isnan(fiducials.qrs_on[record])), NO_EDGES),
+            (kept >= 2 and bool(np.isnan(edges.qrs_on[record])), NO_EDGES),
             (2 <= kept < MOSTLY * len(each.kept), IRREGULAR.format(kept=kept, all=len(each.kept))),
             (bool(reversed_arms[record]), LEAD_REVERSAL),
         )

@@ -8,10 +8,7 @@ import numpy as np
 
 from heart_reader.data.formats.asked import Asked
 from heart_reader.data.formats.bag import from_bag, plain_bag
-from heart_reader.data.formats.limits import (
-    decoding,
-    require_size,
-)
+from heart_reader.data.formats.limits import LARGEST_TEXT, decoding, require_size
 from heart_reader.data.recording import Recording
 
 
@@ -22,7 +19,7 @@ def is_json(path: Path, head: bytes) -> bool:
 
 def read_json(name: str, path: Path, asked: Asked) -> Recording:
     """``{"fs": 500, "signal": [[...]]}``, ``{"I": [...], "II": ...}`` or the lists alone."""
-    require_size(path)
+    require_size(path, LARGEST_TEXT)
     with decoding(name, "JSON"):
         found = json.loads(path.read_bytes())
         if isinstance(found, list):

@@ -7,6 +7,8 @@ from pathlib import Path
 from heart_reader.errors import DataError, HeartReaderError
 
 LARGEST_WHOLE = 64 * 2**20  # bytes of a file that its decoder reads as a whole
+LARGEST_TEXT = 2**24  # bytes of XML or JSON, which takes twenty times that in memory
+MOST_TAGS = 10**6  # of an XML file
 LARGEST_HEADER = 2**20  # bytes of a text header
 MOST_CHANNELS = 512
 MOST_SAMPLES = 50_000_000  # values of all leads together that are held at once

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from heart_reader.data.formats.asked import Asked
-from heart_reader.data.formats.bag import from_bag, plain_bag
+from heart_reader.data.formats.bag import Bag, from_bag, plain_bag
 from heart_reader.data.formats.limits import (
     MOST_SAMPLES,
     decoding,
@@ -14,6 +14,10 @@ from heart_reader.data.formats.limits import (
 )
 from heart_reader.data.recording import Recording
 from heart_reader.errors import DataError
+
+# Numbers and words; cells, structures and functions are left alone.
+_PLAIN = {"double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64",
+          "uint64", "char", "logical"}  # fmt: skip
 
 
 def is_mat(path: Path, head: bytes) -> bool:
@@ -34,8 +38,10 @@ def read_mat(name: str, path: Path, asked: Asked) -> Recording:
 
     require_size(path)
     with decoding(name, "MAT"):
-        for _, shape, _ in whosmat(path):
-            if np.prod([float(n) for n in shape]) > MOST_SAMPLES:
-                raise DataError(f"{name} claims an array of {shape}, which is too large")
-        bag = plain_bag({k: v for k, v in loadmat(path).items() if not k.startswith("__")})
-    return from_bag(name, "MAT", bag, asked)
+        found = [(key, shape) for key, shape, kind in whosmat(path) if kind in _PLAIN]
+        sizes = [float(np.prod([float(n) for n in shape])) for _, shape in found]
+        if sum(sizes) > MOST_SAMPLES:
+            raise DataError(f"{name} claims arrays of {sum(sizes):.0f} values, which are too many")
+        bag = plain_bag(loadmat(path, variable_names=[key for key, _ in found]))
+    arrays = {key: value for key, value in bag.arrays.items() if not key.startswith("__")}
+    return from_bag(name, "MAT", Bag(arrays, bag.values), asked)

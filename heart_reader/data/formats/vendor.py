@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from heart_reader.data.formats.asked import Asked
 from heart_reader.data.formats.lead_names import choose_leads
 from heart_reader.data.formats.limits import (
+    LARGEST_TEXT,
+    LARGEST_WHOLE,
+    MOST_TAGS,
     decoding,
     require_rate,
     require_samples,
@@ -27,6 +30,7 @@ from heart_reader.data.formats.units import factor_to_mv
 from heart_reader.data.recording import Recording
 from heart_reader.errors import DataError
 
+_DEFLATED = b"1.2.840.10008.1.2.1.99"  # a transfer syntax
 _XML = {b"restingecgdata": "Philips Sierra XML", b"annotatedecg": "HL7 aECG",
         b"restingecg": "GE MUSE XML"}  # fmt: skip
 
@@ -75,6 +79,9 @@ def read_dicom(name: str, path: Path, asked: Asked) -> Recording:
     """The first ECG of a DICOM waveform object."""
     from ecgdatakit.parsing.parsers.dicom_waveform import DICOMWaveformParser
 
+    with path.open("rb") as file:
+        if _DEFLATED in file.read(4096):  # nobody knows how large before it is unpacked
+            raise DataError(f"{name} can't be read as DICOM: it is deflated")
     return _read(name, path, asked, "DICOM", DICOMWaveformParser)
 
 
@@ -114,7 +121,9 @@ def read_mfer(name: str, path: Path, asked: Asked) -> Recording:
 
 
 def _read(name: str, path: Path, asked: Asked, kind: str, parser: Any) -> Recording:
-    require_size(path)
+    require_size(path, LARGEST_TEXT if kind in _XML.values() else LARGEST_WHOLE)
+    if kind in _XML.values() and path.read_bytes().count(b"<") > MOST_TAGS:
+        raise DataError(f"{name} can't be read as {kind}: it has more than {MOST_TAGS} tags")
     with decoding(name, kind), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         record = parser().parse(path)

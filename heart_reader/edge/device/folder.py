@@ -6,7 +6,6 @@ README.md      the input contract in words
 example.py     reads one ECG with numpy and an interpreter alone
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from heart_reader.data.spec import SignalSpec
 from heart_reader.edge.device.texts import example, readme
 from heart_reader.edge.formats.table import FORMATS
 from heart_reader.errors import ConfigError, DataError, ModelError
+from heart_reader.files import sha256_of
 from heart_reader.tasks.task import Task, default_task
 
 FORMAT = 1
@@ -141,16 +141,11 @@ def _packages() -> list[str]:
 def _described(file: DeviceFile, task: Task, spec: SignalSpec) -> dict[str, Any]:
     n_records = "n" if FORMATS[file.path.suffix].any_number else "1"
     return {
-        "sha256": digest(file.path),
+        "sha256": sha256_of(file.path),
         "size": file.path.stat().st_size,
         "layout": f"({n_records}, {spec.n_leads}, {spec.n_times})",
         "thresholds": dict(zip(task.classes, file.thresholds.tolist(), strict=True)),
     }
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_labels(model: Path) -> Labels:
@@ -162,7 +157,7 @@ def read_labels(model: Path) -> Labels:
     path = model.parent / LABELS
     if not model.is_file():
         raise ModelError(f"there is no model file {model}")
-    tree = read_mapping(path, f"device folder {model.parent}")
+    tree = read_mapping(path, str(path))
     try:
         task, spec = _read_contract(path, tree)
         entry = tree["files"].get(model.name)
@@ -181,7 +176,7 @@ def read_labels(model: Path) -> Labels:
         expected = str(entry["sha256"])
     except (KeyError, TypeError, AttributeError, ValueError, ConfigError, DataError) as error:
         raise ModelError(f"{path} can't be read: {error!r}") from error
-    if digest(model) != expected:
+    if sha256_of(model) != expected:
         raise ModelError(f"{model} is damaged, or another file than {path} was written for")
     return labels
 

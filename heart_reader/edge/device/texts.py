@@ -29,7 +29,7 @@ read; `example.py` refuses flat lines alone.
 |---|---|---|
 {files}
 
-    python example.py {first} ECG.csv    # 1000 lines of 12 numbers
+    python example.py {first} ECG.csv    # {n_times} lines of {n_leads} numbers
     python -m heart_reader.edge.run {first} RECORD
 
 Not a medical device. Made from {source}.
@@ -39,7 +39,7 @@ _FEATURE_ROWS = """| `features` | (n, {n}) | float32 | raw, named in `labels.jso
 | `mask` | (n, {n}) | float32 | 1 where a feature was measured, 0 where not; all 0: no features |
 """
 
-_EXAMPLE = '''"""Reads an ECG: python example.py MODEL ECG.csv (1000 lines of 12 numbers in mV)."""
+_EXAMPLE = '''"""python example.py MODEL ECG.csv: {n_times} lines of {n_leads} numbers in mV."""
 
 import json
 import pathlib
@@ -51,7 +51,7 @@ import numpy as np
 model, ecg = map(pathlib.Path, sys.argv[1:])
 labels = json.loads((model.parent / "labels.json").read_text())
 thresholds = labels["files"][model.name]["thresholds"]
-signal = np.loadtxt(ecg, delimiter=",", dtype=np.float32).T[None]  # (1, 12, 1000)
+signal = np.loadtxt(ecg, delimiter=",", dtype=np.float32).T[None]  # (1, {n_leads}, {n_times})
 if np.median(np.ptp(signal, axis=2)) < 0.05:
     sys.exit("no signal: most leads are flat (values in volts?), so that nothing is said")
 {run}
@@ -70,7 +70,8 @@ def readme(tree: Mapping[str, Any]) -> str:
         classes=", ".join(tree["classes"]),
         shape=f"(n, {len(tree['leads'])}, {tree['n_times']})",
         fs=tree["sampling_rate"],
-        seconds=tree["n_times"] // tree["sampling_rate"],
+        seconds=f"{tree['n_times'] / tree['sampling_rate']:g}",
+        **_sizes(tree),
         leads=" ".join(tree["leads"]),
         feature_rows=rows,
         numbers=_numbers(),
@@ -83,7 +84,7 @@ def readme(tree: Mapping[str, Any]) -> str:
 def example(tree: Mapping[str, Any]) -> str:
     """example.py: for the folder's files of the last format of `FORMATS` that it has."""
     call = _format_of(_examples(tree)[0]).example
-    return _EXAMPLE.format(load=call.load, run=call.run)
+    return _EXAMPLE.format(load=call.load, run=call.run, **_sizes(tree))
 
 
 def _numbers() -> str:
@@ -92,6 +93,10 @@ def _numbers() -> str:
     ordered = sorted(FORMATS.values(), key=lambda each: each.any_number)
     said = [f"{each.name} files take {number[each.any_number]}" for each in ordered]
     return "; ".join(said) + "."
+
+
+def _sizes(tree: Mapping[str, Any]) -> dict[str, int]:
+    return {"n_times": tree["n_times"], "n_leads": len(tree["leads"])}
 
 
 def _examples(tree: Mapping[str, Any]) -> list[str]:

@@ -38,8 +38,9 @@ def activation_ranges(graph: Path, tensors: Sequence[str], sample: Sample) -> di
     high = dict.fromkeys(tensors, -np.inf)
     for values in _activations(graph, tensors, sample):
         for name, x in values.items():
-            low[name] = min(low[name], float(x.min()))
-            high[name] = max(high[name], float(x.max()))
+            # NumPy's, which keep a NaN; Python's would drop it.
+            low[name] = float(np.minimum(low[name], x.min()))
+            high[name] = float(np.maximum(high[name], x.max()))
     wild = [name for name in tensors if not np.isfinite([low[name], high[name]]).all()]
     if wild:
         raise DataError(f"activation {wild[0]} isn't finite on the calibration records")

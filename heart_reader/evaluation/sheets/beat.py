@@ -1,4 +1,4 @@
-"""The 12 median beats of one record on ECG paper, with their fiducials and main measurements.
+"""The 12 median beats of one record on ECG paper, with the printed edges and measurements.
 
 50 mm/s and 10 mm/mV: twice the usual speed, so that edges can be judged by eye. All coordinates
 are millimetres on paper: 1 in the axes of the paper is 1 mm in print.
@@ -118,7 +118,7 @@ def _draw_lead(
     y = np.clip(middle + beat * MM_PER_MV, bottom + 0.5, bottom + CELL_HEIGHT_MM - 0.5)
     x = left + np.arange(len(beat)) / delineation.fs * MM_PER_S
     for name, wave in MARKS:
-        at = getattr(delineation.fiducials, name)[record]
+        at = getattr(delineation.edges, name)[record]
         if np.isfinite(at):
             _draw_mark(paper, left + at / delineation.fs * MM_PER_S, bottom, name, wave)
     paper.plot(x, y, color=INK, linewidth=1.0, solid_joinstyle="round", zorder=3)
@@ -159,15 +159,19 @@ def _write(paper: Axes, delineation: Delineation, record: int, title: str) -> No
 def measurement_line(one: MainMeasurements) -> str:
     """The main measurements as an ECG machine prints them, a dash for what isn't there.
 
-    >>> measurement_line(MainMeasurements(71.6, float("nan"), 92.0, 374.0, 396.4, -12.3))
-    'rate 72 /min   PR – ms   QRS 92 ms   QT 374 ms   QTc 396 ms   axis -12°'
+    QTc is Fridericia's (F) and Bazett's (B).
+
+    >>> nan = float("nan")
+    >>> measurement_line(MainMeasurements(71.6, nan, 92.0, 374.0, 396.4, 396.4, 408.6, -12.3))
+    'rate 72 /min   PR – ms   QRS 92 ms   QT 374 ms   QTcF 396 ms   QTcB 409 ms   axis -12°'
     """
     parts = (
         ("rate", one.rate_bpm, " /min"),
         ("PR", one.pr_ms, " ms"),
         ("QRS", one.qrs_ms, " ms"),
         ("QT", one.qt_ms, " ms"),
-        ("QTc", one.qtc_ms, " ms"),
+        ("QTcF", one.qtc_fridericia_ms, " ms"),
+        ("QTcB", one.qtc_bazett_ms, " ms"),
         ("axis", one.qrs_axis_degrees, "°"),
     )
     shown = ((name, f"{x:.0f}" if math.isfinite(x) else "–", unit) for name, x, unit in parts)

@@ -5,11 +5,11 @@ from typing import Any
 from mlflow import MlflowClient
 
 from heart_reader.tracking.delivery.lease import TAG, read_lease
-from heart_reader.tracking.delivery.outage import patient
+from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.delivery.spool import Spool
 
 
-@patient
+@waits_for_store
 def send_left(client: MlflowClient, spool: Spool) -> int:
     """Sends a spool's points in order; gives how many the store didn't have.
 
@@ -30,7 +30,7 @@ def send_left(client: MlflowClient, spool: Spool) -> int:
     return sent
 
 
-@patient
+@waits_for_store
 def send_end(client: MlflowClient, spool: Spool) -> str | None:
     """Ends the run as its process couldn't; gives the status.
 

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import mlflow
@@ -17,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from heart_reader.errors import ConfigError, TrackingError
+from heart_reader.files import sqlite_file
 from heart_reader.interrupt import SECONDS_FOR_CLEAN_UP
 
 P = ParamSpec("P")
@@ -166,7 +166,7 @@ def _seconds(word: str) -> float:
 PATIENCE = Patience()
 
 
-def patient(method: Callable[P, R]) -> Callable[P, R]:
+def waits_for_store(method: Callable[P, R]) -> Callable[P, R]:
     """The same function, tried again while the store is away; it must bear being called twice.
 
     Raises:
@@ -207,13 +207,27 @@ def limit_retries() -> None:
 
 def require_writable(uri: str) -> None:
     """Asks SQLite itself: MLflow would try again for 100 s before it says that it can't write."""
-    path = uri.removeprefix("sqlite:///").partition("?")[0]
-    if path == uri or path in {"", ":memory:"}:
+    path = sqlite_file(uri)
+    if path is None:
         return
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     # Another run may hold the lock for a moment.
     with closing(sqlite3.connect(path, timeout=60)) as connection:
         connection.execute("BEGIN IMMEDIATE")
+
+
+def require_present(uri: str) -> None:
+    """MLflow would make an SQLite file that isn't there, and say that it holds nothing.
+
+    Raises:
+        TrackingError: it isn't there.
+    """
+    path = sqlite_file(uri)
+    if path is not None and not path.is_file():
+        raise TrackingError(
+            f"there is no tracking store at {path.absolute()}: is MLFLOW_TRACKING_URI right, or "
+            "this folder?"
+        )
 
 
 def require_reachable(uri: str) -> None:

@@ -1,7 +1,9 @@
 """Delineation of synthetic beats, whose waves are known, and of real records.
 
 Covers: heart_reader.data.delineation.beats, heart_reader.data.delineation.conditioning,
-    heart_reader.data.delineation.fiducials, heart_reader.data.delineation.measurements.
+    heart_reader.data.delineation.fiducials, heart_reader.data.delineation.measurements,
+    heart_reader.data.delineation.edges, heart_reader.data.delineation.pacing,
+    heart_reader.data.delineation.spikes.
 """
 
 import csv
@@ -107,13 +109,13 @@ def test_known_amplitudes() -> None:
 
 
 def test_known_intervals() -> None:
-    """P and QRS edges at 2.5 standard deviations; a tangent ends a Gaussian at exactly 2."""
+    """P and QRS edges at 2.5 standard deviations, the end of T, grown quiet, at 2.75."""
     (found,) = main_measurements(delineate(synthetic(500), 500))
     centres = {wave: numbers[0] for wave, numbers in WAVES.items()}
     widths = {wave: numbers[1] for wave, numbers in WAVES.items()}
     p_on, qrs_on, qrs_off, t_off = (
         1000 * (centres[wave] + side * widths[wave])
-        for wave, side in (("P", -2.5), ("Q", -2.5), ("S", 2.5), ("T", 2))
+        for wave, side in (("P", -2.5), ("Q", -2.5), ("S", 2.5), ("T", 2.75))
     )
     assert found.rate_bpm == pytest.approx(75, abs=0.1)
     assert found.pr_ms == pytest.approx(qrs_on - p_on, abs=12)

@@ -1,4 +1,8 @@
-"""Text tables in the ways that people and programs write them."""
+"""Text tables in the ways that people and programs write them.
+
+Covers: heart_reader.data.formats.csv_columns, heart_reader.data.formats.csv_dialect,
+heart_reader.data.formats.units.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,12 @@
-"""Every family of files: the same ECG comes out of each, and nobody's name does."""
+"""Every family of files: the same ECG comes out of each, and nobody's name does.
+
+Covers: heart_reader.data.formats.bag, heart_reader.data.formats.edf,
+heart_reader.data.formats.hdf5, heart_reader.data.formats.ishne,
+heart_reader.data.formats.json_text, heart_reader.data.formats.matlab,
+heart_reader.data.formats.matrix, heart_reader.data.formats.numpy_arrays,
+heart_reader.data.formats.parquet, heart_reader.data.formats.reading,
+heart_reader.data.formats.vendor, heart_reader.data.formats.asked.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""WFDB records as files really have them, held against wfdb's own reading."""
+"""WFDB records as files really have them, held against wfdb's own reading.
+
+Covers: heart_reader.data.formats.wfdb_header.
+"""
 
 from pathlib import Path
 

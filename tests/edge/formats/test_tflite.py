@@ -107,7 +107,7 @@ def test_an_operator_that_the_converter_does_not_know(calibration, tmp_path):
 def test_a_converter_that_wants_the_network():
     code = (
         "import socket, sys\n"
-        "from heart_reader.edge import tflite_converter as converter\n"
+        "from heart_reader.edge.formats import tflite_converter as converter\n"
         "sys.addaudithook(converter._refuse_network)\n"
         "try:\n"
         "    socket.create_connection(('example.org', 80), timeout=1)\n"

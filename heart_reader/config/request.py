@@ -1,0 +1,83 @@
+"""What a user asks of a configuration, kept until it is known which bundle it is for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from heart_reader.config.load import SHORT_NAMES, Config, load_config
+from heart_reader.config.strict import flatten
+
+AUTO = "auto"
+DEMO = "demo"
+
+
+@dataclass(frozen=True)
+class ConfigRequest:
+    """An overlay, and what is changed in it.
+
+    Attributes:
+        overlay: a name, the path of a YAML file, or "auto" where nobody said.
+        changes: values as typed by their full dotted keys; data that are "auto" aren't in it.
+    """
+
+    overlay: str
+    changes: Mapping[str, str]
+
+    @property
+    def names_data(self) -> bool:
+        """Whether the user said which data; who names data means them."""
+        return "data.root" in self.changes
+
+    @property
+    def training_overlay(self) -> str:
+        """The overlay of what starts without a bundle: "auto" means demo for demo data."""
+        if self.overlay != AUTO:
+            return self.overlay
+        return DEMO if self.changes.get("data.root", DEMO) == DEMO else "default"
+
+    def for_training(self, changes: Mapping[str, str] | None = None) -> Config:
+        """The configuration of what starts without a bundle.
+
+        Args:
+            changes: further ones, by their full keys.
+
+        Raises:
+            ConfigError: every unknown key and illegal value, together.
+        """
+        return load_config(self.training_overlay, {**self.changes, **(changes or {})})
+
+    def for_bundle(self, provenance: Mapping[str, Any], own: str = "default") -> Config:
+        """The configuration that reads the data a bundle was made from, unless data are named.
+
+        Args:
+            provenance: of the bundle; ``data`` in it is its maker's ``DataConfig``.
+            own: the overlay that "auto" stands for.
+
+        Raises:
+            ConfigError: every unknown key and illegal value, together.
+        """
+        made_from = flatten({"data": provenance.get("data", {})})
+        return load_config(
+            own if self.overlay == AUTO else self.overlay, {**made_from, **self.changes}
+        )
+
+    def check(self) -> None:
+        """Refuses a wrong key or value before any run is opened.
+
+        Raises:
+            ConfigError: every unknown key and illegal value, together.
+        """
+        self.for_bundle({})
+
+
+def config_request(options: Mapping[str, str]) -> ConfigRequest:
+    """The words of a command line that are left when an entry point has taken its own.
+
+    >>> config_request({"config": "demo", "data": "auto", "backbone": "xresnet1d50"})
+    ConfigRequest(overlay='demo', changes={'model.backbone': 'xresnet1d50'})
+    """
+    full = {SHORT_NAMES.get(key, key): value for key, value in options.items()}
+    overlay = full.pop("config", AUTO)
+    if full.get("data.root") == AUTO:
+        del full["data.root"]
+    return ConfigRequest(overlay, full)

@@ -1,0 +1,62 @@
+"""Files and folders: what a user means by a path, and how a file appears as a whole."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+_SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]*)")
+
+
+def user_path(word: str | Path) -> Path:
+    """A path as a user typed it; a shell leaves the ``~`` of ``data=~/ptbxl`` as it is.
+
+    >>> user_path("~/ptbxl") == Path.home() / "ptbxl"
+    True
+    """
+    return Path(word).expanduser()
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of an SQLite address, as SQLAlchemy reads it; ``None`` where it is no file.
+
+    >>> sqlite_file("sqlite:///a%20folder/mlflow.db?mode=ro")
+    PosixPath('a folder/mlflow.db')
+    """
+    found = _SQLITE.match(uri)
+    path = "" if found is None else unquote(found[1]).removeprefix("file:")
+    return None if path in {"", ":memory:"} else user_path(path)
+
+
+def expanded_uri(uri: str) -> str:
+    """A store's address; of ``sqlite:///~/x.db`` the file that is meant, else as it is."""
+    return uri.replace("~", str(Path.home()), 1) if _begins_at_home(uri) else uri
+
+
+def _begins_at_home(uri: str) -> bool:
+    found = _SQLITE.match(uri)
+    return found is not None and found[1].startswith("~/")
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A path beside ``path``, of the same suffix, that becomes it where all goes well.
+
+    Whoever looks, and whoever comes after a kill, finds the old file or the new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield beside
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

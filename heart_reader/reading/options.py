@@ -1,0 +1,55 @@
+"""The command lines that read ECG files; nothing heavy is imported for them."""
+
+import argparse
+from typing import Any
+
+from heart_reader.files import user_path
+
+FORMATS = ("pdf", "svg", "png")
+LAYOUTS = ("3x4", "6x2", "12x1")  # of evaluation/sheets/layout.py, which takes a second to import
+
+PREDICT = """Reads ECGs with a registered model, or a bundle folder, and prints what it finds.
+
+python -m heart_reader.predict --model heart-reader-se_resnet1d@candidate RECORD ...
+"""
+
+
+def predict_parser() -> argparse.ArgumentParser:
+    """Of ``predict``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m heart_reader.predict",
+        description=PREDICT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", required=True, help="NAME@ALIAS or a bundle folder")
+    add_record_options(parser)
+    add_drawing_options(parser)
+    parser.add_argument(
+        "--explain",
+        metavar="FOLDER",
+        type=user_path,
+        help="write a sheet for each label found, with what moved its probability",
+    )
+    return parser
+
+
+def add_record_options(parser: argparse.ArgumentParser) -> None:
+    """Which records are read, with what beside them, and what is printed."""
+    kinds = "a file of any kind that is read, or a WFDB record"
+    parser.add_argument("records", nargs="+", metavar="RECORD", help=kinds)
+    parser.add_argument("--fs", type=float, help="Hz, of files that don't say it")
+    parser.add_argument("--unit", help="mV, uV, V or nV, of files that don't say it")
+    parser.add_argument("--gain", type=float, help="steps per mV, of uncalibrated files")
+    parser.add_argument("--features", choices=("compute", "none"), default="compute")
+    parser.add_argument("--age", type=float, help="years, for every record")
+    parser.add_argument("--sex", help="m or f, for every record")
+    parser.add_argument("--json", action="store_true", help="JSON instead of a table")
+
+
+def add_drawing_options(parser: argparse.ArgumentParser) -> None:
+    """Which pictures are written, and how they look."""
+    folder: dict[str, Any] = {"metavar": "FOLDER", "type": user_path}
+    parser.add_argument("--plot", **folder, help="write an ECG sheet for each record")
+    parser.add_argument("--report", **folder, help="write a page to print for each record")
+    parser.add_argument("--layout", choices=LAYOUTS, default="3x4", help="of the page")
+    parser.add_argument("--report-format", choices=FORMATS, default="pdf", help="of the page")

@@ -1,0 +1,24 @@
+"""The commands of this package."""
+
+from pathlib import Path
+
+from heart_reader.cli.command import Command
+from heart_reader.project import CONFIG_DEFAULTS, EDGE_DEFAULTS
+
+DEFAULTS = Path(__file__).parent / "defaults.yaml"
+
+COMMANDS = {
+    "main": Command("registry.main", (CONFIG_DEFAULTS, DEFAULTS)),
+    "promote": Command("registry.gate.promote", (DEFAULTS,)),
+    "ensemble": Command("registry.ensemble.make", (DEFAULTS,)),
+    "export": Command("registry.export", (EDGE_DEFAULTS, CONFIG_DEFAULTS)),
+    "thresholds": Command("registry.thresholds"),
+    "sync": Command("registry.sync.syncer", (DEFAULTS,)),
+    "webhook": Command("registry.sync.webhook", (DEFAULTS,)),
+    "card": Command("registry.model_card"),
+    "import": Command("registry.pretrained.import_bundle"),
+    "pretrained": Command("registry.pretrained.all", (DEFAULTS,)),
+    "make-pretrained": Command("registry.pretrained.make"),
+    "doctor": Command("registry.doctor.examine"),
+    "migrate": Command("registry.migrate.move"),
+}

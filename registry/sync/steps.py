@@ -1,0 +1,100 @@
+"""The kinds of follow-on runs: when one is due, what it does. A new one is a line in `STEPS`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from heart_reader.config.request import ConfigRequest
+from heart_reader.evaluate import evaluate, test_request
+from heart_reader.tracking import resolve_version
+from registry.client import Registry
+from registry.ensemble.make import EnsembleRequest, make_ensemble
+from registry.export import ExportRequest, export
+from registry.gate.promote import REFUSED, PromoteRequest, promote
+from registry.model_card import write_card
+from registry.settings import Settings
+from registry.sync.plan import (
+    State,
+    Step,
+    card_due,
+    ensemble_due,
+    evaluate_due,
+    export_due,
+    promote_due,
+)
+
+
+@dataclass(frozen=True)
+class SyncRequest:
+    """What a user asks of every follow-on run.
+
+    Attributes:
+        settings: of the follow-on runs.
+        config: what is asked of the configuration.
+        words: the command line that said so, for the processes of the steps.
+    """
+
+    settings: Settings
+    config: ConfigRequest
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StepKind:
+    """One kind of follow-on run.
+
+    Attributes:
+        due: the steps of this kind that are missing.
+        run: does one, and gives the exit code.
+        needs_data: it reads records; the others make do with predictions that were logged.
+        in_process: it needs no process, run or claim of its own: two at once do no harm.
+    """
+
+    due: Callable[[State], list[Step]]
+    run: Callable[[Registry, Step, SyncRequest], int]
+    needs_data: bool = False
+    in_process: bool = False
+
+
+def due(registry: Registry) -> list[Step]:
+    """Every missing step, in the order in which they are to be done."""
+    state = State(registry)
+    return [step for kind in STEPS.values() for step in kind.due(state)]
+
+
+# ---------------------------------------------------------------- what each does
+
+
+def _ensemble(registry: Registry, step: Step, request: SyncRequest) -> int:
+    make_ensemble(
+        registry, EnsembleRequest(step.target, request.config, request.settings.ensemble)
+    )
+    return 0
+
+
+def _promote(registry: Registry, step: Step, request: SyncRequest) -> int:
+    asked = PromoteRequest(step.target, None, request.config, request.settings.gate)
+    return 0 if promote(registry, asked) else REFUSED
+
+
+def _card(registry: Registry, step: Step, request: SyncRequest) -> int:
+    write_card(registry, resolve_version(step.target))
+    return 0
+
+
+def _evaluate(registry: Registry, step: Step, request: SyncRequest) -> int:
+    evaluate(test_request(step.target, request.config))
+    return 0
+
+
+def _export(registry: Registry, step: Step, request: SyncRequest) -> int:
+    export(ExportRequest(step.target, request.config, request.settings.edge))
+    return 0
+
+
+STEPS = {
+    "ensemble": StepKind(ensemble_due, _ensemble),
+    "promote": StepKind(promote_due, _promote),
+    "card": StepKind(card_due, _card, in_process=True),
+    "evaluate": StepKind(evaluate_due, _evaluate, needs_data=True),
+    "export": StepKind(export_due, _export, needs_data=True),
+}
