@@ -29,7 +29,7 @@ from heart_reader.evaluation.thresholds import REMEMBERED, Rule, choose, cross_f
 from heart_reader.tracking import ModelVersion, Run, load_registered, resolve_version
 from heart_reader.tracking import runs as tracking
 from registry.client import Registry, pinned, register, short_name
-from registry.logged import Logged, read_logged
+from registry.ground.logged import Logged, read_logged
 from registry.model_card import write_card
 
 MADE_FROM = "thresholds_of"  # tag of a version: the one whose thresholds were changed

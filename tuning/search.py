@@ -19,10 +19,10 @@ from tuning import plots
 from tuning.config import TuningConfig
 from tuning.objective import Objective, Search, prepare_splits
 from tuning.outcome import HandedBackError, TakenError
-from tuning.patient_storage import BudgetSpentError, PatientStorage
 from tuning.request import TuneRequest
 from tuning.search_space import load_space
-from tuning.storage import opened_storage
+from tuning.store.patient import BudgetSpentError, PatientStorage
+from tuning.store.storage import opened_storage
 from tuning.study import (
     Identity,
     best_trial,

@@ -21,8 +21,8 @@ from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.dataset import Records
 from heart_reader.errors import did_you_mean
 from tuning.config import TuningConfig
-from tuning.patient_storage import PatientStorage, StudyError
 from tuning.search_space import SearchSpace, starting_point
+from tuning.store.patient import PatientStorage, StudyError
 
 IDENTITY = "identity"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)

@@ -18,8 +18,8 @@ from heart_reader.data import delineation
 from heart_reader.data.checks import require_signals
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.person import checked_age, sex_of_word
-from heart_reader.data.model_input import seconds_wanted, to_model_input
 from heart_reader.data.quality import GOOD, Quality, assess
+from heart_reader.data.recordings.model_input import seconds_wanted, to_model_input
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
 from heart_reader.evaluation.report import by_class

@@ -40,7 +40,7 @@ from registry.client import (
 )
 from registry.commands import DEFAULTS
 from registry.ensemble import report as written
-from registry.fold9 import (
+from registry.ground.fold9 import (
     LOGGED,
     Fold9,
     Ground,

@@ -23,7 +23,7 @@ from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import REMEMBERED, rule_of
 from heart_reader.tracking import ModelVersion, Run
 from registry.client import pinned, short_name
-from registry.fold9 import CROSS_FITTED, LOGGED, Ground
+from registry.ground.fold9 import CROSS_FITTED, LOGGED, Ground
 from registry.settings import EnsembleConfig
 
 DRAWN = (2, 3)  # members of a weight simplex that can be drawn

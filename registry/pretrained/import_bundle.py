@@ -28,7 +28,7 @@ from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.models import CANDIDATE
 from registry.client import Registry, member_tags, pinned
 from registry.ensemble import report as ensemble_report
-from registry.fold9 import CROSS_FITTED, LOGGED
+from registry.ground.fold9 import CROSS_FITTED, LOGGED
 
 PRETRAINED = REPOSITORY / "pretrained"
 DIGEST = "bundle_digest"  # tag of a version: what was imported is known again by it

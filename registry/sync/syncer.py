@@ -23,8 +23,8 @@ from heart_reader.tracking import runs as tracking
 from registry import claims
 from registry.client import BACKBONE_NAMES, EDGE, ENSEMBLE, Registry
 from registry.commands import DEFAULTS
-from registry.fold9 import data_present, data_root_of
 from registry.gate.promote import REFUSED
+from registry.ground.fold9 import data_present, data_root_of
 from registry.settings import load_settings
 from registry.sync.plan import Step
 from registry.sync.step import BUSY

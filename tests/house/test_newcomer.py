@@ -19,7 +19,7 @@ from heart_reader.data.dataset import FeaturesConfig, load_development
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.edge.device.reader import open_device
 from heart_reader.edge.formats.base import Example, Format, Made, Part
-from heart_reader.edge.formats.onnx_format import OnnxRuntime
+from heart_reader.edge.formats.onnx_runtime import OnnxRuntime
 from heart_reader.edge.formats.table import FORMATS
 from heart_reader.edge.stages import Exporter
 from heart_reader.errors import ConfigError

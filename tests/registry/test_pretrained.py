@@ -1,6 +1,6 @@
 """Bundles that travel: made in one store, champions in another that has no data.
 
-Covers: registry.fold9.
+Covers: registry.ground.fold9.
 """
 
 import json

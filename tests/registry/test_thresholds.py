@@ -1,4 +1,7 @@
-"""Other thresholds for registered versions: a model and an ensemble, without data or training."""
+"""Other thresholds for registered versions: a model and an ensemble, without data or training.
+
+Covers: registry.ground.logged.
+"""
 
 import shutil
 
@@ -107,7 +110,7 @@ def test_an_ensembles_thresholds_stand_on_its_own_scores(call: Call, without_dat
     [
         (("--model", f"{SE}/1"), "thresholds takes --model NAME@ALIAS"),
         (("--model", f"{SE}/1", "--rule", "precison:0.8"), "did you mean 'precision'?"),
-        (("--model", f"{SE}/77", "--rule", "f1"), "the registry has no models:/"),
+        (("--model", f"{SE}/77", "--rule", "f1"), "the registry has no "),
     ],
 )
 def test_wrong_options_are_one_line(call: Call, without_data: Store, options, words):

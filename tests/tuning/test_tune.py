@@ -1,6 +1,6 @@
 """Entry points in this process: what a study leaves, and what is refused with one line.
 
-Covers: tuning.outcome, tuning.plots, tuning.search, tuning.study, tuning.tracking.
+Covers: tuning.outcome, tuning.plots, tuning.request, tuning.search, tuning.study, tuning.tracking.
 """
 
 import shutil
@@ -23,7 +23,7 @@ from tests.tuning.test_workers import NAME, SPACE, TINY, assert_complete
 from tuning import train, tune
 from tuning.config import load_tuning
 from tuning.objective import splits
-from tuning.storage import opened_storage
+from tuning.store.storage import opened_storage
 
 pytest_plugins = ["tests.tracking.trained"]
 SEARCH = TINY | {"trials": "3", "epochs": "2", "startup_trials": "1", "min_epochs": "1"}

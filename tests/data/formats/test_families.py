@@ -1,11 +1,11 @@
 """Every family of files: the same ECG comes out of each, and nobody's name does.
 
-Covers: heart_reader.data.formats.bag, heart_reader.data.formats.edf,
-heart_reader.data.formats.hdf5, heart_reader.data.formats.ishne,
-heart_reader.data.formats.json_text, heart_reader.data.formats.matlab,
-heart_reader.data.formats.matrix, heart_reader.data.formats.numpy_arrays,
-heart_reader.data.formats.parquet, heart_reader.data.formats.reading,
-heart_reader.data.formats.vendor, heart_reader.data.formats.asked.
+Covers: heart_reader.data.formats.bag, heart_reader.data.formats.families.edf,
+heart_reader.data.formats.families.hdf5, heart_reader.data.formats.families.ishne,
+heart_reader.data.formats.families.json_text, heart_reader.data.formats.families.matlab,
+heart_reader.data.formats.matrix, heart_reader.data.formats.families.numpy_arrays,
+heart_reader.data.formats.families.parquet, heart_reader.data.formats.reading,
+heart_reader.data.formats.families.vendor, heart_reader.data.formats.asked.
 """
 
 import json
@@ -21,8 +21,8 @@ import wfdb
 from scipy.signal import resample_poly
 
 from heart_reader.data.formats import FORMATS, read_recording
-from heart_reader.data.model_input import to_model_input
 from heart_reader.data.ptbxl import LEADS
+from heart_reader.data.recordings.model_input import to_model_input
 from heart_reader.data.spec import PTBXL_SIGNAL
 from heart_reader.errors import DataError
 from tests.conftest import REPOSITORY
