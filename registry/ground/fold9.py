@@ -157,7 +157,7 @@ def load_records(bundles: Sequence[AnyBundle], config: Config) -> Records:
     if len(sources) > 1:
         raise ModelError(f"models must read the same features, but read {sorted(sources)}")
     source = FeaturesConfig(sources.pop() if sources else "none")
-    return load_development(config.data, source, cache_folder())
+    return load_development(config.data, config.task, source, cache_folder())
 
 
 def logged_scores(version: ModelVersion, fold: Fold9, file: str) -> NDArray[np.float32] | None:
