@@ -56,7 +56,7 @@ platform: env  ## PostgreSQL, S3, MLflow server and sync for a team, without con
 	$(BIN)/python -m deploy.up --state $(STATE)
 
 try-containers: env  ## builds, fills, kills, empties and restores a platform in containers: 15 minutes
-	$(BIN)/python -m pytest -m containers -s tests/deploy/test_containers.py
+	$(BIN)/python -m pytest -m containers -s tests/deploy/containers/test_containers.py
 
 containers: env  ## the same in containers: builds the images, starts everything
 	$(BIN)/python -m deploy.containers --state $(STATE)

@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=20, help="of each finding")
     options = parser.parse_args()
     config = load_config("default", {"data": options.data})
-    records = load_development(config.data, config.features, cache_folder())
+    records = load_development(config.data, config.task, config.features, cache_folder())
     bundle = open_bundle(options.bundle)
     ways = {"gradients": by_gradients, "occlusion": by_occlusion}
     head = f"{'finding':9}{'way':11}{'records':>8}{'in leads':>10}{'chance':>8}{'first':>7}"

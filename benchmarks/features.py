@@ -43,7 +43,7 @@ def main() -> int:
         "training.patience": options.epochs,
     }
     config = load_config("default", overrides)
-    records = load_development(config.data, config.features, cache_folder())
+    records = load_development(config.data, config.task, config.features, cache_folder())
     alone = features_alone(records)
     bare_config = load_config("default", overrides | {"features": "none"})
     bare = trained(bare_config, options.work / f"signal-only-{options.epochs}")
@@ -71,7 +71,7 @@ def trained(config: Config, folder: Path) -> Bundle:
     """The bundle of a configuration, trained where the folder isn't there yet."""
     if folder.exists():
         return load_bundle(folder)
-    prepared = prepare(load_development(config.data, config.features, cache_folder()))
+    prepared = prepare(load_development(config.data, config.task, config.features, cache_folder()))
     started = time.perf_counter()
     trainer = make_trainer(prepared, config)
     result = trainer.fit([lambda epoch, m: print(f"{folder.name} {epoch} {m}", flush=True)])

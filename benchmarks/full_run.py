@@ -84,7 +84,7 @@ def main(words: Sequence[str]) -> None:
 def run(configs: list[Config], folder: Path) -> None:
     """Trains and writes one bundle after the other, and prints the table."""
     first = configs[0]
-    records = load_development(first.data, first.features, cache_folder())
+    records = load_development(first.data, first.task, first.features, cache_folder())
     prepared = prepare(records)
     torch.backends.cudnn.benchmark = True  # every batch of a run has the same shape, or nearly
     rows: list[Row] = []

@@ -22,7 +22,7 @@ from types import FrameType
 import numpy as np
 
 from heart_reader.data.formats import read_recording
-from heart_reader.data.model_input import seconds_wanted, to_model_input
+from heart_reader.data.recordings.model_input import seconds_wanted, to_model_input
 from heart_reader.data.spec import PTBXL_SIGNAL
 from heart_reader.errors import DataError
 from tests.data.formats.writers import WRITERS, truth_of

@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1500)
     options = parser.parse_args()
     config = load_config("default", {"data": options.data, "features": "none"})
-    records = load_development(config.data, config.features, cache_folder())
+    records = load_development(config.data, config.task, config.features, cache_folder())
     rows = np.random.default_rng(SEED).permutation(normal_rows(records))[: options.records]
     found = delineate(records.millivolts(np.sort(rows)), records.pack.fs)
     mean, rr, n = mean_beat(found)

@@ -43,7 +43,7 @@ def main() -> None:
         path.parent for path in Path("pretrained").glob("*/*.json")
     )
     config = load_config("default", {"data": options.data})
-    records = load_development(config.data, FeaturesConfig("none"), cache_folder())
+    records = load_development(config.data, config.task, FeaturesConfig("none"), cache_folder())
     generator = np.random.default_rng(0)
     rows = generator.permutation(records.rows((VALIDATION_FOLD,)))[: options.records]
     plain = records.millivolts(rows).astype(np.float32)

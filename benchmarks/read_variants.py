@@ -18,8 +18,8 @@ from scipy.signal import resample_poly
 
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.data.formats import read_recording
-from heart_reader.data.model_input import seconds_wanted, to_model_input
 from heart_reader.data.ptbxl import LEADS
+from heart_reader.data.recordings.model_input import seconds_wanted, to_model_input
 from heart_reader.data.spec import PTBXL_SIGNAL
 from heart_reader.errors import DataError
 

@@ -4,8 +4,8 @@ python benchmarks/run_search.py --state .platform [--runs 10000] [--keep true]
 
 The runs are copies of a real one (the newest that has ``val/macro_auc``) with other values, put
 into an experiment of their own by SQL, and taken away again. Nothing else is done to the database:
-what makes it quick (deploy/tuning.sql, autovacuum) is the platform's. Beside the wall clock stands
-what the server and PostgreSQL computed for a request, whatever else the machine did meanwhile.
+what makes it quick (deploy/stores/tuning.sql, autovacuum) is the platform's. Beside the wall clock
+stands what the server and PostgreSQL computed for a request, whatever else the machine did.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.compose import host_variables, read_services, read_variables
-from deploy.databases import connect
+from deploy.stores.databases import connect
 
 LIMIT = 0.5  # seconds
 REPEATS = 10

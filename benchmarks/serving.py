@@ -29,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     bundle = load_registered(resolve_version(options.model))
     config = load_config("default", {"features": "none"})
-    records = load_development(config.data, config.features, cache_folder())
+    records = load_development(config.data, config.task, config.features, cache_folder())
     signals = records.millivolts(np.arange(20)).astype(np.float32)  # (20, n_leads, n_times)
     for features in ("compute", "none"):
         seconds, worst = [], 0.0

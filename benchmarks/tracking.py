@@ -49,7 +49,7 @@ def median_seconds(function: Callable[[int], object], repeats: int) -> float:
 def real_trainer(backbone: str) -> Trainer:
     """A trainer of the default recipe on synthetic records."""
     config = load_config("default", {"backbone": backbone})
-    records = load_development(config.data, config.features, cache_folder())
+    records = load_development(config.data, config.task, config.features, cache_folder())
     return make_trainer(prepare(records), config)
 
 

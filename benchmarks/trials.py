@@ -24,10 +24,10 @@ from rich.table import Table
 from heart_reader.config.load import load_config
 from heart_reader.tracking import Run
 from tuning.config import load_tuning
-from tuning.patient_storage import BudgetSpentError, PatientStorage
 from tuning.search import quiet
 from tuning.search_space import load_space, suggest
-from tuning.storage import connect
+from tuning.store.patient import BudgetSpentError, PatientStorage
+from tuning.store.storage import connect
 from tuning.study import make_sampler
 from tuning.tracking import PointBuffer, StudyRun
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from deploy.external import External
+from deploy.stores.external import External
 from heart_reader.errors import ConfigError
 from heart_reader.project import REPOSITORY
 

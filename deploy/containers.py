@@ -13,8 +13,8 @@ from pathlib import Path
 
 from deploy.compose import FILE, members_address, read_variables
 from deploy.make_secrets import write_secrets
+from deploy.running.supervisor import PlatformError
 from deploy.state import locked, state_folder
-from deploy.supervisor import PlatformError
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError
 from heart_reader.project import REPOSITORY
@@ -108,7 +108,7 @@ class Containers:
             return
         target = Path(to).absolute()
         target.parent.mkdir(0o700, parents=True, exist_ok=True)
-        words = ["python", "-m", "deploy.backup", "--to", f"/to/{target.name}"]
+        words = ["python", "-m", "deploy.backups.backup", "--to", f"/to/{target.name}"]
         self.tool("backup", words, f"{target.parent}:/to")
 
     def restore(self, source: str) -> None:
@@ -116,7 +116,7 @@ class Containers:
         words, mount = [], ""
         if source:
             folder = Path(source).absolute()
-            words = ["python", "-m", "deploy.restore", "--from", f"/from/{folder.name}"]
+            words = ["python", "-m", "deploy.backups.restore", "--from", f"/from/{folder.name}"]
             mount = f"{folder.parent}:/from:ro"
         stopped = [name for name in SERVERS if name in self.running()]
         if stopped:

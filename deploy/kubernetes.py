@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 
 from deploy.compose import FILE, interpolate, read_variables
-from deploy.external import External
 from deploy.make_secrets import SECRETS
 from deploy.state import state_folder
+from deploy.stores.external import External
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError
 

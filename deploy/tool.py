@@ -15,9 +15,9 @@ from pathlib import Path
 
 from deploy.compose import Service
 from deploy.containers import Containers
-from deploy.process import Process
+from deploy.running.process import Process
+from deploy.running.supervisor import PlatformError, Supervisor
 from deploy.state import locked, only_one, state_folder
-from deploy.supervisor import PlatformError, Supervisor
 from deploy.up import prepare
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError

@@ -16,8 +16,8 @@ from deploy.compose import (
     read_variables,
 )
 from deploy.make_secrets import write_secrets
+from deploy.running.supervisor import Supervisor
 from deploy.state import only_one, state_folder
-from deploy.supervisor import Supervisor
 from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 

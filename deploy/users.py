@@ -17,8 +17,8 @@ import requests
 
 from deploy.compose import members_address, read_variables, server_address
 from deploy.roles import ROLES, WORKSPACE
+from deploy.running.supervisor import PlatformError
 from deploy.state import state_folder
-from deploy.supervisor import PlatformError
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError, did_you_mean
 

@@ -27,7 +27,7 @@ from heart_reader.evaluation.tables import (
     print_evaluation,
     subgroup_text,
 )
-from heart_reader.fitting import require_every_class
+from heart_reader.fitting import LEFT_OUT, require_some_class
 from heart_reader.project import CONFIG_DEFAULTS
 from heart_reader.tracking import (
     ModelVersion,
@@ -101,8 +101,8 @@ def evaluate(request: EvaluateRequest) -> dict[str, float]:
         n_looks = count_runs({EVALUATED: version.uri, "fold": str(fold)})
         wanted = type(config.features)(bundle.feature_source)
         load = load_test if fold == TEST_FOLD else load_development
-        records = load(config.data, wanted, cache_folder())
-        require_every_class(records, (fold,))
+        records = load(config.data, config.task, wanted, cache_folder())
+        require_some_class(records, (fold,), LEFT_OUT)
         scored = score(bundle, records, (fold,))
         values = report.metrics_with_intervals(scored, config.evaluation)
         groups = by_subgroup(scored, records, config)

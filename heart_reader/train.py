@@ -136,7 +136,7 @@ def resumed_job(run_id: str, asked: ConfigRequest) -> Job:
         TrackingError: no such run, not one of ``train``, or one that is finished.
     """
     # `mlflow run` passes its declared parameters along, whether the user typed them or not.
-    refuse_changes(set(asked.changes) - {"data.root", "features.source"})
+    refuse_changes(set(asked.changes) - {"data.root", "task.name", "features.source"})
     run = tracking.find_run(run_id)
     if run.status() == "FINISHED":
         raise TrackingError(f"run {run_id} is FINISHED: there is nothing to resume")
@@ -173,10 +173,12 @@ def train(job: Job) -> list[train_text.TrainedBackbone]:
     single = len(job.backbones) == 1
     name = None if job.resumed else train_text.run_name(job.config, job.backbones)
     for backbone in job.backbones:
-        require_editable(registered_name(backbone))
+        require_editable(registered_name(backbone, job.config.task.name))
     with tracking.open_run(name, resumed_id, system_metrics=single) as run:
         log_job(run, job)
-        records = load_development(job.config.data, job.config.features, cache_folder())
+        records = load_development(
+            job.config.data, job.config.task, job.config.features, cache_folder()
+        )
         train_text.print_records(records)
         log_records(run, records, job.config)
         prepared = prepare(records)
@@ -295,6 +297,7 @@ def log_job(run: Run, job: Job) -> None:
         {
             **job.tags,
             "backbones": ",".join(job.backbones),
+            "task": job.config.task.name,
             "config_hash": config_hash(job.config),
             "git_commit": git_commit(REPOSITORY),
         }

@@ -27,8 +27,8 @@ from heart_reader.training.checkpoint import load_checkpoint
 from heart_reader.training.trainer import Metrics, Trainer
 from tuning.config import TuningConfig
 from tuning.outcome import COMPLETE, TAKEN, HandedBackError, Outcome, TakenError, outcome_of
-from tuning.patient_storage import BudgetSpentError, PatientStorage
 from tuning.search_space import SearchSpace, suggest
+from tuning.store.patient import BudgetSpentError, PatientStorage
 from tuning.study import FINISHED
 from tuning.tracking import PointBuffer, StudyRun
 

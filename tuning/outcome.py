@@ -7,7 +7,7 @@ from optuna.exceptions import TrialPruned
 from optuna.trial import TrialState
 
 from heart_reader.errors import DivergenceError
-from tuning.patient_storage import StudyError
+from tuning.store.patient import StudyError
 
 
 class HandedBackError(BaseException):

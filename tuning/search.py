@@ -19,10 +19,10 @@ from tuning import plots
 from tuning.config import TuningConfig
 from tuning.objective import Objective, Search, prepare_splits
 from tuning.outcome import HandedBackError, TakenError
-from tuning.patient_storage import BudgetSpentError, PatientStorage
 from tuning.request import TuneRequest
 from tuning.search_space import load_space
-from tuning.storage import opened_storage
+from tuning.store.patient import BudgetSpentError, PatientStorage
+from tuning.store.storage import opened_storage
 from tuning.study import (
     Identity,
     best_trial,
@@ -41,7 +41,7 @@ def search_all(request: TuneRequest) -> list[Study]:
     """One worker of a study for each backbone, one study after the other."""
     first, alone = request.configs[0], len(request.configs) == 1
     with opened_storage(request.tuning) as storage:
-        records = load_development(first.data, first.features, cache_folder())
+        records = load_development(first.data, first.task, first.features, cache_folder())
         return [
             search(config, request.tuning, records, storage, alone) for config in request.configs
         ]

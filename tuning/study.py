@@ -21,8 +21,8 @@ from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.dataset import Records
 from heart_reader.errors import did_you_mean
 from tuning.config import TuningConfig
-from tuning.patient_storage import PatientStorage, StudyError
 from tuning.search_space import SearchSpace, starting_point
+from tuning.store.patient import PatientStorage, StudyError
 
 IDENTITY = "identity"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -61,7 +61,10 @@ def make_identity(
     fixed = {
         key: value
         for key, value in flat.items()
-        if key not in FREE_KEYS and key not in space.keys and not key.startswith("evaluation.")
+        if key not in FREE_KEYS
+        and key not in space.keys
+        # The digest of the data changes with the task: studies of a time without one go on.
+        and not key.startswith(("evaluation.", "task."))
     }
     objective = "fold9" if tuning.objective == "fold9" else f"cv of {tuning.cv_splits}"
     return Identity(space.as_dict(), records.digest[:16], objective, fixed)

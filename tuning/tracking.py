@@ -23,7 +23,7 @@ from heart_reader.tracking.delivery.keeper import Keeper
 from heart_reader.tracking.delivery.outage import store_errors, waits_for_store
 from heart_reader.training.trainer import Metrics
 from tuning.outcome import outcome_in_study
-from tuning.patient_storage import PatientStorage, StudyError
+from tuning.store.patient import PatientStorage, StudyError
 
 PARENT = "parent_run"  # the study's attribute that names the run
 

@@ -18,7 +18,7 @@ from heart_reader.project import CONFIG_DEFAULTS
 from tuning import plots
 from tuning.commands import TUNING_DEFAULTS
 from tuning.request import SearchAndTrainRequest, TuneRequest, read_request
-from tuning.storage import opened_storage
+from tuning.store.storage import opened_storage
 from tuning.study import best_trial, load_best
 from tuning.tracking import set_up_shared_tracking
 from tuning.tune import tune

@@ -20,10 +20,10 @@ from heart_reader.files import sqlite_file
 from heart_reader.project import REPOSITORY
 from tuning import plots
 from tuning.config import TuningConfig
-from tuning.patient_storage import StudyError
 from tuning.request import TuneRequest
 from tuning.search import search_all
-from tuning.storage import MANY, connect, is_sqlite
+from tuning.store.patient import StudyError
+from tuning.store.storage import MANY, connect, is_sqlite
 from tuning.tracking import set_up_shared_tracking
 
 # Where runs and models go, and how they get there, must be the same in every worker.

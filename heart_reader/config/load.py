@@ -19,11 +19,13 @@ from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.files import user_path
 from heart_reader.models import ModelConfig
 from heart_reader.project import CONFIG_DEFAULTS, CONFIG_FOLDER
+from heart_reader.tasks.ptbxl import TaskConfig
 from heart_reader.training.config import TrainingConfig
 
 # What a user types most often, without its section.
 SHORT_NAMES = {
     "data": "data.root",
+    "task": "task.name",
     "features": "features.source",
     "backbone": "model.backbone",
     "thresholds": "evaluation.thresholds",
@@ -38,6 +40,7 @@ class Config:
 
     seed: int
     data: DataConfig
+    task: TaskConfig
     features: FeaturesConfig
     model: ModelConfig
     training: TrainingConfig

@@ -32,15 +32,6 @@ from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.models import CANDIDATE
 from registry.client import CHAMPION, PREVIOUS, Registry, pinned
 from registry.commands import DEFAULTS
-from registry.fold9 import (
-    LOGGED,
-    Ground,
-    evidence_of,
-    find_ground,
-    logged_scores,
-    require_same_task,
-    scores_to_judge,
-)
 from registry.gate import rules as gate
 from registry.gate.reproduce import (
     Arrays,
@@ -50,6 +41,15 @@ from registry.gate.reproduce import (
     reads_table,
 )
 from registry.gate.rules import Check
+from registry.ground.fold9 import (
+    LOGGED,
+    Ground,
+    evidence_of,
+    find_ground,
+    logged_scores,
+    require_same_task,
+    scores_to_judge,
+)
 from registry.model_card import write_card
 from registry.settings import GateConfig, load_settings
 

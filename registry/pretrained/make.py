@@ -43,7 +43,7 @@ from heart_reader.tracking import ModelVersion, Run, load_registered, resolve_ve
 from heart_reader.tracking import runs as tracking
 from registry.client import PREFIX, Registry, pinned, short_name
 from registry.commands import DEFAULTS
-from registry.fold9 import CROSS_FITTED, LOGGED, fold9, load_records, logged_scores
+from registry.ground.fold9 import CROSS_FITTED, LOGGED, fold9, load_records, logged_scores
 from registry.pretrained.import_bundle import PRETRAINED
 
 TOLERANCE = 1e-4  # of a probability

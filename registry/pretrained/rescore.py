@@ -29,7 +29,7 @@ from heart_reader.evaluation.mixing import cross_fit
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import rule_of
 from heart_reader.files import user_path
-from registry.fold9 import fold9, load_records
+from registry.ground.fold9 import fold9, load_records
 from registry.pretrained.import_bundle import PRETRAINED, pretrained
 from registry.settings import load_settings
 

@@ -1,4 +1,7 @@
-"""The console command: the same entry points, the same help, and no arrow that nobody sees."""
+"""The console command: the same entry points, the same help, and no arrow that nobody sees.
+
+Covers: heart_reader.cli.command.
+"""
 
 import subprocess
 import sys

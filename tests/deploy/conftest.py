@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.postgres import programs
+from deploy.stores.postgres import programs
 from heart_reader.errors import ConfigError
 from tests.deploy.running import Platform, User, family
 from tests.tracking.processes import SMALL, words

@@ -1,4 +1,7 @@
-"""Files of runs and models: through the server alone, and the same as in the store."""
+"""Files of runs and models: through the server alone, and the same as in the store.
+
+Covers: deploy.server.platform_hooks.
+"""
 
 import hashlib
 from pathlib import Path

@@ -1,6 +1,6 @@
 """A backup of a platform that runs, restored into one that is empty, compared from outside.
 
-Covers: deploy.restore, deploy.tool.
+Covers: deploy.backups.*, deploy.tool.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.databases import OWNERS
-from deploy.postgres import programs
-from deploy.supervisor import Supervisor
+from deploy.running.supervisor import Supervisor
+from deploy.stores.databases import OWNERS
+from deploy.stores.postgres import programs
 from deploy.up import prepare
 from tests.deploy.running import Platform, User
 

@@ -9,7 +9,7 @@ import psutil
 import psycopg2
 import pytest
 
-from deploy.postgres import programs
+from deploy.stores.postgres import programs
 from tests.deploy.running import LOADED, Platform, family, free_ports
 from tests.tuning.postgres import Postgres
 

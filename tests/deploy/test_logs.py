@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deploy.logs import rotate
+from deploy.running.logs import rotate
 
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
 

@@ -1,6 +1,7 @@
 """A real platform: who gets in, where it listens, what it keeps when its servers are killed.
 
-Covers: deploy.migrate, deploy.objects, deploy.process, deploy.state, deploy.users,
+Covers: deploy.stores.migrate, deploy.stores.objects, deploy.running.process, deploy.state,
+    deploy.users,
     deploy.server.platform_hooks, heart_reader.tracking.permissions.
 """
 
@@ -17,8 +18,8 @@ from botocore import UNSIGNED
 from botocore.client import Config
 from botocore.exceptions import ClientError
 
-from deploy.databases import OWNERS
 from deploy.make_secrets import PASSWORDS
+from deploy.stores.databases import OWNERS
 from tests.deploy.conftest import BACKBONES
 from tests.deploy.running import Platform, User, family
 from tests.tracking.processes import SMALL

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.shelf import DAY, Shelf, how_many, shelf_options
+from deploy.backups.shelf import DAY, Shelf, how_many, shelf_options
 from heart_reader.errors import ConfigError
 
 

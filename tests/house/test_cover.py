@@ -20,8 +20,8 @@ EVERY = sorted((REPOSITORY / "tests").rglob("test_*.py"))
 TESTS = [path for path in EVERY if path.parent != HERE]  # those here look at all modules alike
 ALONE = "nothing of ours alone"  # instead of modules, with what it is about
 N_FILES = 14  # in a folder: more, and nobody sees where a change goes
-# Benchmarks are scripts that each stand alone; the others are to be split.
-WIDE = {"benchmarks", "deploy", "heart_reader/data", "heart_reader/data/formats", "registry"}
+# Scripts that each stand alone, and are started by their path.
+WIDE = {"benchmarks"}
 # Whose tests are on their way. Nothing is added here: a module comes with its tests.
 AWAITED = ("registry.pretrained.rescore",)
 

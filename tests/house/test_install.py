@@ -24,7 +24,7 @@ DATA = (
     "registry/defaults.yaml",
     "tuning/spaces/default.yaml",
     "tuning/configs/default.yaml",
-    "deploy/tuning.sql",
+    "deploy/stores/tuning.sql",
     "deploy/basic_auth.ini",
     "deploy/server/sitecustomize.py",
 )

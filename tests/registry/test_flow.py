@@ -1,7 +1,7 @@
 """From two candidates to an ensemble with a report: one story, told in the order of the tests.
 
 Covers: registry.ensemble.report, registry.gate.clean_load, registry.gate.reproduce,
-    registry.gate.rules, registry.model_card, registry.sync.plan, registry.logged,
+    registry.gate.rules, registry.model_card, registry.sync.plan, registry.ground.logged,
     registry.thresholds.
 """
 

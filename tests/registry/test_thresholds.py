@@ -1,6 +1,6 @@
 """Other thresholds for registered versions: a model and an ensemble, without data or training.
 
-Covers: registry.logged.
+Covers: registry.ground.logged.
 """
 
 import shutil

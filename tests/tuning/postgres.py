@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.postgres import as_owner, initialise, programs
+from deploy.stores.postgres import as_owner, initialise, programs
 from heart_reader.errors import ConfigError
 
 

@@ -20,8 +20,8 @@ from tests.tuning.proxy import Proxy, proxy_to
 from tests.tuning.test_storage import config
 from tests.tuning.test_workers import NAME, SPACE, TINY, assert_complete
 from tuning import tune
-from tuning.patient_storage import PatientStorage, is_outage
-from tuning.storage import connect
+from tuning.store.patient import PatientStorage, is_outage
+from tuning.store.storage import connect
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 pytest_plugins = ["tests.tracking.trained"]

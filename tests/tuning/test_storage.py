@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 
 from tests.tuning.postgres import Postgres
 from tuning.config import TuningConfig, load_tuning
-from tuning.patient_storage import CALLS, BudgetSpentError, PatientStorage, StudyError
-from tuning.storage import connect
+from tuning.store.patient import CALLS, BudgetSpentError, PatientStorage, StudyError
+from tuning.store.storage import connect
 
 
 def test_every_call_that_opens_a_session_waits_for_the_server():

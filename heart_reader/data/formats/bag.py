@@ -21,7 +21,7 @@ from heart_reader.data.formats.limits import (
 from heart_reader.data.formats.matrix import Matrix, from_matrix
 from heart_reader.data.formats.person import UNKNOWN, age_of, plausible_age, sex_of_word
 from heart_reader.data.ptbxl import LEADS
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.recording import Recording
 from heart_reader.errors import DataError
 
 SIGNALS = ("signal", "signals", "ecg", "val", "p_signal", "tracings", "data", "x", "waveform")

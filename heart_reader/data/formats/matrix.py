@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from heart_reader.data.formats.asked import Asked
 from heart_reader.data.formats.lead_names import choose_leads
 from heart_reader.data.formats.units import UNITS, factor_to_mv, judge_unit
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.recording import Recording
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from heart_reader.data.formats import (
+from heart_reader.data.formats.asked import Asked
+from heart_reader.data.formats.families import (
     edf,
     hdf5,
     ishne,
@@ -16,13 +17,12 @@ from heart_reader.data.formats import (
     parquet,
     vendor,
 )
-from heart_reader.data.formats.asked import Asked
-from heart_reader.data.formats.csv_table import read_csv
+from heart_reader.data.formats.families.csv_table import read_csv
+from heart_reader.data.formats.families.wfdb_header import is_header
+from heart_reader.data.formats.families.wfdb_record import read_wfdb
 from heart_reader.data.formats.limits import require_rate
 from heart_reader.data.formats.units import UNITS, unit_of
-from heart_reader.data.formats.wfdb_header import is_header
-from heart_reader.data.formats.wfdb_record import read_wfdb
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.recording import Recording
 from heart_reader.errors import DataError, did_you_mean
 
 HEAD = 4096  # bytes by which a kind is told

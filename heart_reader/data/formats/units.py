@@ -18,7 +18,7 @@ _ALIASES = {
 
 # Peak to peak of an ECG's middle lead in mV, with room on both sides; steps of 1,000 between
 # units leave a gap that belongs to none.
-LOWEST_MV, HIGHEST_MV = 0.1, 30.0
+LOWEST_MV, HIGHEST_MV = 0.1, 10.0
 
 
 def unit_of(text: str) -> str | None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from heart_reader.data.folds import N_FOLDS
+from heart_reader.data.manifest.stratified import N_FOLDS
 from heart_reader.data.ptbxl import AGE_OVER_89
 from heart_reader.errors import DataError
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from heart_reader.data.folds import stratified_folds
+from heart_reader.data.manifest.stratified import stratified_folds
 from heart_reader.errors import DataError
 
 

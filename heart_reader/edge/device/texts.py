@@ -40,7 +40,6 @@ _FEATURE_ROWS = """| `features` | (n, {n}) | float32 | raw, named in `labels.jso
 """
 
 _EXAMPLE = '''"""python example.py MODEL ECG.csv: {n_times} lines of {n_leads} numbers in mV."""
-
 import json
 import pathlib
 import sys

@@ -1,45 +1,11 @@
 """ONNX: float32, and 8 bits as QDQ pairs; run by ONNX Runtime."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-
-import numpy as np
+from collections.abc import Iterator
 
 from heart_reader.edge.formats.base import Example, Format, Made, Part, Source
-from heart_reader.edge.formats.runtime import Runtime, contract_of, one_line
-from heart_reader.edge.sample import Array
-from heart_reader.errors import ModelError
+from heart_reader.edge.formats.onnx_runtime import OnnxRuntime
 
 FP32, INT8 = "ONNX fp32", "ONNX INT8"
-
-
-class OnnxRuntime(Runtime):
-    """By ONNX Runtime."""
-
-    def __init__(self, path: Path) -> None:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        broken = (errors.InvalidProtobuf, errors.InvalidGraph, errors.Fail)
-        try:
-            self._session = onnxruntime.InferenceSession(
-                path, options, providers=["CPUExecutionProvider"]
-            )
-        except (*broken, errors.InvalidArgument, errors.NotImplemented, errors.NoModel) as error:
-            raise ModelError(f"{path} can't be read as ONNX: {one_line(error)}") from error
-        self.path = path
-        self.n_features, self.shape, self.n_classes = contract_of(
-            path,
-            {item.name: item.shape for item in self._session.get_inputs()},
-            [item.shape for item in self._session.get_outputs()],
-        )
-
-    def _run(self, feed: Mapping[str, Array]) -> Array:
-        (found,) = self._session.run(None, dict(feed))
-        return np.asarray(found, np.float32)
 
 
 # ---------------------------------------------------------------- files

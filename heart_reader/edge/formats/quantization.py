@@ -19,7 +19,7 @@ from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, Te
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from heart_reader.edge.formats.calibration import METHODS, Ranges, activation_ranges
-from heart_reader.edge.formats.onnx_format import OnnxRuntime
+from heart_reader.edge.formats.onnx_runtime import OnnxRuntime
 from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import ModelError
 

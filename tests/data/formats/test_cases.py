@@ -10,8 +10,8 @@ import pytest
 
 from heart_reader.bundle.single import load_bundle
 from heart_reader.data.formats import read_recording
-from heart_reader.data.model_input import ModelInput, seconds_wanted, to_model_input
-from heart_reader.data.recording import Recording
+from heart_reader.data.recordings.model_input import ModelInput, seconds_wanted, to_model_input
+from heart_reader.data.recordings.recording import Recording
 from heart_reader.data.spec import PTBXL_SIGNAL
 from heart_reader.errors import DataError
 from heart_reader.project import REPOSITORY

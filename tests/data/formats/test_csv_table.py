@@ -1,6 +1,7 @@
 """Text tables in the ways that people and programs write them.
 
-Covers: heart_reader.data.formats.csv_columns, heart_reader.data.formats.csv_dialect,
+Covers: heart_reader.data.formats.families.csv_columns,
+heart_reader.data.formats.families.csv_dialect, heart_reader.data.formats.families.csv_table,
 heart_reader.data.formats.units.
 """
 

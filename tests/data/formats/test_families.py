@@ -1,11 +1,11 @@
 """Every family of files: the same ECG comes out of each, and nobody's name does.
 
-Covers: heart_reader.data.formats.bag, heart_reader.data.formats.edf,
-heart_reader.data.formats.hdf5, heart_reader.data.formats.ishne,
-heart_reader.data.formats.json_text, heart_reader.data.formats.matlab,
-heart_reader.data.formats.matrix, heart_reader.data.formats.numpy_arrays,
-heart_reader.data.formats.parquet, heart_reader.data.formats.reading,
-heart_reader.data.formats.vendor, heart_reader.data.formats.asked.
+Covers: heart_reader.data.formats.bag, heart_reader.data.formats.families.edf,
+heart_reader.data.formats.families.hdf5, heart_reader.data.formats.families.ishne,
+heart_reader.data.formats.families.json_text, heart_reader.data.formats.families.matlab,
+heart_reader.data.formats.matrix, heart_reader.data.formats.families.numpy_arrays,
+heart_reader.data.formats.families.parquet, heart_reader.data.formats.reading,
+heart_reader.data.formats.families.vendor, heart_reader.data.formats.asked.
 """
 
 import json
@@ -21,8 +21,8 @@ import wfdb
 from scipy.signal import resample_poly
 
 from heart_reader.data.formats import FORMATS, read_recording
-from heart_reader.data.model_input import to_model_input
 from heart_reader.data.ptbxl import LEADS
+from heart_reader.data.recordings.model_input import to_model_input
 from heart_reader.data.spec import PTBXL_SIGNAL
 from heart_reader.errors import DataError
 from tests.conftest import REPOSITORY
@@ -30,7 +30,6 @@ from tests.data.formats.writers import (
     GIVEN,
     NUMBER,
     SURNAME,
-    UV_PER_STEP,
     WITH_AGE,
     WITH_SEX,
     WRITERS,
@@ -98,10 +97,9 @@ def test_the_kind_is_told_by_content(tmp_path, truth, kind):
 
 
 def test_other_readers_say_the_same(tmp_path, truth):
-    """pydicom's, edfio's, sierraecg's and ecgdatakit's own scaling."""
+    """pydicom's, edfio's and ecgdatakit's own scaling."""
     import edfio
     import pydicom
-    import sierraecg
     from ecgdatakit.parsing.parsers.ishne_holter import ISHNEHolterParser
 
     data = pydicom.dcmread(WRITERS["DICOM"](tmp_path, truth))
@@ -110,10 +108,6 @@ def test_other_readers_say_the_same(tmp_path, truth):
     edf = edfio.read_edf(WRITERS["EDF"](tmp_path, truth))
     ours = read(tmp_path / "record.edf", "EDF").signal
     np.testing.assert_allclose(ours, [signal.data / 1000 for signal in edf.signals], atol=1e-12)
-    sierra = sierraecg.read_file(str(WRITERS["Philips Sierra XML"](tmp_path, truth)))
-    ours = read(tmp_path / "sierra.xml", "Philips Sierra XML").signal
-    theirs = np.array([lead.samples for lead in sierra.leads]) * UV_PER_STEP / 1000
-    np.testing.assert_allclose(ours, theirs, atol=1e-9)
     holter = ISHNEHolterParser().parse(WRITERS["ISHNE"](tmp_path, truth))
     ours = read(tmp_path / "record.ecg", "ISHNE").signal
     theirs = np.array([lead.to_physical().samples for lead in holter.leads]) / 1000

@@ -1,6 +1,6 @@
 """A day of 12 leads is read as far as it is used: in a process of its own, by its peak memory.
 
-Covers: heart_reader.data.formats.wfdb_record, heart_reader.data.formats.ishne.
+Covers: heart_reader.data.formats.families.wfdb_record, heart_reader.data.formats.families.ishne.
 """
 
 import os
@@ -24,7 +24,7 @@ SCRIPT = """
 import resource, sys
 import wfdb
 from heart_reader.data.formats import read_recording
-from heart_reader.data.model_input import seconds_wanted, to_model_input
+from heart_reader.data.recordings.model_input import seconds_wanted, to_model_input
 from heart_reader.data.spec import PTBXL_SIGNAL
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 found = read_recording(sys.argv[1], 1000, "mV", seconds=seconds_wanted(PTBXL_SIGNAL))

@@ -1,6 +1,6 @@
 """WFDB records as files really have them, held against wfdb's own reading.
 
-Covers: heart_reader.data.formats.wfdb_header.
+Covers: heart_reader.data.formats.families.wfdb_header.
 """
 
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Model files that are damaged, of another version or another's, and inputs that don't fit."""
+"""Model files that are damaged, of another version or another's, and inputs that don't fit.
+
+Covers: heart_reader.edge.formats.onnx_runtime.
+"""
 
 import shutil
 
