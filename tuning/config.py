@@ -1,14 +1,18 @@
-"""What a search is told: its options, apart from the configuration that it searches around."""
+"""What a search is told: its options, and what a user asks of a search and of a training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
+from heart_reader.config.load import Config
+from heart_reader.config.request import AUTO
 from heart_reader.config.strict import at_least, parse
 from heart_reader.config.yaml_files import merge, read_yaml
 from heart_reader.files import expanded_uri
-from tuning.commands import TUNING_DEFAULTS
+from heart_reader.train import TrainRequest, refuse_changes
+from heart_reader.train import read_request as read_training
+from tuning import TUNING_DEFAULTS
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
 CV_SPLITS = (2, 4, 8)  # that divide folds 1 to 8 evenly
@@ -86,3 +90,60 @@ def load_tuning(overlay: str, options: Mapping[str, str]) -> TuningConfig:
     given = {k: v for k, v in options.items() if v != "auto" or k in {"study", "cluster"}}
     tuning = parse({**tree, **given}, TuningConfig)
     return replace(tuning, storage=expanded_uri(tuning.storage))
+
+
+# ---------------------------------------------------------------- what a user asks
+
+
+@dataclass(frozen=True)
+class TuneRequest:
+    """A search, and a configuration for each backbone."""
+
+    tuning: TuningConfig
+    configs: tuple[Config, ...]
+
+
+@dataclass(frozen=True)
+class SearchAndTrainRequest:
+    """A training, with a search before it where that is asked for.
+
+    Attributes:
+        training: what is trained, apart from what the search finds.
+        search: ``None`` for a run that goes on as it began.
+    """
+
+    training: TrainRequest
+    search: TuneRequest | None
+
+
+def read_tune_request(options: Mapping[str, str]) -> TuneRequest:
+    """What the options ask of a search.
+
+    Raises:
+        ConfigError: unknown options or values.
+    """
+    own, others = split_options(options)
+    others.pop("resume", None)
+    return _request(own, read_training(others))
+
+
+def read_request(options: Mapping[str, str]) -> SearchAndTrainRequest:
+    """What the options ask of a training.
+
+    Raises:
+        ConfigError: unknown options or values, or a search for a run that is resumed.
+    """
+    own, others = split_options(options)
+    training = read_training(others)
+    if training.resume is not None:
+        # Its configuration is the one that the search had found.
+        refuse_changes(key for key, value in own.items() if value != AUTO)
+        return SearchAndTrainRequest(training, None)
+    if own.get("study", AUTO) != AUTO and own.get("trials", AUTO) == AUTO:
+        own["trials"] = "0"  # a study that was searched before
+    return SearchAndTrainRequest(training, _request(own, training))
+
+
+def _request(own: Mapping[str, str], training: TrainRequest) -> TuneRequest:
+    tuning = load_tuning(training.config.training_overlay, own)
+    return TuneRequest(tuning, training.configs())

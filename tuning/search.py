@@ -16,11 +16,10 @@ from heart_reader.cache import cache_folder
 from heart_reader.config.load import Config, changed
 from heart_reader.data.dataset import Records, load_development
 from tuning import plots
-from tuning.config import TuningConfig
+from tuning.config import TuneRequest, TuningConfig
 from tuning.objective import Objective, Search, prepare_splits
 from tuning.outcome import HandedBackError, TakenError
 from tuning.patient_storage import BudgetSpentError, PatientStorage
-from tuning.request import TuneRequest
 from tuning.search_space import load_space
 from tuning.storage import opened_storage
 from tuning.study import (

@@ -15,9 +15,8 @@ from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config, changed
 from heart_reader.config.request import AUTO
 from heart_reader.project import CONFIG_DEFAULTS
-from tuning import plots
-from tuning.commands import TUNING_DEFAULTS
-from tuning.request import SearchAndTrainRequest, TuneRequest, read_request
+from tuning import TUNING_DEFAULTS, plots
+from tuning.config import SearchAndTrainRequest, TuneRequest, read_request
 from tuning.storage import opened_storage
 from tuning.study import best_trial, load_best
 from tuning.tracking import set_up_shared_tracking

@@ -11,9 +11,8 @@ from optuna.study import Study
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError
 from heart_reader.project import CONFIG_DEFAULTS
-from tuning import plots
-from tuning.commands import TUNING_DEFAULTS
-from tuning.request import TuneRequest, read_tune_request
+from tuning import TUNING_DEFAULTS, plots
+from tuning.config import TuneRequest, read_tune_request
 from tuning.search import search_all
 from tuning.tracking import set_up_shared_tracking
 from tuning.workers import run_workers

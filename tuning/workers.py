@@ -19,9 +19,8 @@ from heart_reader.errors import ConfigError
 from heart_reader.files import sqlite_file
 from heart_reader.project import REPOSITORY
 from tuning import plots
-from tuning.config import TuningConfig
+from tuning.config import TuneRequest, TuningConfig
 from tuning.patient_storage import StudyError
-from tuning.request import TuneRequest
 from tuning.search import search_all
 from tuning.storage import MANY, connect, is_sqlite
 from tuning.tracking import set_up_shared_tracking

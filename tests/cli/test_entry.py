@@ -18,7 +18,7 @@ from heart_reader.errors import ConfigError, DataError
 from heart_reader.project import CONFIG_DEFAULTS, EDGE_DEFAULTS
 from registry.commands import DEFAULTS
 from tests.conftest import REPOSITORY
-from tuning.commands import TUNING_DEFAULTS
+from tuning import TUNING_DEFAULTS
 
 
 @pytest.mark.parametrize(
