@@ -235,7 +235,7 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
         run.log_folder(folder / "report")
         bundle.save(folder / "bundle")
         tags = train_text.version_tags(config, prepared.records, values)
-        text = train_text.version_text(config, values, bundle.spec)
+        text = train_text.version_text(config, values, prepared.records)
         version = log_bundle(folder / "bundle", backbone, text, tags)
     # A point behind the last epoch: what the UI sorts by is then the registered model's score.
     final = {f"val/{key}": value for key, value in values.items()}

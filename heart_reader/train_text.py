@@ -1,7 +1,7 @@
 """What a training says about itself: tables, Markdown, tags, provenance."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -160,10 +160,10 @@ def run_text(made: TrainedBackbone, config: Config, records: Records, result: Fi
     v = made.values
     return f"""## {made.backbone}: macro AUC {v["macro_auc"]:.4f} on fold 9
 
-95% interval {interval_text(v, "macro_auc", 4)},
+95% interval {interval_text(v, "macro_auc", 4)}, {judged_on(v, records)},
 F_max {v["f_max"]:.4f}, best of {len(result.history)} epochs: {result.best_epoch + 1}.
 
-{class_rows(v, records.task.classes)}
+{class_rows(v, records.task.classes)}{_thresholds_of_the_rest(v, records)}
 
 - Registered as `{made.model}`, {made.n_parameters:,} parameters
 - Data: `{config.data.root}`, digest `{records.digest[:16]}`, {fold_counts(records)}
@@ -190,12 +190,30 @@ Data: `{config.data.root}`, digest `{records.digest[:16]}`, {fold_counts(records
 """
 
 
-def version_text(config: Config, values: dict[str, float], spec: SignalSpec) -> str:
+def judged_on(values: Mapping[str, float], records: Records) -> str:
+    """``2,146 records, 5 classes``: what a figure of fold 9 is over."""
+    n_records, n_classes = len(records.rows((VALIDATION_FOLD,))), values["n_classes"]
+    of = "" if n_classes == records.task.n_classes else f" of {records.task.n_classes}"
+    return f"{n_records:,} records, {n_classes:.0f}{of} classes"
+
+
+def _thresholds_of_the_rest(values: Mapping[str, float], records: Records) -> str:
+    if values["n_classes"] == records.task.n_classes:
+        return ""
+    return (
+        "\n\nThe threshold of a class that nobody in fold 9 has is 1, of one that everybody has "
+        "its lowest score."
+    )
+
+
+def version_text(config: Config, values: dict[str, float], records: Records) -> str:
     """The description of a version in the registry."""
+    spec = records.spec
     fused = "signal alone" if config.features.source == "none" else "signal and features"
     return (
         f"{config.model.backbone} on {fused}: fold-9 macro AUC {values['macro_auc']:.4f} "
-        f"(95% interval {interval_text(values, 'macro_auc', 4)}). "
+        f"(95% interval {interval_text(values, 'macro_auc', 4)}; "
+        f"{judged_on(values, records)}). "
         f"Input: mV, {_shape(spec)}, {spec.fs} Hz, leads {' '.join(spec.leads)}."
     )
 
