@@ -32,9 +32,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("train", "evaluate", "predict", "prepare", "edge.run", "cli.commands"),
 )
 
-# A format's file names what writes it, which a board that runs such files doesn't have.
-WHEN_CALLED = {("heart_reader.edge.formats.onnx_format", "heart_reader.edge.formats.quantization")}
-
 # Fold 10 is opened by `evaluate`; the others that may name it, and why.
 MAY_NAME_TEST_FOLD = {
     "heart_reader/data/ptbxl.py": "says which fold it is, and keeps patients out of two parts",
@@ -196,12 +193,7 @@ def test_there_are_no_circles():
     """Of modules that import each other, what a function imports when it is called included."""
     modules = {module_of(relative(path)): path for path in sources()}
     arrows: dict[str, set[str]] = {
-        name: {
-            targets(found)
-            for found in imports_of(path)
-            if (name, targets(found)) not in WHEN_CALLED
-        }
-        & set(modules) - {name}
+        name: {targets(found) for found in imports_of(path)} & set(modules) - {name}
         for name, path in modules.items()
     }
     ends = [name for name, there in arrows.items() if not there]
