@@ -31,7 +31,10 @@ SHORT_NAMES = {
     "thresholds": "evaluation.thresholds",
 }
 # Keys that runs of earlier versions lack, and what those did: such a run can go on.
-YOUNGER = {"evaluation": {"thresholds": "youden"}}
+YOUNGER: Mapping[str, Any] = {
+    "task": {"name": "superdiagnostic", "unlabelled": "drop"},
+    "evaluation": {"thresholds": "youden"},
+}
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,16 @@ def changed(config: Config, overrides: Mapping[str, object]) -> Config:
 def read_config(path: Path) -> Config:
     """The configuration that a run of any age left in its ``config.yaml``.
 
-    Keys that it lacks are younger than the run: they get today's defaults, and stderr says so.
+    Keys that it lacks are younger than the run: they get what the run did where that is known
+    (`YOUNGER`), else today's defaults, and stderr says so.
 
     Raises:
         ConfigError: the file can't be read, or has problems.
     """
     tree, defaults = read_yaml(path), read_yaml(CONFIG_DEFAULTS)
+    # A section that isn't there at all is no sign of age, unless all of it is younger.
+    known = {k: v for k, v in YOUNGER.items() if k in tree or set(v) == set(defaults[k])}
+    tree = merge(known, tree)
     lacking = _lacking(tree, defaults)
     if lacking:
         print(
