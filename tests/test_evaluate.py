@@ -130,4 +130,4 @@ def test_a_class_that_nobody_has_in_the_fold_is_named(call: Call, store: Store):
 
 def test_without_a_model_it_says_what_is_missing(call: Call, store: Store):
     called = call(evaluate.main, store, "--fold", "9")
-    assert called.errors == ["error: evaluate needs --model models:/NAME@ALIAS"]
+    assert called.errors == ["error: evaluate needs --model NAME@ALIAS or NAME/VERSION"]
