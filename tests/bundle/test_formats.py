@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from heart_reader.bundle import Bundle, load_bundle, open_bundle
 from heart_reader.bundle.formats import FORMAT, READERS
-from heart_reader.config.load import read_config
+from heart_reader.config.load import load_config, read_config
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SAMPLING_RATE, SUPERCLASSES
 from heart_reader.data.spec import SignalSpec, default_spec
 from heart_reader.errors import ModelError
@@ -73,9 +73,12 @@ def test_the_pretrained_bundles_are_of_format_1_and_open(name):
     assert open_bundle(folder).kind == name
 
 
-def test_a_run_of_before_reads_its_config(tmp_path, capsys):
-    assert read_config(OLD / "config.yaml").model.backbone == "se_resnet1d"
-    assert capsys.readouterr().err == ""
+def test_the_config_of_a_run_of_before_is_read_and_what_is_younger_is_said_once(capsys):
+    found, today = read_config(OLD / "config.yaml"), load_config("default", {})
+    assert (found.model.backbone, found.model.se_resnet1d.width) == ("se_resnet1d", 8)
+    assert found.evaluation.thresholds == today.evaluation.thresholds
+    said = capsys.readouterr().err
+    assert "evaluation.thresholds" in said and said.count("\n") == 1
 
 
 # ---------------------------------------------------------------- what is added later
@@ -108,7 +111,6 @@ def test_another_task_and_signal_travel(tmp_path, bundle_of_two_leads):
 @pytest.fixture
 def bundle_of_two_leads() -> Bundle:
     """Two leads, 2.5 s at 200 Hz, three classes."""
-    from heart_reader.config.load import load_config
     from heart_reader.data.normaliser import Normaliser
     from heart_reader.models import build_model
     from heart_reader.tasks.task import Task
