@@ -1,38 +1,15 @@
-"""Tables of results, for the terminal and as Markdown for the UI."""
+"""Tables of results, as rows and as Markdown for the UI."""
 
 import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.evaluation.subgroups import Subgroup
 from heart_reader.tasks.task import MANY, class_key
-
-SHOWN = MANY  # classes on the terminal; of more the worst
-
-
-def print_evaluation(
-    model: str, fold: int, n_records: int, values: dict[str, float], classes: Sequence[str]
-) -> None:
-    """A row a class, and the mean."""
-    table = Table("class", "AUC", "95% interval", "AUPRC")
-    table.title = f"{model} on fold {fold}, {n_records:,} records"
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for row in auc_rows(values, classes)[: SHOWN + 1]:
-        table.add_row(*row)
-    console = Console()
-    console.print(table)
-    if len(classes) > MANY:
-        console.print(f"the {SHOWN} worst of {len(classes)} classes; all are in plots/classes.csv")
-    for line in unjudged_lines(values, classes):
-        console.print(line, highlight=False, soft_wrap=True)
-    console.print(f"F_max {values['f_max']:.4f}, calibration error {values['ece']:.4f}")
 
 
 def auc_rows(values: dict[str, float], classes: Sequence[str]) -> list[tuple[str, str, str, str]]:
