@@ -18,13 +18,13 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import Config, load_config
 from heart_reader.data.dataset import Records, load_development
 from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.evaluation.bootstrap import PairedComparison, compare
 from heart_reader.evaluation.metrics import class_auc
 from heart_reader.evaluation.report import resamples_for
+from heart_reader.files import cache_folder
 from heart_reader.fitting import make_bundle, make_trainer, prepare
 
 LEAST_ALONE, LARGEST_LOSS = 0.86, 0.005

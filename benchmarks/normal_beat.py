@@ -11,13 +11,13 @@ import argparse
 
 import numpy as np
 
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import load_config
 from heart_reader.data.dataset import Records, load_development
 from heart_reader.data.delineation import Delineation, delineate
 from heart_reader.data.delineation.beats import BEFORE
 from heart_reader.data.normal.ecg import BEAT, STEP_MS
 from heart_reader.data.ptbxl import LEADS, TRAIN_FOLDS
+from heart_reader.files import cache_folder
 
 SEED = 0
 EDGES = ("p_on", "p_off", "qrs_on", "qrs_off", "t_peak", "t_off")

@@ -11,10 +11,10 @@ import time
 import numpy as np
 import requests
 
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import load_config
 from heart_reader.data.dataset import load_development
 from heart_reader.data.ptbxl import SUPERCLASSES
+from heart_reader.files import cache_folder
 from heart_reader.tracking import load_registered, resolve_version
 
 N_REQUESTS = 200

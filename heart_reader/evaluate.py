@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from heart_reader.bundle.scoring import score
-from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config
 from heart_reader.config.request import ConfigRequest, config_request
@@ -30,6 +29,7 @@ from heart_reader.evaluation.tables import (
     subgroup_text,
     unjudged_lines,
 )
+from heart_reader.files import cache_folder
 from heart_reader.fitting import LEFT_OUT, require_some_class
 from heart_reader.project import CONFIG_DEFAULTS
 from heart_reader.tasks.task import MANY

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from heart_reader.bundle.scoring import score
 from heart_reader.bundle.single import Bundle
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records, to_device
 from heart_reader.data.features import FeatureEncoder, fit_encoder
@@ -21,6 +20,7 @@ from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.checks import judged
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import choose
+from heart_reader.files import cache_folder
 from heart_reader.models import FusionModel, build_model
 from heart_reader.models.predicting import probabilities
 from heart_reader.training.precision import resolve_device

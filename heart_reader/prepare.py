@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry, truth
 from heart_reader.config.request import config_request
 from heart_reader.data import ptbxl
@@ -26,6 +25,7 @@ from heart_reader.data.quality.survey import survey
 from heart_reader.data.signals.pack import describe_defects, load_pack, verify
 from heart_reader.data.signals.stale import remove_stale_packs
 from heart_reader.errors import ConfigError, DataError
+from heart_reader.files import cache_folder
 from heart_reader.project import CONFIG_DEFAULTS
 from heart_reader.tasks.ptbxl import TaskConfig, ptbxl_task, read_statements, statement_labels
 from heart_reader.tasks.task import MANY, Task, default_task

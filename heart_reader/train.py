@@ -15,7 +15,6 @@ from pathlib import Path
 from heart_reader import train_text
 from heart_reader.bundle.evidence import patients_of
 from heart_reader.bundle.provenance import config_hash, git_commit, provenance
-from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config, read_config
 from heart_reader.config.request import ConfigRequest, config_request
@@ -28,6 +27,7 @@ from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.plots.training_curves import training_curves
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.tables import fold_profile
+from heart_reader.files import cache_folder
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
 from heart_reader.project import CONFIG_DEFAULTS, REPOSITORY
 from heart_reader.reading.explain import write_explained_sheets

@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.table import Table
 
 from heart_reader.bundle.kinds import AnyBundle
-from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config
 from heart_reader.config.request import AUTO, ConfigRequest, config_request
@@ -30,6 +29,7 @@ from heart_reader.edge.stages import DEVICE, FILES, ORIGINAL, PYTORCH, Exporter
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.tables import fold_profile, markdown_table
+from heart_reader.files import cache_folder
 from heart_reader.project import CONFIG_DEFAULTS, EDGE_DEFAULTS
 from heart_reader.tracking import (
     ModelVersion,

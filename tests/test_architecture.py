@@ -15,7 +15,6 @@ PACKAGES = ("heart_reader", "tuning", "registry", "deploy")
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "errors",
-        "cache",
         "files",
         "progress",
         "project",

@@ -12,9 +12,9 @@ from optuna.exceptions import ExperimentalWarning, TrialPruned, UpdateFinishedTr
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import Config, changed
 from heart_reader.data.dataset import Records, load_development
+from heart_reader.files import cache_folder
 from tuning import plots
 from tuning.config import TuningConfig
 from tuning.objective import Objective, Search, prepare_splits

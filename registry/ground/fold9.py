@@ -13,11 +13,11 @@ from heart_reader.bundle.evidence import FILE as EVIDENCE
 from heart_reader.bundle.evidence import Evidence, load_evidence, patients_of
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.scoring import score
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
 from heart_reader.data.ptbxl import METADATA_FILE, VALIDATION_FOLD
 from heart_reader.errors import DataError, ModelError
+from heart_reader.files import cache_folder
 from heart_reader.tracking import ModelVersion, Run
 from registry.client import pinned
 
