@@ -49,6 +49,7 @@ QUICK_FILES = ("tests/registry/test_settings", "tests/registry/test_claims",
                "tests/tuning/test_search_space", "tests/edge/test_choices")  # fmt: skip
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist's own hook, registered later, reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Groups for ``--dist loadgroup``, the order of files, and the mark ``slow``."""
     for item in items:
