@@ -27,10 +27,10 @@ from rich.console import Console
 from rich.table import Table
 from scipy.signal import resample_poly
 
-from heart_reader.cache import cache_folder
 from heart_reader.data.delineation import FEATURE_NAMES, delineate, extract, main_measurements
 from heart_reader.data.ptbxl import VALIDATION_FOLD, load_metadata, select_folds
 from heart_reader.evaluation.sheets.beat import beat_sheet, mark_extra
+from heart_reader.files import cache_folder
 
 ECGDELI = "ecgdeli==1.0.0"
 REFERENCE_FS = 500

@@ -25,12 +25,12 @@ import torch
 from captum.attr import FeatureAblation
 
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import load_config
 from heart_reader.data.dataset import Records, load_development
 from heart_reader.data.delineation import delineate
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SUPERCLASSES, VALIDATION_FOLD
 from heart_reader.evaluation.sheets.explanation import Span, Stretch, stretches, waves
+from heart_reader.files import cache_folder
 from heart_reader.reading.explain import LogOdds, explain
 
 # Code -> its superclass, and the leads that show it.
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=20, help="of each finding")
     options = parser.parse_args()
     config = load_config("default", {"data": options.data})
-    records = load_development(config.data, config.features, cache_folder())
+    records = load_development(config.data, config.task, config.features, cache_folder())
     bundle = open_bundle(options.bundle)
     ways = {"gradients": by_gradients, "occlusion": by_occlusion}
     head = f"{'finding':9}{'way':11}{'records':>8}{'in leads':>10}{'chance':>8}{'first':>7}"

@@ -18,13 +18,13 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import Config, load_config
 from heart_reader.data.dataset import Records, load_development
 from heart_reader.data.ptbxl import SUPERCLASSES, TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.evaluation.bootstrap import PairedComparison, compare
 from heart_reader.evaluation.metrics import class_auc
 from heart_reader.evaluation.report import resamples_for
+from heart_reader.files import cache_folder
 from heart_reader.fitting import make_bundle, make_trainer, prepare
 
 LEAST_ALONE, LARGEST_LOSS = 0.86, 0.005
@@ -43,7 +43,7 @@ def main() -> int:
         "training.patience": options.epochs,
     }
     config = load_config("default", overrides)
-    records = load_development(config.data, config.features, cache_folder())
+    records = load_development(config.data, config.task, config.features, cache_folder())
     alone = features_alone(records)
     bare_config = load_config("default", overrides | {"features": "none"})
     bare = trained(bare_config, options.work / f"signal-only-{options.epochs}")
@@ -71,7 +71,7 @@ def trained(config: Config, folder: Path) -> Bundle:
     """The bundle of a configuration, trained where the folder isn't there yet."""
     if folder.exists():
         return load_bundle(folder)
-    prepared = prepare(load_development(config.data, config.features, cache_folder()))
+    prepared = prepare(load_development(config.data, config.task, config.features, cache_folder()))
     started = time.perf_counter()
     trainer = make_trainer(prepared, config)
     result = trainer.fit([lambda epoch, m: print(f"{folder.name} {epoch} {m}", flush=True)])

@@ -27,7 +27,6 @@ from torch import Tensor, nn
 from heart_reader.bundle.evidence import gather, patients_of, save_evidence
 from heart_reader.bundle.provenance import git_commit, provenance, train_command, travelling
 from heart_reader.bundle.single import save_bundle
-from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config, load_config
 from heart_reader.config.strict import to_dict
@@ -35,6 +34,7 @@ from heart_reader.data.dataset import load_development
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation import report
+from heart_reader.files import cache_folder
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
 from heart_reader.project import REPOSITORY
 from heart_reader.training.trainer import Metrics, Trainer
@@ -84,7 +84,7 @@ def main(words: Sequence[str]) -> None:
 def run(configs: list[Config], folder: Path) -> None:
     """Trains and writes one bundle after the other, and prints the table."""
     first = configs[0]
-    records = load_development(first.data, first.features, cache_folder())
+    records = load_development(first.data, first.task, first.features, cache_folder())
     prepared = prepare(records)
     torch.backends.cudnn.benchmark = True  # every batch of a run has the same shape, or nearly
     rows: list[Row] = []

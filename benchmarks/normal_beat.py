@@ -11,13 +11,13 @@ import argparse
 
 import numpy as np
 
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import load_config
 from heart_reader.data.dataset import Records, load_development
 from heart_reader.data.delineation import Delineation, delineate
 from heart_reader.data.delineation.beats import BEFORE
 from heart_reader.data.normal.ecg import BEAT, STEP_MS
 from heart_reader.data.ptbxl import LEADS, TRAIN_FOLDS
+from heart_reader.files import cache_folder
 
 SEED = 0
 EDGES = ("p_on", "p_off", "qrs_on", "qrs_off", "t_peak", "t_off")
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1500)
     options = parser.parse_args()
     config = load_config("default", {"data": options.data, "features": "none"})
-    records = load_development(config.data, config.features, cache_folder())
+    records = load_development(config.data, config.task, config.features, cache_folder())
     rows = np.random.default_rng(SEED).permutation(normal_rows(records))[: options.records]
     found = delineate(records.millivolts(np.sort(rows)), records.pack.fs)
     mean, rr, n = mean_beat(found)

@@ -20,11 +20,11 @@ import numpy as np
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.bundle.measuring import measure
 from heart_reader.bundle.single import Bundle
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import load_config
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.edge.sample import Array, Sample
+from heart_reader.files import cache_folder
 
 OFFSETS_MV = (0.1, 5.0)
 FS = 100  # Hz
@@ -43,7 +43,7 @@ def main() -> None:
         path.parent for path in Path("pretrained").glob("*/*.json")
     )
     config = load_config("default", {"data": options.data})
-    records = load_development(config.data, FeaturesConfig("none"), cache_folder())
+    records = load_development(config.data, config.task, FeaturesConfig("none"), cache_folder())
     generator = np.random.default_rng(0)
     rows = generator.permutation(records.rows((VALIDATION_FOLD,)))[: options.records]
     plain = records.millivolts(rows).astype(np.float32)

@@ -27,7 +27,7 @@ from rich.table import Table
 
 from deploy.compose import REPOSITORY, host_variables, read_variables
 from deploy.users import Admin
-from heart_reader.cache import cache_folder
+from heart_reader.files import cache_folder
 
 USER = "load"
 SECONDS_TO_COME_BACK = 120

@@ -23,7 +23,6 @@ from rich.console import Console
 from rich.table import Table
 from scipy.signal import resample_poly
 
-from heart_reader.cache import cache_folder
 from heart_reader.data.demo.tree import demo_tree
 from heart_reader.data.ptbxl import (
     LEADS,
@@ -35,6 +34,7 @@ from heart_reader.data.ptbxl import (
 )
 from heart_reader.data.quality import DOUBTFUL, UNUSABLE, Quality, assess, scale_note
 from heart_reader.data.signals.pack import load_pack
+from heart_reader.files import cache_folder
 
 MOST_UNUSABLE, MOST_DOUBTFUL = 0.005, 0.02  # of real records
 Signals = NDArray[np.float64]

@@ -11,10 +11,10 @@ import time
 import numpy as np
 import requests
 
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import load_config
 from heart_reader.data.dataset import load_development
 from heart_reader.data.ptbxl import SUPERCLASSES
+from heart_reader.files import cache_folder
 from heart_reader.tracking import load_registered, resolve_version
 
 N_REQUESTS = 200
@@ -29,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     bundle = load_registered(resolve_version(options.model))
     config = load_config("default", {"features": "none"})
-    records = load_development(config.data, config.features, cache_folder())
+    records = load_development(config.data, config.task, config.features, cache_folder())
     signals = records.millivolts(np.arange(20)).astype(np.float32)  # (20, n_leads, n_times)
     for features in ("compute", "none"):
         seconds, worst = [], 0.0

@@ -21,9 +21,9 @@ from pathlib import Path
 import torch
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import load_config
 from heart_reader.data.dataset import load_development
+from heart_reader.files import cache_folder
 from heart_reader.fitting import make_trainer, prepare
 from heart_reader.tracking.runs import open_run, set_up_tracking
 from heart_reader.training.callbacks import SECONDS_BETWEEN_UPLOADS, CheckpointWriter
@@ -49,7 +49,7 @@ def median_seconds(function: Callable[[int], object], repeats: int) -> float:
 def real_trainer(backbone: str) -> Trainer:
     """A trainer of the default recipe on synthetic records."""
     config = load_config("default", {"backbone": backbone})
-    records = load_development(config.data, config.features, cache_folder())
+    records = load_development(config.data, config.task, config.features, cache_folder())
     return make_trainer(prepare(records), config)
 
 

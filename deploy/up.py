@@ -18,8 +18,8 @@ from deploy.compose import (
 from deploy.make_secrets import write_secrets
 from deploy.running.supervisor import Supervisor
 from deploy.state import only_one, state_folder
-from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
+from heart_reader.files import cache_folder
 
 
 def main(words: Sequence[str]) -> None:

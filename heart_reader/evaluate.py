@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from heart_reader.bundle.scoring import score
-from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config
 from heart_reader.config.request import ConfigRequest, config_request
@@ -21,14 +22,17 @@ from heart_reader.errors import ConfigError
 from heart_reader.evaluation import report, subgroups
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.tables import (
+    auc_rows,
     evaluation_text,
     fold_profile,
     looks_text,
-    print_evaluation,
     subgroup_text,
+    unjudged_lines,
 )
-from heart_reader.fitting import require_every_class
+from heart_reader.files import cache_folder
+from heart_reader.fitting import LEFT_OUT, require_some_class
 from heart_reader.project import CONFIG_DEFAULTS
+from heart_reader.tasks.task import MANY
 from heart_reader.tracking import (
     ModelVersion,
     Run,
@@ -42,6 +46,7 @@ from heart_reader.tracking import runs as tracking
 
 PREFIX = {TEST_FOLD: "test", VALIDATION_FOLD: "val"}
 EVALUATED = "model"  # the tag of a run that says which version it judged
+SHOWN = MANY  # classes on the terminal; of more the worst
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,8 @@ def evaluate(request: EvaluateRequest) -> dict[str, float]:
         n_looks = count_runs({EVALUATED: version.uri, "fold": str(fold)})
         wanted = type(config.features)(bundle.feature_source)
         load = load_test if fold == TEST_FOLD else load_development
-        records = load(config.data, wanted, cache_folder())
-        require_every_class(records, (fold,))
+        records = load(config.data, config.task, wanted, cache_folder())
+        require_some_class(records, (fold,), LEFT_OUT)
         scored = score(bundle, records, (fold,))
         values = report.metrics_with_intervals(scored, config.evaluation)
         groups = by_subgroup(scored, records, config)
@@ -167,6 +172,25 @@ def log_evaluation(
         scored.frame().to_parquet(folder / f"predictions_fold{fold}.parquet", index=False)
         subgroups.frame(groups).to_csv(folder / "subgroups.csv", index=False)
         run.log_folder(folder)
+
+
+def print_evaluation(
+    model: str, fold: int, n_records: int, values: dict[str, float], classes: Sequence[str]
+) -> None:
+    """A row a class, and the mean."""
+    table = Table("class", "AUC", "95% interval", "AUPRC")
+    table.title = f"{model} on fold {fold}, {n_records:,} records"
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in auc_rows(values, classes)[: SHOWN + 1]:
+        table.add_row(*row)
+    console = Console()
+    console.print(table)
+    if len(classes) > MANY:
+        console.print(f"the {SHOWN} worst of {len(classes)} classes; all are in plots/classes.csv")
+    for line in unjudged_lines(values, classes):
+        console.print(line, highlight=False, soft_wrap=True)
+    console.print(f"F_max {values['f_max']:.4f}, calibration error {values['ece']:.4f}")
 
 
 if __name__ == "__main__":

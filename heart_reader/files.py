@@ -20,6 +20,15 @@ def user_path(word: str | Path) -> Path:
     return Path(word).expanduser()
 
 
+def cache_folder() -> Path:
+    """``$HEART_READER_CACHE``, or ``~/.cache/heart-reader``: packs, demo data, checkpoints.
+
+    It is the one folder outside a run's own that anything is written to.
+    """
+    given = os.environ.get("HEART_READER_CACHE")
+    return user_path(given) if given else Path.home() / ".cache" / "heart-reader"
+
+
 def sqlite_file(uri: str) -> Path | None:
     """The file of an SQLite address, as SQLAlchemy reads it; ``None`` where it is no file.
 

@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 from heart_reader.bundle.scoring import score
 from heart_reader.bundle.single import Bundle
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records, to_device
 from heart_reader.data.features import FeatureEncoder, fit_encoder
 from heart_reader.data.normaliser import Normaliser, fit_normaliser
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import ConfigError, DataError
+from heart_reader.evaluation.checks import judged
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import choose
+from heart_reader.files import cache_folder
 from heart_reader.models import FusionModel, build_model
 from heart_reader.models.predicting import probabilities
 from heart_reader.training.precision import resolve_device
@@ -35,6 +36,7 @@ class Split:
     validation: tuple[int, ...]
 
 
+LEFT_OUT = "are left out of every mean"
 FOLD_9 = Split(TRAIN_FOLDS, (VALIDATION_FOLD,))
 
 
@@ -48,19 +50,31 @@ class Prepared:
     split: Split
 
 
-def require_every_class(records: Records, folds: Sequence[int]) -> None:
-    """Refuses folds that a class can't be learned from, or judged on.
+def require_some_class(records: Records, folds: Sequence[int], cannot: str) -> None:
+    """Names on stderr the classes that the records of some folds all have, or none of them.
+
+    Args:
+        records: of these folds and others.
+        folds: to learn from, or to be judged on.
+        cannot: what isn't possible with such a class.
 
     Raises:
-        DataError: a class that no record of the folds has.
+        DataError: there is no other class.
     """
-    counts = records.y_true[records.rows(folds)].sum(axis=0)
-    absent = [name for name, count in zip(records.task.classes, counts, strict=True) if not count]
-    if absent:
-        where = f"fold {folds[0]}" if len(folds) == 1 else f"folds {folds[0]} to {folds[-1]}"
+    labels = records.y_true[records.rows(folds)].astype(bool)
+    there = judged(labels) if len(labels) else np.zeros(records.task.n_classes, bool)
+    where = f"fold {folds[0]}" if len(folds) == 1 else f"folds {folds[0]} to {folds[-1]}"
+    if not there.any():
         raise DataError(
-            f"no record of {where} has the class {' or '.join(absent)}: every class needs one; "
+            f"no class has both a positive and a negative in {where} ({len(labels)} records): "
             "take more records (data.records_per_fold) or a lower data.min_likelihood"
+        )
+    absent = [name for name, ok in zip(records.task.classes, there, strict=True) if not ok]
+    if absent:
+        print(
+            f"{where}: {len(absent)} of {records.task.n_classes} classes have no positive or no "
+            f"negative, and {cannot}: {', '.join(absent)}",
+            file=sys.stderr,
         )
 
 
@@ -68,10 +82,10 @@ def prepare(records: Records, split: Split = FOLD_9) -> Prepared:
     """Fits the normaliser and the feature encoder on the training folds alone.
 
     Raises:
-        DataError: a class that nobody has in the training or in the validation folds.
+        DataError: no class has a positive and a negative in the training or the validation folds.
     """
-    require_every_class(records, split.train)
-    require_every_class(records, split.validation)
+    require_some_class(records, split.train, "can't be learned")
+    require_some_class(records, split.validation, LEFT_OUT)
     rows = records.rows(split.train)
     encoder = None
     if records.features is not None:

@@ -24,13 +24,14 @@ from heart_reader.reading.drawing import (
 )
 from heart_reader.reading.explain import explain_all, features_to_explain
 from heart_reader.reading.options import predict_parser
+from heart_reader.reading.printed import show
 from heart_reader.reading.records import (
     Recorded,
     findings_of,
     read_recordings,
     require_all_read,
-    show,
 )
+from heart_reader.tasks.task import class_key
 
 
 def main(words: Sequence[str]) -> None:
@@ -94,7 +95,8 @@ def write_explanations(
             figure = explained_sheet(
                 *drawn, each, recorded.measured, record, subtitle=notes, about=about
             )
-            print(save(figure, folder / f"{stem}_{each.class_name}.png"), file=sys.stderr)
+            name = f"{stem}_{class_key(each.class_name)}.png"
+            print(save(figure, folder / name), file=sys.stderr)
 
 
 if __name__ == "__main__":

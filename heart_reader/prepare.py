@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry, truth
 from heart_reader.config.request import config_request
 from heart_reader.data import ptbxl
@@ -26,7 +25,10 @@ from heart_reader.data.quality.survey import survey
 from heart_reader.data.signals.pack import describe_defects, load_pack, verify
 from heart_reader.data.signals.stale import remove_stale_packs
 from heart_reader.errors import ConfigError, DataError
+from heart_reader.files import cache_folder
 from heart_reader.project import CONFIG_DEFAULTS
+from heart_reader.tasks.ptbxl import TaskConfig, ptbxl_task, read_statements, statement_labels
+from heart_reader.tasks.task import MANY, Task, default_task
 
 _SHOWN = 10  # warnings and defects printed one by one
 
@@ -37,11 +39,13 @@ class PrepareRequest:
 
     Attributes:
         data: which tree.
+        task: whose classes are counted.
         url: where to fetch what is missing from; ``None``: nothing is fetched.
         clean: removes packs whose tree is gone or changed.
     """
 
     data: DataConfig
+    task: TaskConfig
     url: str | None
     clean: bool
 
@@ -51,6 +55,7 @@ class CheckedTree:
     """What `check_tree` saw; records by ``ecg_id``."""
 
     metadata: pd.DataFrame
+    task: Task
     labels: np.ndarray  # (n_records, n_classes)
     absent_folds: tuple[int, ...]
     digest: str
@@ -74,10 +79,10 @@ def read_request(options: Mapping[str, str]) -> PrepareRequest:
     fetch = truth("download", left.pop("download", "false"))
     clean = truth("clean", left.pop("clean", "false"))
     url = left.pop("url", PHYSIONET)
-    data = config_request(left).for_training().data
-    if fetch and data.root == "demo":
+    config = config_request(left).for_training()
+    if fetch and config.data.root == "demo":
         raise ConfigError("download=true needs a folder to fetch to: give it as --data PATH")
-    return PrepareRequest(data, url if fetch else None, clean)
+    return PrepareRequest(config.data, config.task, url if fetch else None, clean)
 
 
 def prepare(request: PrepareRequest) -> None:
@@ -86,13 +91,13 @@ def prepare(request: PrepareRequest) -> None:
     if request.url is not None:
         n_files = download(data_root(config, cache), request.url)
         print(f"{n_files} files are there and have the published hashes")
-    print_tree(check_tree(data_root(config, cache), config, cache), Console())
+    print_tree(check_tree(data_root(config, cache), config, request.task, cache), Console())
     if request.clean:
         removed = remove_stale_packs(cache)
         print("\n".join(f"removed {line}" for line in removed) or "no old pack in the cache")
 
 
-def check_tree(root: Path, config: DataConfig, cache: Path) -> CheckedTree:
+def check_tree(root: Path, config: DataConfig, asked: TaskConfig, cache: Path) -> CheckedTree:
     """Verify every file of a tree and pack folds 1 to 9.
 
     Fold 10 is verified where it is there, but never packed: only ``evaluate`` opens it.
@@ -102,7 +107,9 @@ def check_tree(root: Path, config: DataConfig, cache: Path) -> CheckedTree:
     """
     metadata = ptbxl.load_metadata(root)
     ptbxl.check_patients_disjoint(metadata)
-    labels = ptbxl.superclass_labels(metadata, ptbxl.load_statements(root), config.min_likelihood)
+    statements = read_statements(root)
+    task = ptbxl_task(asked.name, statements, asked.unlabelled)
+    labels = statement_labels(metadata, statements, task, config.min_likelihood)
     development = ptbxl.select_folds(metadata, (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD))
     pack = load_pack(root, development, cache, config.on_defect, progress=True)
     test = metadata[metadata["strat_fold"] == ptbxl.TEST_FOLD]
@@ -112,6 +119,7 @@ def check_tree(root: Path, config: DataConfig, cache: Path) -> CheckedTree:
         raise DataError(describe_defects(root, defects))
     return CheckedTree(
         metadata=metadata,
+        task=task,
         labels=labels,
         absent_folds=() if there else (ptbxl.TEST_FOLD,),
         digest=pack.digest,
@@ -123,8 +131,11 @@ def check_tree(root: Path, config: DataConfig, cache: Path) -> CheckedTree:
 
 def print_tree(tree: CheckedTree, console: Console) -> None:
     """The table of folds and classes, then the warnings and defects."""
-    table = Table(title="Records by fold and superclass")
-    for heading in ("fold", "n", *ptbxl.SUPERCLASSES, "none"):
+    task = tree.task
+    many = task.n_classes > MANY
+    what = "superclass" if task == default_task() else f"class of task {task.name}"
+    table = Table(title=f"Records by fold and {what}")
+    for heading in ("fold", "n", *(() if many else task.classes), "none"):
         table.add_column(heading, justify="right")
     for heading in (DOUBTFUL, UNUSABLE):
         table.add_column(heading, justify="right", min_width=len(heading))
@@ -134,13 +145,15 @@ def print_tree(tree: CheckedTree, console: Console) -> None:
             table.add_row(str(fold), "not in this tree")
         else:
             ids = tree.metadata.index[folds == fold]
-            counts = _counts(tree.labels[folds == fold])
+            counts = _counts(tree.labels[folds == fold], many)
             table.add_row(str(fold), *counts, *_verdict_counts(tree.quality, ids))
     there = ~np.isin(folds, tree.absent_folds)
     table.add_section()
     verdicts = _verdict_counts(tree.quality, tree.metadata.index[there])
-    table.add_row("all", *_counts(tree.labels[there]), *verdicts)
+    table.add_row("all", *_counts(tree.labels[there], many), *verdicts)
     console.print(table)
+    if many:
+        console.print(_class_table(tree))
     n_patients = tree.metadata["patient_id"][there].nunique()
     console.print(f"{n_patients} patients, none in two of train, validation and test")
     _print_some(console, "warning", tree.warnings)
@@ -153,9 +166,29 @@ def print_tree(tree: CheckedTree, console: Console) -> None:
     console.print(f"folds 1 to 9 are packed, digest {tree.digest}", soft_wrap=True)
 
 
-def _counts(labels: np.ndarray) -> list[str]:
-    columns = [len(labels), *labels.sum(axis=0), (labels.sum(axis=1) == 0).sum()]
+def _counts(labels: np.ndarray, many: bool) -> list[str]:
+    by_class = () if many else labels.sum(axis=0)
+    columns = [len(labels), *by_class, (labels.sum(axis=1) == 0).sum()]
     return [str(int(n)) for n in columns]
+
+
+def _class_table(tree: CheckedTree) -> Table:
+    """A row a class, where they are too many for columns."""
+    table = Table("class", "meaning", title=f"Records of task {tree.task.name} by class")
+    folds = tree.metadata["strat_fold"].to_numpy()
+    parts = {
+        "folds 1 to 8": np.isin(folds, ptbxl.TRAIN_FOLDS),
+        "fold 9": folds == ptbxl.VALIDATION_FOLD,
+        "fold 10": (folds == ptbxl.TEST_FOLD) & ~np.isin(folds, tree.absent_folds),
+    }
+    for heading in parts:
+        table.add_column(heading, justify="right")
+    counts = np.stack([tree.labels[rows].sum(axis=0, dtype=int) for rows in parts.values()])
+    for name, title, row in zip(
+        tree.task.classes, tree.task.titles, counts.T.tolist(), strict=True
+    ):
+        table.add_row(escape(name), escape(title), *map(str, row))
+    return table
 
 
 def _verdict_counts(quality: dict[int, Quality], ids: pd.Index) -> list[str]:

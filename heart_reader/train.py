@@ -15,7 +15,6 @@ from pathlib import Path
 from heart_reader import train_text
 from heart_reader.bundle.evidence import patients_of
 from heart_reader.bundle.provenance import config_hash, git_commit, provenance
-from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config, read_config
 from heart_reader.config.request import ConfigRequest, config_request
@@ -28,6 +27,7 @@ from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.plots.training_curves import training_curves
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.tables import fold_profile
+from heart_reader.files import cache_folder
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
 from heart_reader.project import CONFIG_DEFAULTS, REPOSITORY
 from heart_reader.reading.explain import write_explained_sheets
@@ -136,7 +136,7 @@ def resumed_job(run_id: str, asked: ConfigRequest) -> Job:
         TrackingError: no such run, not one of ``train``, or one that is finished.
     """
     # `mlflow run` passes its declared parameters along, whether the user typed them or not.
-    refuse_changes(set(asked.changes) - {"data.root", "features.source"})
+    refuse_changes(set(asked.changes) - {"data.root", "task.name", "features.source"})
     run = tracking.find_run(run_id)
     if run.status() == "FINISHED":
         raise TrackingError(f"run {run_id} is FINISHED: there is nothing to resume")
@@ -173,10 +173,12 @@ def train(job: Job) -> list[train_text.TrainedBackbone]:
     single = len(job.backbones) == 1
     name = None if job.resumed else train_text.run_name(job.config, job.backbones)
     for backbone in job.backbones:
-        require_editable(registered_name(backbone))
+        require_editable(registered_name(backbone, job.config.task.name))
     with tracking.open_run(name, resumed_id, system_metrics=single) as run:
         log_job(run, job)
-        records = load_development(job.config.data, job.config.features, cache_folder())
+        records = load_development(
+            job.config.data, job.config.task, job.config.features, cache_folder()
+        )
         train_text.print_records(records)
         log_records(run, records, job.config)
         prepared = prepare(records)
@@ -233,7 +235,7 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
         run.log_folder(folder / "report")
         bundle.save(folder / "bundle")
         tags = train_text.version_tags(config, prepared.records, values)
-        text = train_text.version_text(config, values, bundle.spec)
+        text = train_text.version_text(config, values, prepared.records)
         version = log_bundle(folder / "bundle", backbone, text, tags)
     # A point behind the last epoch: what the UI sorts by is then the registered model's score.
     final = {f"val/{key}": value for key, value in values.items()}
@@ -295,6 +297,7 @@ def log_job(run: Run, job: Job) -> None:
         {
             **job.tags,
             "backbones": ",".join(job.backbones),
+            "task": job.config.task.name,
             "config_hash": config_hash(job.config),
             "git_commit": git_commit(REPOSITORY),
         }

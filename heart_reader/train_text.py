@@ -1,7 +1,7 @@
 """What a training says about itself: tables, Markdown, tags, provenance."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -14,9 +14,14 @@ from heart_reader.config.strict import to_dict
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.data.spec import SignalSpec
-from heart_reader.evaluation.tables import auc_rows, fold_counts, markdown_table
+from heart_reader.evaluation.tables import (
+    class_rows,
+    fold_counts,
+    interval_text,
+    markdown_table,
+)
 from heart_reader.evaluation.thresholds import REMEMBERED
-from heart_reader.tasks.task import Task, default_task
+from heart_reader.tasks.task import MANY, Task, default_task
 from heart_reader.tracking import Run
 from heart_reader.tracking.runs import run_address
 from heart_reader.training.trainer import FitResult
@@ -66,7 +71,8 @@ def run_name(config: Config, backbones: Sequence[str]) -> str:
     """``se_resnet1d, ptbxl, 50 epochs`` rather than a pair of random words."""
     what = backbones[0] if len(backbones) == 1 else f"{len(backbones)} backbones"
     where = config.data.root.rstrip("/").rsplit("/", 1)[-1]
-    return f"{what}, {where}, {config.training.epochs} epochs"
+    task = "" if config.task.name == default_task().name else f"{config.task.name}, "
+    return f"{task}{what}, {where}, {config.training.epochs} epochs"
 
 
 def version_tags(config: Config, records: Records, values: dict[str, float]) -> dict[str, str]:
@@ -86,19 +92,27 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
 
 def print_records(records: Records) -> None:
     """How many records of which class there are to train and to validate with."""
-    table = Table("folds", "records", *records.task.classes, title=_title(records.task))
+    parts = [records.y_true[records.rows(f)] for f in (TRAIN_FOLDS, (VALIDATION_FOLD,))]
+    counts = [[str(len(part)), *map(str, part.sum(axis=0, dtype=int))] for part in parts]
+    headings = ("records", *records.task.classes)
+    if records.task.n_classes > MANY:  # a row a class, not a column
+        table = Table("", "folds 1 to 8", "fold 9", title=_title(records.task))
+        rows = [(name, *cells) for name, *cells in zip(headings, *counts, strict=True)]
+    else:
+        table = Table("folds", *headings, title=_title(records.task))
+        rows = [(name, *cells) for name, cells in zip(("1 to 8", "9"), counts, strict=True)]
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, folds in (("1 to 8", TRAIN_FOLDS), ("9", (VALIDATION_FOLD,))):
-        y_true = records.y_true[records.rows(folds)]
-        table.add_row(name, str(len(y_true)), *map(str, y_true.sum(axis=0, dtype=int)))
+    for row in rows:
+        table.add_row(*row)
     Console(file=sys.stderr).print(table)
 
 
 def _title(task: Task) -> str:
     if task == default_task():
         return "Records with a superclass"
-    return f"Records of task {task.name}"
+    kept = "all records" if task.unlabelled == "keep" else "records with one"
+    return f"Task {task.name}, {task.n_classes} classes, {kept}"
 
 
 def cells_of(made: TrainedBackbone) -> tuple[str, ...]:
@@ -106,7 +120,7 @@ def cells_of(made: TrainedBackbone) -> tuple[str, ...]:
     v = made.values
     return (
         f"{v['macro_auc']:.4f}",
-        f"{v['macro_auc_low95']:.3f} to {v['macro_auc_high95']:.3f}",
+        interval_text(v, "macro_auc", 3),
         f"{v['f_max']:.4f}",
         f"{made.n_parameters:,}",
         f"{made.seconds:.0f}",
@@ -116,7 +130,9 @@ def cells_of(made: TrainedBackbone) -> tuple[str, ...]:
 def print_trained(trained: Sequence[TrainedBackbone]) -> None:
     """The closing table, and how to go on."""
     table = Table("model", "macro AUC", "95% interval", "F_max", "parameters", "seconds")
-    table.title = "Fold 9, registered as heart-reader-BACKBONE@candidate"
+    name = trained[0].model.removeprefix("models:/").partition("/")[0]
+    shown = name.removesuffix(trained[0].backbone) + "BACKBONE"
+    table.title = f"Fold 9, registered as {shown}@candidate"
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
     for made in trained:
@@ -144,10 +160,10 @@ def run_text(made: TrainedBackbone, config: Config, records: Records, result: Fi
     v = made.values
     return f"""## {made.backbone}: macro AUC {v["macro_auc"]:.4f} on fold 9
 
-95% interval {v["macro_auc_low95"]:.4f} to {v["macro_auc_high95"]:.4f},
+95% interval {interval_text(v, "macro_auc", 4)}, {judged_on(v, records)},
 F_max {v["f_max"]:.4f}, best of {len(result.history)} epochs: {result.best_epoch + 1}.
 
-{markdown_table(("class", "AUC", "95% interval", "AUPRC"), auc_rows(v, records.task.classes))}
+{class_rows(v, records.task.classes)}{_thresholds_of_the_rest(v, records)}
 
 - Registered as `{made.model}`, {made.n_parameters:,} parameters
 - Data: `{config.data.root}`, digest `{records.digest[:16]}`, {fold_counts(records)}
@@ -174,12 +190,30 @@ Data: `{config.data.root}`, digest `{records.digest[:16]}`, {fold_counts(records
 """
 
 
-def version_text(config: Config, values: dict[str, float], spec: SignalSpec) -> str:
+def judged_on(values: Mapping[str, float], records: Records) -> str:
+    """``2,146 records, 5 classes``: what a figure of fold 9 is over."""
+    n_records, n_classes = len(records.rows((VALIDATION_FOLD,))), values["n_classes"]
+    of = "" if n_classes == records.task.n_classes else f" of {records.task.n_classes}"
+    return f"{n_records:,} records, {n_classes:.0f}{of} classes"
+
+
+def _thresholds_of_the_rest(values: Mapping[str, float], records: Records) -> str:
+    if values["n_classes"] == records.task.n_classes:
+        return ""
+    return (
+        "\n\nThe threshold of a class that nobody in fold 9 has is 1, of one that everybody has "
+        "its lowest score."
+    )
+
+
+def version_text(config: Config, values: dict[str, float], records: Records) -> str:
     """The description of a version in the registry."""
+    spec = records.spec
     fused = "signal alone" if config.features.source == "none" else "signal and features"
     return (
         f"{config.model.backbone} on {fused}: fold-9 macro AUC {values['macro_auc']:.4f} "
-        f"(95% interval {values['macro_auc_low95']:.4f} to {values['macro_auc_high95']:.4f}). "
+        f"(95% interval {interval_text(values, 'macro_auc', 4)}; "
+        f"{judged_on(values, records)}). "
         f"Input: mV, {_shape(spec)}, {spec.fs} Hz, leads {' '.join(spec.leads)}."
     )
 

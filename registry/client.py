@@ -16,8 +16,7 @@ from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.models import ABSENT, CANDIDATE
 
 CHAMPION, PREVIOUS = "champion", "previous"
-ENSEMBLE, EDGE = registered_name("ensemble"), registered_name("edge")
-BACKBONE_NAMES = tuple(registered_name(backbone) for backbone in BACKBONES)
+KINDS = (*BACKBONES, "ensemble", "edge")
 PREFIX = registered_name("")
 SOURCE = "source"  # the tag of an edge version: the pinned version that it was exported from
 # What MLflow's stores hold of a description.
@@ -25,8 +24,33 @@ LONGEST_DESCRIPTION = 5000
 
 
 def short_name(name: str) -> str:
-    """``inception1d`` of ``heart-reader-inception1d``."""
+    """``edge`` of ``heart-reader-edge``, ``form-edge`` of ``heart-reader-form-edge``."""
     return name.removeprefix(PREFIX)
+
+
+def task_of(name: str) -> str | None:
+    """The task that a registered model of ours is for, ``None`` for the default one.
+
+    >>> task_of("heart-reader-edge"), task_of("heart-reader-form-edge")
+    (None, 'form')
+    """
+    return short_name(name).removesuffix(kind_of(name)).removesuffix("-") or None
+
+
+def kind_of(name: str) -> str:
+    """What a registered model is: a backbone, "ensemble" or "edge"; all of another name."""
+    short = short_name(name)
+    return next((k for k in KINDS if short == k or short.endswith(f"-{k}")), short)
+
+
+def name_beside(name: str, kind: str) -> str:
+    """The model of another kind for the same task."""
+    return registered_name(kind, task_of(name))
+
+
+def backbone_names(task: str | None) -> tuple[str, ...]:
+    """The registered names of all backbones for a task, ``None`` for the default one."""
+    return tuple(registered_name(backbone, task) for backbone in BACKBONES)
 
 
 def pinned(version: ModelVersion) -> str:
@@ -74,6 +98,17 @@ class Registry:
             ModelError: the registry doesn't have it.
         """
         return resolve_version(f"models:/{name}/{version}")
+
+    def names(self) -> list[str]:
+        """All names that models of the tasks in the registry may have."""
+        return [registered_name(kind, task) for task in self.tasks() for kind in KINDS]
+
+    @waits_for_store
+    def tasks(self) -> list[str | None]:
+        """The tasks that the registry has a model for; ``None``, the default one, comes first."""
+        found = self.client.search_registered_models(filter_string=f"name LIKE '{PREFIX}%'")
+        names = [model.name for model in found if kind_of(model.name) in KINDS]
+        return [None, *sorted({task for name in names if (task := task_of(name))})]
 
     @waits_for_store
     def entity(self, version: ModelVersion) -> Entity:
@@ -124,20 +159,21 @@ class Registry:
 # ---------------------------------------------------------------- members of an ensemble
 
 
-def choose_members(registry: Registry, wanted: str) -> list[ModelVersion]:
+def choose_members(registry: Registry, wanted: str, task: str | None = None) -> list[ModelVersion]:
     """The versions that an ensemble is made of, pinned.
 
     Args:
         registry: where they are.
         wanted: addresses with commas between them; "auto" takes of each backbone its champion,
             or its candidate where it has none.
+        task: whose models "auto" means, ``None`` for the default one.
 
     Raises:
         ModelError: fewer than two, one twice, or an address that isn't there.
     """
     if wanted == "auto":
         aliases = (
-            (registry.find(n, CHAMPION) or registry.find(n, CANDIDATE)) for n in BACKBONE_NAMES
+            registry.find(n, CHAMPION) or registry.find(n, CANDIDATE) for n in backbone_names(task)
         )
         members = [version for version in aliases if version is not None]
     else:

@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.table import Table
 
 from heart_reader.bundle.kinds import AnyBundle
-from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config
 from heart_reader.config.request import AUTO, ConfigRequest, config_request
@@ -30,6 +29,7 @@ from heart_reader.edge.stages import DEVICE, FILES, ORIGINAL, PYTORCH, Exporter
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.tables import fold_profile, markdown_table
+from heart_reader.files import cache_folder
 from heart_reader.project import CONFIG_DEFAULTS, EDGE_DEFAULTS
 from heart_reader.tracking import (
     ModelVersion,
@@ -40,7 +40,7 @@ from heart_reader.tracking import (
     resolve_version,
 )
 from heart_reader.tracking import runs as tracking
-from registry.client import EDGE, LONGEST_DESCRIPTION, SOURCE, pinned, short_name
+from registry.client import LONGEST_DESCRIPTION, SOURCE, kind_of, name_beside, pinned
 from registry.settings import load_settings
 
 
@@ -63,7 +63,6 @@ def main(words: Sequence[str]) -> None:
     """Reads the options, exports, registers, and prints the table."""
     request = read_request(dotted_options(words))
     tracking.set_up_tracking()
-    require_editable(EDGE)
     export(request)
 
 
@@ -90,9 +89,10 @@ def export(request: ExportRequest) -> ModelVersion:
         DataError: data that aren't there, or aren't those that the model was trained on.
     """
     version = resolve_version(request.model)
+    require_editable(name_beside(version.name, "edge"))
     with tracking.open_run(f"export {pinned(version)}") as run:
         made, rows = export_in(run, version, request)
-    print_table(f"{EDGE} v{made.version}, made from {pinned(version)}", rows)
+    print_table(f"{made.name} v{made.version}, made from {pinned(version)}", rows)
     return made
 
 
@@ -129,9 +129,8 @@ def export_in(
         _log(run, rows, version, settings, folder)
     text = describe(version, exporter, rows)
     run.describe(f"## {pinned(version)} on a device\n\n{text}")
-    made = register_files(
-        DEVICE, "edge", text[:LONGEST_DESCRIPTION], tags(version, exporter, rows)
-    )
+    name = name_beside(version.name, "edge")
+    made = register_files(DEVICE, name, text[:LONGEST_DESCRIPTION], tags(version, exporter, rows))
     run.set_tags({"model": made.uri, "form": exporter.form})
     return made, rows
 
@@ -152,7 +151,7 @@ def _records(source: AnyBundle, config: Config, run: Run) -> Records:
         DataError: other data than those that it was trained on.
     """
     features = FeaturesConfig("none" if source.encoder is None else source.encoder.source)
-    records = load_development(config.data, features, cache_folder())
+    records = load_development(config.data, config.task, features, cache_folder())
     digest, trained = records.digest[:16], str(source.provenance.get("data_digest", ""))[:16]
     if trained != digest:
         raise DataError(
@@ -196,7 +195,8 @@ def tags(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> dict
     return {
         SOURCE: pinned(version),
         "source_run": version.run_id,
-        "backbone": short_name(version.name),
+        "backbone": kind_of(version.name),
+        "task": exporter.source.task.name,
         "form": exporter.form,
         "formats": ",".join(files),
         "stages": json.dumps(table),

@@ -10,12 +10,13 @@ from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation.tables import markdown_table
 from heart_reader.evaluation.thresholds import REMEMBERED, YOUDEN
-from heart_reader.tasks.task import default_task
+from heart_reader.tasks.task import MANY, default_task
 from heart_reader.tracking import ModelVersion, Run, resolve_version
 from heart_reader.tracking import runs as tracking
 from registry.client import LONGEST_DESCRIPTION, Registry, pinned
 
 FILE = "model_card.md"
+FOLDS = {"val": "fold 9", "test": "fold 10"}
 RECIPE = (
     "model.backbone", "features.source", "training.epochs", "training.loss",
     "training.learning_rate", "training.batch_size", "seed", "data.root",
@@ -24,7 +25,7 @@ RECIPE = (
 LIMITS = """Research on 12-lead ECGs of 10 s at 100 Hz in mV: support for reading, never a \
 diagnosis. Not a medical device. Trained on PTB-XL (one country, one maker's devices, 1989 to \
 1996): other devices, countries, children and paced rhythms aren't proven. The classes are \
-superclasses of statements by readers, not outcomes. Thresholds were chosen on fold 9 by the \
+{what} by readers, not outcomes. Thresholds were chosen on fold 9 by the \
 rule `{rule}`: set them anew for other prevalences (entry point `thresholds`). Probabilities \
 aren't calibrated beyond the error given."""
 
@@ -70,13 +71,13 @@ def render(version: ModelVersion, tags: Mapping[str, str], sites: bool) -> str:
     recipe = {} if run is None else run.client.get_run(run.run_id).data.params
     parts = [
         f"# {pinned(version)}",
-        "Five superclasses of PTB-XL, several at once, from a 12-lead ECG.",
-        f"## Metrics\n\n{_metrics(validated, tested)}\n\n{_looks(tags)}",
+        _about(tags, validated | tested),
+        f"## Metrics\n\n{_metrics(validated, tested, whole=sites)}\n\n{_looks(tags)}",
         f"## Data\n\nPTB-XL, folds 1 to 8 to train, 9 to choose, 10 to test. Digest of folds 1 to "
         f"9 `{tags.get('data_digest', 'unknown')}`, of fold 10 "
         f"`{tags.get('test/data_digest', 'not tested')}`.",
         f"## Training\n\n{_recipe(recipe)}",
-        f"## Intended use and limits\n\n{LIMITS.format(rule=tags.get(REMEMBERED, YOUDEN))}",
+        f"## Intended use and limits\n\n{_limits(tags)}",
         f"## Lineage\n\n{_lineage(version, tags)}",
         f'## Loading\n\n```python\nmlflow.pyfunc.load_model("{version.uri}")'
         '.predict({"signal": signal})  # mV, float32 (n, 12, 1000)\n```',
@@ -87,7 +88,29 @@ def render(version: ModelVersion, tags: Mapping[str, str], sites: bool) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _metrics(validated: Mapping[str, float], tested: Mapping[str, float]) -> str:
+def _task(tags: Mapping[str, str]) -> str:
+    """Versions of a time when there was one task don't say which."""
+    return tags.get("task", default_task().name)
+
+
+def _about(tags: Mapping[str, str], values: Mapping[str, float]) -> str:
+    if _task(tags) == default_task().name:
+        return "Five superclasses of PTB-XL, several at once, from a 12-lead ECG."
+    judged = {key: values[key] for key in ("val/n_classes", "test/n_classes") if key in values}
+    over = ", ".join(
+        f"{n:.0f} with a positive and a negative in {FOLDS[key[:-10]]}"
+        for key, n in judged.items()
+    )
+    counted = f": {over}; every mean is over these" if over else ""
+    return f"Task {_task(tags)} of PTB-XL, several classes at once, from a 12-lead ECG{counted}."
+
+
+def _limits(tags: Mapping[str, str]) -> str:
+    what = "superclasses of statements" if _task(tags) == default_task().name else "statements"
+    return LIMITS.format(what=what, rule=tags.get(REMEMBERED, YOUDEN))
+
+
+def _metrics(validated: Mapping[str, float], tested: Mapping[str, float], whole: bool) -> str:
     def cell(values: Mapping[str, float], key: str) -> str:
         if key not in values:
             return ""
@@ -96,21 +119,31 @@ def _metrics(validated: Mapping[str, float], tested: Mapping[str, float]) -> str
         return f"{values[key]:.4f}{interval}"
 
     names = {"macro AUC": "macro_auc"}
-    names |= {f"AUC {name}": f"auc_{name}" for name in _classes(validated, tested)}
+    classes = _classes(validated, tested)
+    shown = classes if whole else classes[:MANY]
+    names |= {f"AUC {name}": f"auc_{name}" for name in shown}
     names |= {"F_max": "f_max", "calibration error": "ece", "Brier": "brier"}
     rows = [
         (name, cell(validated, f"val/{key}"), cell(tested, f"test/{key}"))
         for name, key in names.items()
     ]
-    return markdown_table(("", "fold 9 (95%)", "fold 10 (95%)"), rows)
+    table = markdown_table(("", "fold 9 (95%)", "fold 10 (95%)"), rows)
+    if len(shown) == len(classes):
+        return table
+    return f"{table}\n\nThe {MANY} worst of {len(classes)} classes; {FILE} has all."
 
 
 def _classes(validated: Mapping[str, float], tested: Mapping[str, float]) -> Sequence[str]:
-    """Whose AUC was logged: in the order of the default task, those of another one by name."""
+    """Whose AUC was logged: in the order of the default task; of another one by name, of one with
+    many classes the worst on fold 9 first."""
     keys = {key.partition("/auc_")[2] for key in (*validated, *tested) if "/auc_" in key}
     found = {key for key in keys if f"{key}_low95" in keys} or keys
     known = default_task().classes
-    return known if found <= set(known) else sorted(found)
+    if found <= set(known):
+        return [name for name in known if name in found] if found else known
+    if len(found) <= MANY:
+        return sorted(found)
+    return sorted(found, key=lambda name: (validated.get(f"val/auc_{name}", 1.0), name))
 
 
 def _looks(tags: Mapping[str, str]) -> str:

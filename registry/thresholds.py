@@ -26,9 +26,10 @@ from heart_reader.evaluation.mixing import patient_groups
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.tables import markdown_table
 from heart_reader.evaluation.thresholds import REMEMBERED, Rule, choose, cross_fitted, parse_rule
+from heart_reader.tasks.task import class_key
 from heart_reader.tracking import ModelVersion, Run, load_registered, resolve_version
 from heart_reader.tracking import runs as tracking
-from registry.client import Registry, pinned, register, short_name
+from registry.client import Registry, kind_of, pinned, register
 from registry.ground.logged import Logged, read_logged
 from registry.model_card import write_card
 
@@ -182,10 +183,10 @@ def _log(
         "val_macro_auc": f"{values['macro_auc']:.4f}",
     }
     run.log_params(Run(version.run_id).params())
-    named = dict(zip(logged.classes, changed.after.tolist(), strict=True))
+    named = dict(zip(map(class_key, logged.classes), changed.after.tolist(), strict=True))
     run.log_params(flatten({"threshold": named, REMEMBERED: kept[REMEMBERED]}))
     run.log_folder(folder / "report")
-    new = register(made, short_name(version.name), folder / "bundle", text, kept)
+    new = register(made, kind_of(version.name), folder / "bundle", text, kept)
     digest = str(kept.get("data_digest", "unknown"))
     # From here on the predictions in this run are those of the new version.
     run.set_tags({**kept, "model": new.uri, "data_digest": digest})

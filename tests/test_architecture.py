@@ -15,7 +15,6 @@ PACKAGES = ("heart_reader", "tuning", "registry", "deploy")
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "errors",
-        "cache",
         "files",
         "progress",
         "project",
@@ -190,7 +189,7 @@ def test_no_package_names_a_module_of_another_by_a_string():
 
 
 def test_there_are_no_circles():
-    """Of modules that import each other, whatever a function imports when it is called aside."""
+    """Of modules that import each other, what a function imports when it is called included."""
     modules = {module_of(relative(path)): path for path in sources()}
     arrows: dict[str, set[str]] = {
         name: {targets(found) for found in imports_of(path)} & set(modules) - {name}

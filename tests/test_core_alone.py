@@ -49,7 +49,7 @@ from heart_reader.evaluation import report
 from heart_reader.fitting import make_bundle, make_trainer, prepare
 
 config = load_config("default", options)
-prepared = prepare(load_development(config.data, config.features, cache))
+prepared = prepare(load_development(config.data, config.task, config.features, cache))
 result = make_trainer(prepared, config).fit([])
 bundle, scored = make_bundle(prepared, config, result, {})
 save_bundle(bundle, folder)

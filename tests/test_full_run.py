@@ -57,7 +57,7 @@ def test_it_writes_a_bundle_that_brings_its_evidence(demo_root, cache, tmp_path)
     assert float(epoch_seconds) > 0 and float(rate.replace(",", "")) > 0
     assert 0 < float(share.rstrip("%")) < 100
     config = load_config("default", {"data": str(demo_root), "data.records_per_fold": 18})
-    records = load_development(config.data, config.features, cache)
+    records = load_development(config.data, config.task, config.features, cache)
     scored = score(bundle, records, (9,))
     assert evidence.digest == records.digest
     np.testing.assert_array_equal(evidence.ecg_id, scored.ecg_id)

@@ -293,7 +293,10 @@ def test_a_bad_option_is_one_line_before_any_run(call: Call, scratch: Store, typ
     [
         ({"data": "/nowhere"}, "no PTB-XL tree at /nowhere"),
         ({"features": "/nowhere"}, "features=/nowhere"),
-        ({"data.records_per_fold": "1"}, "every class needs one"),
+        (
+            {"data.records_per_fold": "1"},
+            "no class has both a positive and a negative in fold 9 (1 records)",
+        ),
     ],
 )
 def test_bad_data_is_one_line_and_a_failed_run(call: Call, scratch: Store, options, message):

@@ -12,9 +12,9 @@ from optuna.exceptions import ExperimentalWarning, TrialPruned, UpdateFinishedTr
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import Config, changed
 from heart_reader.data.dataset import Records, load_development
+from heart_reader.files import cache_folder
 from tuning import plots
 from tuning.config import TuningConfig
 from tuning.objective import Objective, Search, prepare_splits
@@ -41,7 +41,7 @@ def search_all(request: TuneRequest) -> list[Study]:
     """One worker of a study for each backbone, one study after the other."""
     first, alone = request.configs[0], len(request.configs) == 1
     with opened_storage(request.tuning) as storage:
-        records = load_development(first.data, first.features, cache_folder())
+        records = load_development(first.data, first.task, first.features, cache_folder())
         return [
             search(config, request.tuning, records, storage, alone) for config in request.configs
         ]

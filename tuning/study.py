@@ -61,7 +61,10 @@ def make_identity(
     fixed = {
         key: value
         for key, value in flat.items()
-        if key not in FREE_KEYS and key not in space.keys and not key.startswith("evaluation.")
+        if key not in FREE_KEYS
+        and key not in space.keys
+        # The digest of the data changes with the task: studies of a time without one go on.
+        and not key.startswith(("evaluation.", "task."))
     }
     objective = "fold9" if tuning.objective == "fold9" else f"cv of {tuning.cv_splits}"
     return Identity(space.as_dict(), records.digest[:16], objective, fixed)

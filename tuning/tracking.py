@@ -17,7 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from heart_reader.cache import cache_folder
+from heart_reader.files import cache_folder
 from heart_reader.tracking import Run, left_behind, session, set_up_tracking
 from heart_reader.tracking.delivery.keeper import Keeper
 from heart_reader.tracking.delivery.outage import store_errors, waits_for_store

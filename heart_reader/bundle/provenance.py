@@ -33,6 +33,7 @@ def provenance(config: Config, records: Records, run_id: str, best_epoch: int) -
         "config_hash": config_hash(config),
         "data_digest": records.digest,
         "data": to_dict(config.data),
+        "task": to_dict(config.task),
         "seed": config.seed,
         "best_epoch": best_epoch,
         "train_folds": list(TRAIN_FOLDS),

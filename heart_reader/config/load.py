@@ -19,17 +19,22 @@ from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.files import user_path
 from heart_reader.models import ModelConfig
 from heart_reader.project import CONFIG_DEFAULTS, CONFIG_FOLDER
+from heart_reader.tasks.ptbxl import TaskConfig
 from heart_reader.training.config import TrainingConfig
 
 # What a user types most often, without its section.
 SHORT_NAMES = {
     "data": "data.root",
+    "task": "task.name",
     "features": "features.source",
     "backbone": "model.backbone",
     "thresholds": "evaluation.thresholds",
 }
 # Keys that runs of earlier versions lack, and what those did: such a run can go on.
-YOUNGER = {"evaluation": {"thresholds": "youden"}}
+YOUNGER: Mapping[str, Any] = {
+    "task": {"name": "superdiagnostic", "unlabelled": "drop"},
+    "evaluation": {"thresholds": "youden"},
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Config:
 
     seed: int
     data: DataConfig
+    task: TaskConfig
     features: FeaturesConfig
     model: ModelConfig
     training: TrainingConfig
@@ -79,12 +85,16 @@ def changed(config: Config, overrides: Mapping[str, object]) -> Config:
 def read_config(path: Path) -> Config:
     """The configuration that a run of any age left in its ``config.yaml``.
 
-    Keys that it lacks are younger than the run: they get today's defaults, and stderr says so.
+    Keys that it lacks are younger than the run: they get what the run did where that is known
+    (`YOUNGER`), else today's defaults, and stderr says so.
 
     Raises:
         ConfigError: the file can't be read, or has problems.
     """
     tree, defaults = read_yaml(path), read_yaml(CONFIG_DEFAULTS)
+    # A section that isn't there at all is no sign of age, unless all of it is younger.
+    known = {k: v for k, v in YOUNGER.items() if k in tree or set(v) == set(defaults[k])}
+    tree = merge(known, tree)
     lacking = _lacking(tree, defaults)
     if lacking:
         print(

@@ -9,6 +9,8 @@ from heart_reader.config.strict import flatten
 
 AUTO = "auto"
 DEMO = "demo"
+# What MLproject passes where nobody said.
+NOT_SAID = (("data.root", AUTO), ("task.name", AUTO))
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class ConfigRequest:
 
     Attributes:
         overlay: a name, the path of a YAML file, or "auto" where nobody said.
-        changes: values as typed by their full dotted keys; data that are "auto" aren't in it.
+        changes: values as typed by their full dotted keys; "auto" for data or task isn't.
     """
 
     overlay: str
@@ -47,16 +49,17 @@ class ConfigRequest:
         return load_config(self.training_overlay, {**self.changes, **(changes or {})})
 
     def for_bundle(self, provenance: Mapping[str, Any], own: str = "default") -> Config:
-        """The configuration that reads the data a bundle was made from, unless data are named.
+        """The configuration that reads what a bundle was made from, unless data are named.
 
         Args:
-            provenance: of the bundle; ``data`` in it is its maker's ``DataConfig``.
+            provenance: of the bundle; ``data`` and ``task`` in it are its maker's; before there
+                were several tasks, none was remembered.
             own: the overlay that "auto" stands for.
 
         Raises:
             ConfigError: every unknown key and illegal value, together.
         """
-        made_from = flatten({"data": provenance.get("data", {})})
+        made_from = flatten({part: provenance.get(part, {}) for part in ("data", "task")})
         return load_config(
             own if self.overlay == AUTO else self.overlay, {**made_from, **self.changes}
         )
@@ -78,6 +81,5 @@ def config_request(options: Mapping[str, str]) -> ConfigRequest:
     """
     full = {SHORT_NAMES.get(key, key): value for key, value in options.items()}
     overlay = full.pop("config", AUTO)
-    if full.get("data.root") == AUTO:
-        del full["data.root"]
+    full = {key: value for key, value in full.items() if (key, value) not in NOT_SAID}
     return ConfigRequest(overlay, full)

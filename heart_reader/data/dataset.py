@@ -1,6 +1,7 @@
 """The records of some folds, ready for a model: signals, labels, features, on any device."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from heart_reader.data.features import (
 )
 from heart_reader.data.signals.pack import OnDefect, SignalPack, load_pack
 from heart_reader.data.spec import SignalSpec, default_spec
+from heart_reader.tasks.ptbxl import TaskConfig, ptbxl_task, read_statements, statement_labels
 from heart_reader.tasks.task import Task, default_task
 
 
@@ -62,7 +64,7 @@ class Records:
         metadata: of PTB-XL, indexed by ``ecg_id``.
         y_true: (n_records, n_classes), 0 or 1.
         pack: signals; its rows are given by ``pack_rows``.
-        pack_rows: (n_records,), since records without a superclass stay in the pack.
+        pack_rows: (n_records,), since records without a class stay in the pack.
         features: raw features, or ``None``.
         digest: of signals, labels, folds, and of a feature table that was read.
         task: whose classes are the columns of ``y_true``.
@@ -104,18 +106,26 @@ def data_root(config: DataConfig, cache: Path) -> Path:
     return Path(config.root).absolute()  # under `mlflow run` the folder isn't the user's own
 
 
-def load_development(config: DataConfig, features: FeaturesConfig, cache: Path) -> Records:
+def load_development(
+    config: DataConfig, task: TaskConfig, features: FeaturesConfig, cache: Path
+) -> Records:
     """Folds 1 to 9: what training, tuning and every choice may see."""
-    return _load(config, features, (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD), cache)
+    return _load(config, task, features, (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD), cache)
 
 
-def load_test(config: DataConfig, features: FeaturesConfig, cache: Path) -> Records:
+def load_test(
+    config: DataConfig, task: TaskConfig, features: FeaturesConfig, cache: Path
+) -> Records:
     """Fold 10. Only ``heart_reader.evaluate`` may call this."""
-    return _load(config, features, (ptbxl.TEST_FOLD,), cache)
+    return _load(config, task, features, (ptbxl.TEST_FOLD,), cache)
 
 
 def _load(
-    config: DataConfig, features: FeaturesConfig, folds: Sequence[int], cache: Path
+    config: DataConfig,
+    asked: TaskConfig,
+    features: FeaturesConfig,
+    folds: Sequence[int],
+    cache: Path,
 ) -> Records:
     root = data_root(config, cache)
     metadata = ptbxl.load_metadata(root)
@@ -125,29 +135,34 @@ def _load(
         metadata = metadata.groupby("strat_fold").head(config.records_per_fold)
     pack = load_pack(root, metadata, cache, config.on_defect, progress=True)
     metadata = metadata.loc[pack.ecg_id]
-    y_true = ptbxl.superclass_labels(metadata, ptbxl.load_statements(root), config.min_likelihood)
+    statements = read_statements(root)
+    task = ptbxl_task(asked.name, statements, asked.unlabelled)
+    y_true = statement_labels(metadata, statements, task, config.min_likelihood)
     table = feature_table(features.source, pack, metadata, cache)
-    # Records without any superclass are dropped, as in the PTB-XL benchmark.
-    kept = np.flatnonzero(y_true.any(axis=1))
+    # Records without any class are dropped in the PTB-XL benchmark, and kept in later papers.
+    kept = np.flatnonzero(y_true.any(axis=1) | (task.unlabelled == "keep"))
     if table is not None:
         table = FeatureTable(table.source, table.names, table.values[kept])
     metadata, y_true = metadata.iloc[kept], y_true[kept]
-    digest = _digest(pack, metadata, y_true, table)
-    # What a tree of PTB-XL is read as: its superclasses, its records at 100 Hz.
-    task, spec = default_task(), default_spec()
-    return Records(metadata, y_true, pack, kept, table, digest, task, spec)
+    digest = _digest(pack, metadata, y_true, task, table)
+    # What a tree of PTB-XL is read as: its records at 100 Hz.
+    return Records(metadata, y_true, pack, kept, table, digest, task, default_spec())
 
 
 def _digest(
     pack: SignalPack,
     metadata: pd.DataFrame,
     y_true: NDArray[np.uint8],
+    task: Task,
     table: FeatureTable | None,
 ) -> str:
     text = hashlib.sha256(pack.digest.encode())
     text.update(metadata.index.to_numpy().astype("<i8").tobytes())
     text.update(metadata["strat_fold"].to_numpy().astype("<i8").tobytes())
     text.update(np.ascontiguousarray(y_true).tobytes())
+    # The digest of the default task is that of the time when there was no other.
+    if task.classes != default_task().classes:
+        text.update(json.dumps(task.classes).encode())
     # Measured features follow from the signals, and models with and without them share a digest.
     if table is not None and table.source != "compute":
         text.update(table.values.tobytes())

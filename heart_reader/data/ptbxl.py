@@ -1,4 +1,4 @@
-"""PTB-XL: leads, superclasses, folds, metadata and labels.
+"""PTB-XL: leads, superclasses, folds and metadata.
 
 Wagner et al., "PTB-XL, a large publicly available electrocardiography dataset",
 Scientific Data 2020. https://doi.org/10.1038/s41597-020-0495-6
@@ -6,7 +6,7 @@ Scientific Data 2020. https://doi.org/10.1038/s41597-020-0495-6
 
 import ast
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -66,59 +66,6 @@ def load_metadata(root: Path) -> pd.DataFrame:
         dtype=object,
     )
     return frame
-
-
-def load_statements(root: Path) -> dict[str, str]:
-    """Read ``scp_statements.csv``: every known SCP code -> its superclass.
-
-    A code that isn't diagnostic (a form or rhythm statement) maps to ``""``.
-
-    Raises:
-        DataError: The file or a column is missing, or a diagnostic code has no known superclass.
-    """
-    path = root / STATEMENTS_FILE
-    frame = read_table(path)
-    for name in ("diagnostic", "diagnostic_class"):
-        if name not in frame.columns:
-            raise DataError(f"{path}: column {name!r} is missing; fetch the file again")
-    statements: dict[str, str] = {}
-    rows = zip(frame.iloc[:, 0], frame["diagnostic"], frame["diagnostic_class"], strict=True)
-    for code, diagnostic, superclass in rows:
-        if diagnostic == 1 and superclass not in SUPERCLASSES:
-            raise DataError(
-                f"{path}: diagnostic code {code!r} has diagnostic_class {superclass!r}, "
-                f"which is none of {', '.join(SUPERCLASSES)}"
-            )
-        statements[str(code)] = str(superclass) if diagnostic == 1 else ""
-    return statements
-
-
-def superclass_labels(
-    metadata: pd.DataFrame, statements: Mapping[str, str], min_likelihood: float
-) -> npt.NDArray[np.uint8]:
-    """Label each record with the superclasses of its diagnostic codes.
-
-    The benchmark (Strodthoff et al., "Deep Learning for ECG Analysis", IEEE JBHI 2021) counts
-    every code whatever its likelihood: ``min_likelihood`` 0.
-
-    Returns:
-        ``(n_records, 5)``, 0 or 1, columns in the order of `SUPERCLASSES`.
-
-    Raises:
-        DataError: A record has an SCP code that ``statements`` doesn't know.
-    """
-    column = {name: i for i, name in enumerate(SUPERCLASSES)}
-    labels = np.zeros((len(metadata), len(SUPERCLASSES)), dtype=np.uint8)
-    for row, codes in enumerate(metadata["scp_codes"]):
-        for code, likelihood in codes.items():
-            if code not in statements:
-                raise DataError(
-                    f"{METADATA_FILE}: ecg_id {metadata.index[row]} has the SCP code {code!r}, "
-                    f"which {STATEMENTS_FILE} doesn't have{did_you_mean(code, statements)}"
-                )
-            if statements[code] and likelihood >= min_likelihood:
-                labels[row, column[statements[code]]] = 1
-    return labels
 
 
 def age_years(metadata: pd.DataFrame) -> npt.NDArray[np.float64]:

@@ -4,7 +4,7 @@ A resample is kept as how often it holds each record. Everything is sorted once,
 serve as weights, so no resample is ever sorted again.
 """
 
-from collections.abc import Sequence
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,17 +18,20 @@ from heart_reader.evaluation.checks import (
     check_labels,
     check_predictions,
     check_scores,
-    require_both,
+    judged,
     require_labelled,
 )
 from heart_reader.evaluation.metrics import (
     challenge_counts,
-    class_auc,
+    defined_auc,
     f_and_g,
     f_max_steps,
+    labelled,
+    mean_defined,
 )
 
 MAX_REDRAWS = 1000
+LEAST_CHANCE = 0.01  # of a resample to hold all that it must; the rarest of many need not be
 
 
 @dataclass(frozen=True)
@@ -57,16 +60,19 @@ def draw(
     y_true: npt.ArrayLike,
     n_resamples: int,
     generator: np.random.Generator,
-    class_names: Sequence[str] = (),
 ) -> Resamples:
     """Draw resamples, each again until every class has a positive and a negative in it.
 
+    That is what the benchmark does. Classes that can't be judged on these records aren't asked
+    for, nor are the rarest of many, where a resample would hold all of them less than once in a
+    hundred draws: where one is missing, its AUC in that resample isn't defined.
+
     Raises:
-        DataError: bad input, ``n_resamples`` under 1, a class without a positive or a negative, or
-            a class so rare that it stays out of resamples drawn ``MAX_REDRAWS`` times.
+        DataError: bad input, ``n_resamples`` under 1, no class that can be judged, or classes that
+            stay out of resamples drawn ``MAX_REDRAWS`` times.
     """
     labels = check_labels(y_true)
-    require_both(labels, class_names)
+    labels = labels[:, asked_for(labels)]
     if n_resamples < 1:
         raise DataError(f"n_resamples must be at least 1, but is {n_resamples}")
     n_records = len(labels)
@@ -84,8 +90,31 @@ def draw(
     )
 
 
+def asked_for(labels: Bools) -> npt.NDArray[np.intp]:
+    """Columns of the classes that every resample must hold.
+
+    The most frequent first, as many as leave a resample `LEAST_CHANCE` to hold them all, if they
+    came about independently.
+
+    Raises:
+        DataError: no class has both a positive and a negative.
+    """
+    columns = np.flatnonzero(judged(labels))
+    if columns.size == 0:
+        raise DataError(f"no class has both a positive and a negative among {len(labels)} records")
+    n_positive = labels[:, columns].sum(axis=0)
+    rarer = np.minimum(n_positive, len(labels) - n_positive)
+    columns = columns[np.argsort(-rarer, kind="stable")]
+    absent = (1 - np.sort(rarer)[::-1] / len(labels)) ** len(labels)
+    possible = np.cumprod(1 - absent) >= LEAST_CHANCE
+    possible[0] = True
+    return np.asarray(np.sort(columns[possible]))
+
+
 def auc_bootstrap(y_true: npt.ArrayLike, y_score: npt.ArrayLike, resamples: Resamples) -> Floats:
     """AUC of each class on each resample, ``(n_resamples, n_classes)``; ties count one half.
+
+    NaN where a resample lacks a positive or a negative of the class.
 
     Raises:
         DataError: bad input, or resamples drawn from another number of records.
@@ -110,9 +139,8 @@ def _auc_one(labels: Bools, scores: Floats, counts: npt.NDArray[np.int32]) -> Fl
     if tied.any():
         ordered = ordered + _pairs(weight[tied], below[high[tied]] - below[low[tied]]) / 2
     n_pairs = weight.sum(axis=0, dtype=np.float64) * below[-1]
-    if (n_pairs == 0).any():
-        raise DataError("a resample lacks a positive or a negative: draw it from these labels")
-    auc: Floats = ordered / n_pairs
+    with np.errstate(invalid="ignore"):
+        auc: Floats = ordered / n_pairs
     return auc
 
 
@@ -124,14 +152,18 @@ def _pairs(weight: npt.NDArray[np.int32], n_below: npt.NDArray[np.int32]) -> Flo
 def f_max_bootstrap(y_true: npt.ArrayLike, y_score: npt.ArrayLike, resamples: Resamples) -> Floats:
     """F_max on each resample, ``(n_resamples,)``, each over all its own thresholds.
 
+    Records without a label don't count, as in `metrics.summary`.
+
     Raises:
-        DataError: bad input, a record without a label, or resamples of other records.
+        DataError: bad input, no record with a label, or resamples of other records.
     """
     labels, scores = check_scores(y_true, y_score)
-    require_labelled(labels)
-    steps = f_max_steps(labels, scores)
-    counts = _counts_for(resamples, len(labels))
-    return np.array([steps.curve(weights, len(labels)).max() for weights in counts])
+    counts, rows = _counts_for(resamples, len(labels)), labelled(labels)
+    steps, counts = f_max_steps(labels[rows], scores[rows]), counts[:, rows]
+    n_labelled = np.maximum(counts.sum(axis=1), 1).tolist()
+    return np.array(
+        [steps.curve(w, n).max() for w, n in zip(counts, n_labelled, strict=True)], np.float64
+    )
 
 
 def challenge_bootstrap(
@@ -160,15 +192,20 @@ def _counts_for(resamples: Resamples, n_records: int) -> npt.NDArray[np.int32]:
 def interval(values: Floats, level: float) -> Floats:
     """Central interval of bootstrapped values: ``(2, ...)`` from ``(n_resamples, ...)``.
 
-    ``level`` 0.90 gives the 5% and 95% quantiles, 0.95 the 2.5% and 97.5% ones.
+    ``level`` 0.90 gives the 5% and 95% quantiles, 0.95 the 2.5% and 97.5% ones; of the resamples
+    where a value is defined.
 
     Raises:
         DataError: a level that is not inside (0, 1).
     """
     if not 0 < level < 1:
         raise DataError(f"level must lie in (0, 1), but is {level}")
-    bounds: Floats = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return bounds
+    at = [(1 - level) / 2, (1 + level) / 2]
+    if not np.isnan(values).any():
+        return np.asarray(np.quantile(values, at, axis=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a class that no resample defines
+        return np.asarray(np.nanquantile(values, at, axis=0))
 
 
 def bracket(value: npt.ArrayLike, values: Floats) -> Floats:
@@ -192,7 +229,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """How two models differ in AUC on the same resamples: the mean, and one a class."""
+    """How two models differ in AUC on the same resamples: the mean, and one a class.
+
+    A class that can't be judged on the records is NaN, and isn't in the mean.
+    """
 
     macro: Difference
     classes: tuple[Difference, ...]
@@ -206,10 +246,10 @@ def compare(
     Raises:
         DataError: bad input, or resamples of other records.
     """
-    value = class_auc(y_true, score_a) - class_auc(y_true, score_b)
+    value = defined_auc(y_true, score_a) - defined_auc(y_true, score_b)
     values = auc_bootstrap(y_true, score_a, resamples) - auc_bootstrap(y_true, score_b, resamples)
     return PairedComparison(
-        macro=_difference(value.mean(), values.mean(axis=1)),
+        macro=_difference(float(mean_defined(value)), mean_defined(values)),
         classes=tuple(_difference(value[c], values[:, c]) for c in range(value.size)),
     )
 
@@ -221,5 +261,5 @@ def _difference(value: float, values: Floats) -> Difference:
         value=float(value),
         interval_90=(low_90, high_90),
         interval_95=(low_95, high_95),
-        share_a_better=float((values > 0).mean()),
+        share_a_better=float(mean_defined(np.where(np.isnan(values), np.nan, values > 0))),
     )

@@ -89,6 +89,12 @@ def require_both(labels: Bools, class_names: Sequence[str] = ()) -> None:
             raise DataError(f"{name} has 0 negatives among {len(labels)} records, needs 1")
 
 
+def judged(labels: Bools) -> Bools:
+    """Which classes can be judged: those with a positive and a negative, (n_classes,)."""
+    count = labels.sum(axis=0)
+    return np.asarray((count > 0) & (count < len(labels)))
+
+
 def require_labelled(labels: Bools) -> None:
     """Refuse records without a label: record-centric metrics divide by the label count.
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heart_reader.errors import DataError
-from heart_reader.evaluation.checks import Floats, check_labels, check_scores, require_both
+from heart_reader.evaluation.checks import Floats, check_labels, check_scores, judged
 
 # Both objectives, ours and scikit-learn's, are compared at this: half a pair of 20,000 records
 # weighs 5e-9, and what sums in another order differ by is 1e-15.
@@ -23,14 +23,16 @@ class MixtureAuc:
     """AUC of any mixture of some members' scores.
 
     Attributes:
-        scores: (n_members, n_classes, n_records), float64.
+        scores: (n_members, n_classes, n_records), float64; of the classes that can be judged.
         labels: (n_classes, n_records), int64 of 0 and 1.
         n_positive: (n_classes,).
+        columns: where these classes stand among all, (n_classes,).
     """
 
     scores: Floats
     labels: npt.NDArray[np.int64]
     n_positive: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.intp]
 
     @property
     def n_members(self) -> int:
@@ -54,6 +56,7 @@ class MixtureAuc:
             np.ascontiguousarray(self.scores[:, chosen]),
             self.labels[chosen],
             self.n_positive[chosen],
+            self.columns[chosen],
         )
 
     def _auc(self, mixed: Floats) -> Floats:
@@ -85,12 +88,14 @@ def mixture_auc(y_true: npt.ArrayLike, y_scores: npt.ArrayLike) -> MixtureAuc:
         y_scores: (n_members, n_records, n_classes), probabilities.
 
     Raises:
-        DataError: bad input, no member, or a class without a positive or without a negative.
+        DataError: bad input, no member, or no class with both a positive and a negative.
     """
     labels = check_labels(y_true)
-    require_both(labels)
-    members = [check_scores(labels, each)[1].T for each in np.asarray(y_scores)]
+    columns = np.flatnonzero(judged(labels))
+    if columns.size == 0:
+        raise DataError(f"no class has both a positive and a negative among {len(labels)} records")
+    members = [check_scores(labels, each)[1].T[columns] for each in np.asarray(y_scores)]
     if not members:
         raise DataError("a mixture needs at least one member, but has none")
-    flags = np.ascontiguousarray(labels.T).astype(np.int64)  # (n_classes, n_records)
-    return MixtureAuc(np.stack(members), flags, flags.sum(axis=1))
+    flags = np.ascontiguousarray(labels.T[columns]).astype(np.int64)  # (n_classes, n_records)
+    return MixtureAuc(np.stack(members), flags, flags.sum(axis=1), columns)

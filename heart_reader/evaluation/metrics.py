@@ -7,7 +7,7 @@ Strodthoff et al., "Deep Learning for ECG Analysis: Benchmarks and Insights from
 https://doi.org/10.1109/JBHI.2020.3022989
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +18,10 @@ from heart_reader.errors import DataError
 from heart_reader.evaluation.checks import (
     Bools,
     Floats,
-    check_names,
-    check_per_class,
     check_predictions,
     check_scores,
+    judged,
     require_both,
-    require_labelled,
     require_positives,
 )
 
@@ -64,15 +62,44 @@ def class_auc(
     return auc
 
 
-def macro_auc(
-    y_true: npt.ArrayLike, y_score: npt.ArrayLike, class_names: Sequence[str] = ()
-) -> float:
-    """Plain mean of the class AUCs.
+def defined_auc(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Floats:
+    """As `class_auc`, but NaN for a class without a positive or without a negative.
 
     Raises:
-        DataError: as ``class_auc``; an undefined class is never left out of the mean.
+        DataError: bad input, or no class that can be judged.
     """
-    return float(class_auc(y_true, y_score, class_names).mean())
+    return per_defined(class_auc, *check_scores(y_true, y_score))
+
+
+def macro_auc(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> float:
+    """Plain mean of the AUCs of the classes that can be judged (`checks.judged`).
+
+    Raises:
+        DataError: bad input, or no class that can be judged.
+    """
+    return float(mean_defined(defined_auc(y_true, y_score)))
+
+
+def mean_defined(values: Floats, axis: int = -1) -> Floats:
+    """The mean over what isn't NaN; with no NaN, to the bit the plain one."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return np.asarray(values.mean(axis=axis))
+    total = np.where(missing, 0.0, values).sum(axis=axis)
+    with np.errstate(invalid="ignore"):  # NaN where nothing is defined
+        return np.asarray(total / (~missing).sum(axis=axis))
+
+
+def per_defined(
+    measure: Callable[[Bools, Floats], Floats], labels: Bools, scores: Floats
+) -> Floats:
+    """A measure of each class that can be judged, NaN for the others, ``(n_classes,)``."""
+    columns = judged(labels)
+    if not columns.any():
+        raise DataError(f"no class has both a positive and a negative among {len(labels)} records")
+    values = np.full(labels.shape[1], np.nan)
+    values[columns] = measure(labels[:, columns], scores[:, columns])
+    return values
 
 
 def average_precision(
@@ -162,13 +189,14 @@ def f_max(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> FMax:
     At a threshold, precision is the mean over records with at least one prediction, recall the
     mean over all records. Between two neighbouring scores nothing changes, so the scores
     themselves are all the thresholds there are; one cumulative sum visits them. Of equal
-    values the highest threshold is taken.
+    values the highest threshold is taken. Records without a label don't count: nobody's recall.
 
     Raises:
-        DataError: bad input, or a record without a label.
+        DataError: bad input, or no record with a label.
     """
     labels, scores = check_scores(y_true, y_score)
-    require_labelled(labels)
+    rows = labelled(labels)
+    labels, scores = labels[rows], scores[rows]
     steps = f_max_steps(labels, scores)
     curve = steps.curve(None, len(labels))
     best = int(curve.argmax())
@@ -206,15 +234,30 @@ def challenge_metrics(
 ) -> ChallengeMetrics:
     """F_beta and G_beta with the benchmark's record weights.
 
+    They are over the records that have a label, since a record weighs by its labels, and over the
+    classes that one of them has.
+
     Raises:
-        DataError: bad input, a record without a label, or a class without a positive.
+        DataError: bad input, or no record with a label.
     """
     labels, predictions = check_predictions(y_true, y_pred)
-    require_labelled(labels)
-    require_positives(labels)
-    tp, fp, fn = challenge_counts(labels, predictions).sum(axis=1)
+    rows, columns = labelled(labels), labels.any(axis=0)
+    counts = challenge_counts(labels[rows], predictions[rows]).sum(axis=1)
+    tp, fp, fn = counts[:, columns]
     f, g = f_and_g(tp, fp, fn, beta)
     return ChallengeMetrics(f_beta=float(f), g_beta=float(g))
+
+
+def labelled(labels: Bools) -> Bools:
+    """The records that have a label, (n,): record-centric metrics are over them.
+
+    Raises:
+        DataError: none has.
+    """
+    rows = labels.any(axis=1)
+    if not rows.any():
+        raise DataError(f"none of {len(labels)} records has a label")
+    return np.asarray(rows)
 
 
 def brier_score(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Floats:
@@ -250,44 +293,3 @@ def expected_calibration_error(
     ]
     error: Floats = np.abs(gaps).sum(axis=1) / len(labels)
     return error
-
-
-def summary(
-    y_true: npt.ArrayLike,
-    y_score: npt.ArrayLike,
-    thresholds: npt.ArrayLike,
-    class_names: Sequence[str],
-    n_bins: int,
-) -> dict[str, float]:
-    """Every metric under a flat name, ready to be logged.
-
-    Args:
-        y_true: (n, n_classes).
-        y_score: (n, n_classes).
-        thresholds: (n_classes,); a class is predicted where score >= threshold.
-        class_names: one a class; names ``auc_NORM`` and ``auprc_NORM``.
-        n_bins: bins of the expected calibration error.
-
-    Raises:
-        DataError: bad input, or a metric that is not defined for it.
-    """
-    labels, scores = check_scores(y_true, y_score)
-    check_names(class_names, labels.shape[1])
-    limits = check_per_class("thresholds", thresholds, labels.shape[1])
-    aucs = class_auc(labels, scores, class_names)
-    auprcs = average_precision(labels, scores, class_names)
-    best = f_max(labels, scores)
-    challenge = challenge_metrics(labels, scores >= limits)
-    metrics = {
-        "macro_auc": aucs.mean(),
-        "auprc_macro": auprcs.mean(),
-        "f_max": best.value,
-        "f_max_threshold": best.threshold,
-        "f_beta": challenge.f_beta,
-        "g_beta": challenge.g_beta,
-        "brier": brier_score(labels, scores).mean(),
-        "ece": expected_calibration_error(labels, scores, n_bins).mean(),
-    }
-    metrics |= {f"auc_{name}": auc for name, auc in zip(class_names, aucs, strict=True)}
-    metrics |= {f"auprc_{name}": area for name, area in zip(class_names, auprcs, strict=True)}
-    return {name: float(value) for name, value in metrics.items()}

@@ -39,7 +39,8 @@ def fit_weights(method: str, y_true: npt.ArrayLike, y_scores: npt.ArrayLike) -> 
     Args:
         method: "weighted" (one weight a member, by macro AUC), "per_class" (by each class's own
             AUC), or "mean".
-        y_true: (n_records, n_classes).
+        y_true: (n_records, n_classes); a class that can't be judged on them has no say, and by
+            "per_class" gets the mean.
         y_scores: (n_members, n_records, n_classes).
 
     Raises:
@@ -48,14 +49,14 @@ def fit_weights(method: str, y_true: npt.ArrayLike, y_scores: npt.ArrayLike) -> 
     if method not in METHODS:
         raise DataError(f"method must be one of {', '.join(METHODS)}, but is {method!r}")
     mixture = mixture_auc(y_true, y_scores)
-    n_members, n_classes = mixture.n_members, len(mixture.labels)
-    if method == "mean":
-        return np.full((n_members, n_classes), 1 / n_members)
+    n_members, n_classes = mixture.n_members, np.shape(y_true)[1]
+    weights = np.full((n_members, n_classes), 1 / n_members)
     if method == "weighted":
-        best = maximise(mixture.macro, n_members)
-        return np.repeat(best[:, None], n_classes, axis=1)  # (n_members, n_classes)
-    columns = [maximise(mixture.one_class(column).macro, n_members) for column in range(n_classes)]
-    return np.stack(columns, axis=1)  # (n_members, n_classes)
+        weights[:] = maximise(mixture.macro, n_members)[:, None]
+    elif method == "per_class":
+        for k, column in enumerate(mixture.columns):
+            weights[:, column] = maximise(mixture.one_class(k).macro, n_members)
+    return weights
 
 
 def maximise(objective: Callable[[Floats], float], n_members: int) -> Floats:
@@ -130,7 +131,7 @@ def cross_fit(
         rule: of the thresholds; where others don't reach a precision, nobody is positive.
 
     Raises:
-        DataError: too few patients, or a class that the records outside of a group lack.
+        DataError: too few patients, or no class that can be judged outside of a group.
     """
     groups = patient_groups(np.asarray(patients), n_groups, generator)
     y_score = np.empty(y_true.shape, np.float32)

@@ -1,6 +1,6 @@
 """One model on one fold: metrics with intervals, predictions, plots. All of it as plain files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from heart_reader.evaluation.plots.matrices import confusion_matrices, label_coo
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.sheets.beat import beat_sheet
 from heart_reader.evaluation.sheets.ecg import About, ecg_sheet
+from heart_reader.evaluation.summary import summary
+from heart_reader.tasks.task import class_key
 
 # The same resamples for every model on the same records, so that models compare paired.
 RESAMPLING_SEED = 2020
@@ -33,18 +35,20 @@ def resamples_for(y_true: NDArray[np.uint8], n_resamples: int) -> bootstrap.Resa
 
 def metrics_with_intervals(scored: Scored, config: EvaluationConfig) -> dict[str, float]:
     """Every metric under a flat name, with ``macro_auc_low95`` and the like beside it."""
-    found = metrics.summary(
+    found = summary(
         scored.y_true, scored.y_score, scored.thresholds, scored.classes, config.n_bins
     )
     resamples = resamples_for(scored.y_true, config.n_resamples)
     auc = bootstrap.auc_bootstrap(scored.y_true, scored.y_score, resamples)
-    samples = {"macro_auc": auc.mean(axis=1)}
-    samples |= {f"auc_{name}": auc[:, k] for k, name in enumerate(scored.classes)}
+    samples = {"macro_auc": metrics.mean_defined(auc)}
+    for k in np.flatnonzero(scored.judged):
+        samples[f"auc_{class_key(scored.classes[k])}"] = auc[:, k]
     samples["f_max"] = bootstrap.f_max_bootstrap(scored.y_true, scored.y_score, resamples)
     for name, values in samples.items():
         for level in (90, 95):
             low, high = bootstrap.interval(values, level / 100)
-            found |= {f"{name}_low{level}": float(low), f"{name}_high{level}": float(high)}
+            if low == low:  # a class so rare that no resample has it gets no interval
+                found |= {f"{name}_low{level}": float(low), f"{name}_high{level}": float(high)}
     return found
 
 
@@ -53,6 +57,8 @@ def write_plots(
 ) -> None:
     """ROC, precision-recall, confusion, calibration and co-occurrence, and a table of classes.
 
+    Curves are of the classes that can be judged on the records; the table has all.
+
     Args:
         scored: what a model said.
         values: of `metrics_with_intervals`.
@@ -60,11 +66,11 @@ def write_plots(
         folder: where the PNG files and ``classes.csv`` go.
         judged: whose scores these are, and of which fold.
     """
+    table = class_table(scored, values)
+    scored = scored.of_judged()
     y_true, y_score, limits = scored.y_true, scored.y_score, scored.thresholds
     names = scored.classes
-    intervals = np.array(
-        [[values[f"auc_{name}_{end}95"] for name in names] for end in ("low", "high")]
-    )  # (2, n_classes)
+    intervals = auc_intervals(values, names)
     y_pred = y_score >= limits
     note = ", ".join(filter(None, (judged, f"{len(y_true):,} records")))
     figures = {
@@ -75,36 +81,45 @@ def write_plots(
         "cooccurrence": label_cooccurrence(y_true, y_pred, names),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    table = class_table(scored, names, intervals)
     table.to_csv(folder / "classes.csv", index=False, float_format="%.4f")
     for name, figure in figures.items():
         save(figure, folder / f"{name}.png")
 
 
-def class_table(
-    scored: Scored, classes: Sequence[str], auc_interval: NDArray[np.float64]
-) -> pd.DataFrame:
+def auc_intervals(values: Mapping[str, float], classes: Sequence[str]) -> NDArray[np.float64]:
+    """The 95% interval of each class's AUC, (2, n_classes); NaN where there is none."""
+    ends = ("low", "high")
+    return np.array(
+        [[values.get(f"auc_{class_key(c)}_{end}95", np.nan) for c in classes] for end in ends]
+    )
+
+
+def class_table(scored: Scored, values: Mapping[str, float]) -> pd.DataFrame:
     """A row a class, the worst AUC first: what plots of many classes leave out.
+
+    A class that can't be judged on the records stands last, with empty cells.
 
     Args:
         scored: what a model said.
-        classes: of its columns.
-        auc_interval: (2, n_classes), 95%.
+        values: of `metrics_with_intervals`.
     """
     true, found = scored.y_true.astype(bool), scored.y_score >= scored.thresholds
-    table = pd.DataFrame(
-        {
-            "class": list(classes),
-            "n_positive": true.sum(axis=0),
-            "auc": metrics.class_auc(scored.y_true, scored.y_score, classes),
-            "auc_low95": auc_interval[0],
-            "auc_high95": auc_interval[1],
-            "average_precision": metrics.average_precision(scored.y_true, scored.y_score, classes),
-            "threshold": scored.thresholds,
-            "sensitivity": (true & found).sum(axis=0) / true.sum(axis=0),
-            "specificity": (~true & ~found).sum(axis=0) / (~true).sum(axis=0),
-        }
-    )
+    low, high = auc_intervals(values, scored.classes)
+    keys = list(map(class_key, scored.classes))
+    with np.errstate(invalid="ignore"):  # 0/0 of a class without a positive, or a negative
+        table = pd.DataFrame(
+            {
+                "class": list(scored.classes),
+                "n_positive": true.sum(axis=0),
+                "auc": [values.get(f"auc_{key}", np.nan) for key in keys],
+                "auc_low95": low,
+                "auc_high95": high,
+                "average_precision": [values.get(f"auprc_{key}", np.nan) for key in keys],
+                "threshold": scored.thresholds,
+                "sensitivity": (true & found).sum(axis=0) / true.sum(axis=0),
+                "specificity": (~true & ~found).sum(axis=0) / (~true).sum(axis=0),
+            }
+        )
     return table.sort_values("auc", ignore_index=True)
 
 

@@ -1,10 +1,12 @@
 """What a model said about some records."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from heart_reader.evaluation.checks import judged
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,22 @@ class Scored:
     y_score: NDArray[np.float32]
     thresholds: NDArray[np.float64]
     classes: tuple[str, ...]
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Which classes have a positive and a negative among the records, (n_classes,)."""
+        return judged(self.y_true.astype(bool))
+
+    def of_judged(self) -> "Scored":
+        """The same of those classes alone."""
+        kept = self.judged
+        return replace(
+            self,
+            y_true=self.y_true[:, kept],
+            y_score=self.y_score[:, kept],
+            thresholds=self.thresholds[kept],
+            classes=tuple(name for name, there in zip(self.classes, kept, strict=True) if there),
+        )
 
     def frame(self) -> pd.DataFrame:
         """``ecg_id``, then ``true_X`` and ``score_X`` for each class."""

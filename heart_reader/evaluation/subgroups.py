@@ -11,6 +11,7 @@ from heart_reader.data.ptbxl import age_years
 from heart_reader.errors import DataError
 from heart_reader.evaluation import bootstrap, metrics
 from heart_reader.evaluation.checks import Bools
+from heart_reader.tasks.task import MANY, class_key
 
 SEXES = {"male": 0.0, "female": 1.0}
 AGE_BANDS = {"under_40": (0, 40), "40_to_59": (40, 60), "60_to_79": (60, 80), "from_80": (80, 200)}
@@ -26,7 +27,9 @@ class Subgroup:
 
     Attributes:
         values: ``auc_X`` for each class with enough records, ``macro_auc`` where that is every
-            class, each with ``_low95`` and ``_high95`` where it can be resampled.
+            class, each with ``_low95`` and ``_high95`` where it can be resampled. Of more than
+            `MANY` classes ``macro_auc`` is over those with enough records; ``n_classes`` says how
+            many these are.
     """
 
     name: str
@@ -104,12 +107,13 @@ def _values(
     if len(enough) == 0:
         return {}
     labels, scores = y_true[:, enough], y_score[:, enough]
-    names = [f"auc_{classes[k]}" for k in enough.tolist()]
+    names = [f"auc_{class_key(classes[k])}" for k in enough.tolist()]
     aucs = metrics.class_auc(labels, scores)
     values = dict(zip(names, aucs.tolist(), strict=True))
-    whole = len(enough) == len(classes)
+    values["n_classes"] = float(len(enough))
+    # Over fewer of a few classes it would be another quantity; of many there are always some rare.
+    whole = len(enough) == len(classes) or len(classes) > MANY
     if whole:
-        # Over fewer classes it would be another quantity under the same name.
         values["macro_auc"] = float(aucs.mean())
     try:
         resamples = bootstrap.draw(labels, n_resamples, generator)
@@ -118,7 +122,7 @@ def _values(
     samples = bootstrap.auc_bootstrap(labels, scores, resamples)
     columns = dict(zip(names, samples.T, strict=True))
     if whole:
-        columns["macro_auc"] = samples.mean(axis=1)
+        columns["macro_auc"] = metrics.mean_defined(samples)
     for name, each in columns.items():
         low, high = bootstrap.interval(each, 0.95)
         values |= {f"{name}_low95": float(low), f"{name}_high95": float(high)}

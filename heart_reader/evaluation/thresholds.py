@@ -22,14 +22,15 @@ from heart_reader.evaluation.checks import (
     Floats,
     check_per_class,
     check_scores,
+    judged,
     name_class,
-    require_both,
 )
 from heart_reader.evaluation.metrics import last_of_ties
 
 YOUDEN, F1, PRECISION, SENSITIVITY = KINDS = ("youden", "f1", "precision", "sensitivity")
 REMEMBERED = "threshold_rule"  # in the provenance of a bundle
 WITH_TARGET = (PRECISION, SENSITIVITY)
+NEVER = 1.0  # the threshold of a class that nobody had whom it could be chosen on
 FORM = "youden, f1, precision:P or sensitivity:S, P and S above 0 and up to 1"
 
 
@@ -76,16 +77,17 @@ def choose(
 ) -> Floats:
     """The threshold of each class by a rule, ``(n_classes,)``.
 
-    The prediction is ``score >= threshold``. A threshold is always a score that occurs; where
-    several are as good, it is the highest, which predicts the fewest positives.
+    The prediction is ``score >= threshold``. A threshold is a score that occurs; where several are
+    as good, it is the highest, which predicts the fewest positives. A class without a positive
+    can't be told from these records: its threshold is 1, the highest that a bundle can hold; one
+    without a negative is told of all of them: its threshold is its lowest score.
 
     Raises:
-        DataError: bad input, a class without a positive or without a negative, or a precision
-            that a class doesn't reach at any threshold.
+        DataError: bad input, or a precision that a class doesn't reach at any threshold.
     """
     labels, scores = check_scores(y_true, y_score)
-    require_both(labels, class_names)
     chosen = _choose(rule, labels, scores)
+    chosen[~labels.any(axis=0)] = NEVER
     for column in np.flatnonzero(~np.isfinite(chosen)):
         reached = float(_steps(labels[:, column], scores[:, column]).precision.max())
         raise DataError(
@@ -115,9 +117,9 @@ def apply_thresholds(y_score: npt.ArrayLike, thresholds: npt.ArrayLike) -> Bools
 
 
 def choose_reachable(rule: Rule, y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Floats:
-    """As `choose`, but infinite, which nothing reaches, where a precision can't be had."""
+    """As `choose`, but infinite, which nothing reaches, where a precision can't be had or a class
+    has no positive."""
     labels, scores = check_scores(y_true, y_score)
-    require_both(labels)
     return _choose(rule, labels, scores)
 
 
@@ -127,7 +129,8 @@ def cross_fitted(
     """Predictions ``(n, n_classes)``, each with thresholds that other groups chose.
 
     What they reach is what the rule promises for patients who weren't there when it chose. Where
-    the others don't reach a precision, nobody of the group is positive.
+    the others don't reach a precision, or none of them has a class, nobody of the group is
+    positive.
 
     Args:
         rule: that chooses.
@@ -135,7 +138,7 @@ def cross_fitted(
         groups: ``(n,)``; all records of a patient are in one.
 
     Raises:
-        DataError: bad input, or others of a group who have none or only positives of a class.
+        DataError: bad input.
     """
     labels, scores = check_scores(y_true, y_score)
     which = np.asarray(groups)
@@ -181,9 +184,11 @@ def _steps(labels: Bools, scores: Floats) -> _Steps:
 
 def _choose(rule: Rule, labels: Bools, scores: Floats) -> Floats:
     """Infinite where the rule can't be kept."""
-    columns = range(labels.shape[1])
+    chosen = np.where(labels.any(axis=0), scores.min(axis=0), np.inf)
     pick = _PICK[rule.kind]
-    return np.array([pick(_steps(labels[:, c], scores[:, c]), rule.target) for c in columns])
+    for c in np.flatnonzero(judged(labels)):
+        chosen[c] = pick(_steps(labels[:, c], scores[:, c]), rule.target)
+    return chosen
 
 
 def _most_j(steps: _Steps, _: float) -> float:

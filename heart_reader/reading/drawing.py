@@ -13,6 +13,7 @@ from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
 from heart_reader.evaluation.sheets.ecg import About, ecg_sheet
 from heart_reader.evaluation.sheets.page import report_page
+from heart_reader.reading.printed import show
 from heart_reader.reading.records import (
     Reader,
     Record,
@@ -20,7 +21,6 @@ from heart_reader.reading.records import (
     findings_of,
     read_recordings,
     require_all_read,
-    show,
 )
 
 Drawn = tuple[Any, float, str, Mapping[str, float], Mapping[str, float]]

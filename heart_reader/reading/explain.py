@@ -30,6 +30,7 @@ from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.sheets.explained import explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation
 from heart_reader.reading.usual import Usual, usual_ecg, usual_features
+from heart_reader.tasks.task import class_key
 
 N_STEPS = 64  # of the integral, Gauss-Legendre; what they leave out is `Explanation.delta`
 BATCH = 8  # steps a pass: their activations lie in memory together
@@ -233,4 +234,4 @@ def write_explained_sheets(
             by_class(scored.y_true[row], classes),
             about=known[record],
         )
-        save(figure, folder / f"{scored.ecg_id[row]:05d}_{explanation.class_name}.png")
+        save(figure, folder / f"{scored.ecg_id[row]:05d}_{class_key(explanation.class_name)}.png")

@@ -1,41 +1,25 @@
-"""Reading ECGs with whatever says probabilities: options, findings, tables, sheets."""
+"""Reading ECGs with whatever says probabilities: options, records, findings."""
 
 import argparse
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from heart_reader.bundle.measuring import Features
 from heart_reader.data import delineation
 from heart_reader.data.checks import require_signals
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.person import checked_age, sex_of_word
-from heart_reader.data.quality import GOOD, Quality, assess
+from heart_reader.data.quality import Quality, assess
 from heart_reader.data.recordings.model_input import seconds_wanted, to_model_input
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
 from heart_reader.evaluation.report import by_class
 from heart_reader.tasks.task import Task
-
-# Titles of the measurements that the table shows. JSON has `qtc_ms` besides, the name that
-# Fridericia's QTc had alone.
-MEASUREMENTS = {
-    "rate_bpm": "rate /min",
-    "pr_ms": "PR ms",
-    "qrs_ms": "QRS ms",
-    "qt_ms": "QT ms",
-    "qtc_fridericia_ms": "QTc ms (Fridericia)",
-    "qtc_bazett_ms": "QTc ms (Bazett)",
-    "qrs_axis_degrees": "QRS axis °",
-}
 
 
 class Reader(Protocol):
@@ -187,27 +171,6 @@ def findings_of(reader: Reader, recorded: Recorded, probabilities: Any) -> list[
     return [finding(reader, *row) for row in rows]
 
 
-def show(
-    model: str, recorded: Recorded, findings: list[dict[str, Any]], options: argparse.Namespace
-) -> None:
-    """The findings as a table or JSON."""
-    if options.json:
-        print(json.dumps({"model": model, "records": in_order(recorded, findings)}, indent=1))
-    else:
-        print_findings(model, findings, recorded.refused)
-
-
-def in_order(recorded: Recorded, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row for each record that was asked for: its findings, or why it was refused."""
-    answered = iter(findings)
-    return [
-        {"record": each.name, "refused": each.reason}
-        if isinstance(each, Refused)
-        else next(answered)
-        for each in recorded.read
-    ]
-
-
 def finding(
     bundle: Reader,
     recording: Record,
@@ -233,44 +196,3 @@ def finding(
         },
         "notes": [*recording.notes, *warnings],
     }
-
-
-def print_findings(
-    model: str, findings: list[dict[str, Any]], refused: Sequence[Refused] = ()
-) -> None:
-    """One row a record: bold where a class is at or above its threshold."""
-    classes = list(findings[0]["probabilities"])
-    table = Table("record", *classes, "labels", "quality", title=model)
-    for item in findings:
-        cells = [
-            "-" if p is None else f"[bold]{p:.3f}[/bold]" if name in item["labels"] else f"{p:.3f}"
-            for name, p in item["probabilities"].items()
-        ]
-        labels = ", ".join(item["labels"]) or ("-" if "-" in cells else "none")
-        table.add_row(Path(item["record"]).name, *cells, labels, item["quality"])
-    for each in refused:
-        table.add_row(Path(each.name).name, *("-" for _ in classes), "refused", "-")
-    thresholds = findings[0]["thresholds"].values()
-    table.add_section()
-    table.add_row("threshold", *(f"{value:.3f}" for value in thresholds), "", "")
-    console = Console()
-    console.print(table)
-    console.print(measurement_table(findings))
-    for item in findings:
-        if item["quality"] != GOOD:
-            why = "; ".join(item["quality_reasons"])
-            console.print(f"{item['record']}: {item['quality']}: {why}", highlight=False)
-        for note in item["notes"]:
-            console.print(f"{item['record']}: {note}", highlight=False)
-
-
-def measurement_table(findings: list[dict[str, Any]]) -> Table:
-    """What an ECG machine prints beside its diagnosis."""
-    table = Table("record", *MEASUREMENTS.values())
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for item in findings:
-        values = [item["measurements"][name] for name in MEASUREMENTS]
-        cells = ["-" if value is None else f"{value:.0f}" for value in values]
-        table.add_row(Path(item["record"]).name, *cells)
-    return table

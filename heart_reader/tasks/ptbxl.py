@@ -6,7 +6,7 @@ likelihood; records without a label of the task are dropped there, kept in some 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +20,8 @@ from heart_reader.data.ptbxl import (
     read_table,
 )
 from heart_reader.errors import ConfigError, DataError, did_you_mean
-from heart_reader.tasks.task import Task, Unlabelled
+from heart_reader.tasks.task import Task, Unlabelled, default_task
 
-SUPERCLASS_TITLES = {
-    "NORM": "normal ECG",
-    "MI": "myocardial infarction",
-    "STTC": "ST/T change",
-    "CD": "conduction disturbance",
-    "HYP": "hypertrophy",
-}
 # What the benchmark's sub-classes stand for; a sub-class of one statement has that one's title.
 SUBCLASS_TITLES = {
     "LAFB/LPFB": "left anterior or posterior fascicular block",
@@ -40,6 +33,18 @@ SUBCLASS_TITLES = {
     "ISCI": "ischemia in inferior leads",
     "STTC": "non-diagnostic ST/T changes",
 }
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """What a model is to tell."""
+
+    name: str  # a key of CLASS_OF
+    unlabelled: Unlabelled  # records without any class: "drop", or "keep" as negative for all
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        return [] if self.name in CLASS_OF else [_unknown(self.name)]
 
 
 @dataclass(frozen=True)
@@ -118,22 +123,23 @@ def ptbxl_task(
         ConfigError: no task of that name.
     """
     if name not in CLASS_OF:
-        raise ConfigError(
-            f"unknown task {name!r}{did_you_mean(name, CLASS_OF)} "
-            f"(there are {', '.join(CLASS_OF)})"
-        )
+        raise ConfigError(_unknown(name))
+    if name == default_task().name:
+        return replace(default_task(), unlabelled=unlabelled)
     of: dict[str, list[Statement]] = {}
     for each in statements.values():
         if CLASS_OF[name](each):
             of.setdefault(CLASS_OF[name](each), []).append(each)
-    classes = tuple(c for c in SUPERCLASSES if c in of) if name == "superdiagnostic" else tuple(of)
+    classes = tuple(of)
     titles = tuple(_title(name, c, of[c][0]) for c in classes)
     return Task(name, classes, titles, tuple(_group(of[c][0]) for c in classes), unlabelled)
 
 
+def _unknown(name: str) -> str:
+    return f"unknown task {name!r}{did_you_mean(name, CLASS_OF)} (there are {', '.join(CLASS_OF)})"
+
+
 def _title(task: str, name: str, first: Statement) -> str:
-    if task == "superdiagnostic":
-        return SUPERCLASS_TITLES[name]
     return SUBCLASS_TITLES.get(name, first.title) if task == "subdiagnostic" else first.title
 
 

@@ -14,6 +14,8 @@ from heart_reader.errors import DataError
 
 DEFAULTS = Path(__file__).with_name("defaults.yaml")
 
+MANY = 10  # classes; of more, curves and tables by class are in files, not in every epoch and line
+
 Unlabelled = Literal["drop", "keep"]
 
 
@@ -65,6 +67,12 @@ def default_section(name: str) -> Any:
 def class_key(name: str) -> str:
     """A class's name in characters that MLflow and every file system take."""
     return re.sub(r"[^\w.-]", "_", name)
+
+
+def by_key(what: str, classes: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    """``auc_NORM`` and its like, by the classes' keys; without the values that are NaN."""
+    named = zip(classes, values, strict=True)
+    return {f"{what}_{class_key(name)}": value for name, value in named if value == value}
 
 
 def _length_problems(task: Task) -> list[str]:

@@ -19,7 +19,7 @@ import heart_reader
 from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ModelError, TrackingError
-from heart_reader.tasks.task import Task
+from heart_reader.tasks.task import Task, class_key, default_task
 from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.permissions import left_behind
 
@@ -46,9 +46,19 @@ class ModelVersion:
         return f"models:/{self.name}/{self.version}"
 
 
-def registered_name(kind: str) -> str:
-    """The registry's name for a backbone's fused model, for "ensemble" or for "edge"."""
-    return f"heart-reader-{kind}"
+def registered_name(kind: str, task: str | None = None) -> str:
+    """The registry's name for a backbone's fused model, for "ensemble" or for "edge".
+
+    >>> registered_name("edge"), registered_name("edge", "form")
+    ('heart-reader-edge', 'heart-reader-form-edge')
+
+    Args:
+        kind: which of them.
+        task: by name, where it isn't the default: models of tasks live side by side.
+    """
+    if task is None or task == default_task().name:
+        return f"heart-reader-{kind}"
+    return f"heart-reader-{class_key(task)}-{kind}"
 
 
 def signature(task: Task, spec: SignalSpec) -> ModelSignature:
@@ -77,12 +87,12 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
     A run that was killed behind this step and goes on has its version already: it is given back.
     So it is where the answer to an earlier try was lost.
     """
-    package, name = Path(heart_reader.__file__).parent, registered_name(kind)
-    earlier = _registered_by_open_run(kind)
+    bundle, package = open_bundle(folder), Path(heart_reader.__file__).parent
+    name = registered_name(kind, bundle.task.name)
+    earlier = _registered_by_open_run(name)
     if earlier is not None:
         return earlier
-    bundle = open_bundle(folder)
-    _drop_unfinished_models(kind)
+    _drop_unfinished_models(name)
     with warnings.catch_warnings():
         # It asks for an input example and for its own kind of type hints; the signature is given.
         warnings.simplefilter("ignore", UserWarning)
@@ -100,31 +110,29 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
 
 @waits_for_store
 def register_files(
-    folder: str, kind: str, description: str, tags: Mapping[str, str]
+    folder: str, name: str, description: str, tags: Mapping[str, str]
 ) -> ModelVersion:
     """Registers a folder among the open run's artifacts, files that MLflow itself doesn't run.
 
     ``mlflow artifacts download --artifact-uri models:/NAME/VERSION`` gets them.
     """
-    earlier = _registered_by_open_run(kind)
+    earlier = _registered_by_open_run(name)
     if earlier is not None:
         return earlier
-    run = _open_run(kind)
-    draft = ModelVersion(registered_name(kind), "", "", run.info.run_id)
+    run = _open_run(name)
+    draft = ModelVersion(name, "", "", run.info.run_id)
     return _register(f"{run.info.artifact_uri}/{folder}", draft, description, tags)
 
 
-def _open_run(kind: str) -> mlflow.ActiveRun:
+def _open_run(name: str) -> mlflow.ActiveRun:
     run = mlflow.active_run()
     if run is None:
-        name = registered_name(kind)
         raise TrackingError(f"a version of {name!r} is registered by a run, but none is open")
     return run
 
 
-def _registered_by_open_run(kind: str) -> ModelVersion | None:
-    run, name = _open_run(kind), registered_name(kind)
-    client = MlflowClient()
+def _registered_by_open_run(name: str) -> ModelVersion | None:
+    run, client = _open_run(name), MlflowClient()
     found = client.search_model_versions(f"name = '{name}' and run_id = '{run.info.run_id}'")
     if not found:
         return None
@@ -132,10 +140,10 @@ def _registered_by_open_run(kind: str) -> ModelVersion | None:
     return _pinned(found[0])
 
 
-def _drop_unfinished_models(kind: str) -> None:
+def _drop_unfinished_models(name: str) -> None:
     """Removes what earlier tries of this run logged: models that no version was made of."""
     client = MlflowClient()
-    run = client.get_run(_open_run(kind).info.run_id)
+    run = client.get_run(_open_run(name).info.run_id)
     versions = client.search_model_versions(f"run_id = '{run.info.run_id}'")
     made = {_pinned(version).model_id for version in versions}
     found = client.search_logged_models(

@@ -18,9 +18,10 @@ from heart_reader.data.augmentation import AugmentationConfig, augment, mix, mix
 from heart_reader.data.dataset import DeviceRecords
 from heart_reader.data.normaliser import Normaliser
 from heart_reader.errors import DataError, DivergenceError
-from heart_reader.evaluation.metrics import class_auc
+from heart_reader.evaluation.metrics import defined_auc, mean_defined
 from heart_reader.models import FusionModel
 from heart_reader.progress import progress
+from heart_reader.tasks.task import MANY, by_key
 from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from heart_reader.training.config import TrainingConfig
 from heart_reader.training.losses import make_loss
@@ -208,10 +209,11 @@ class Trainer:
         logits = self._validation_logits()
         loss = float(self.loss(logits, self.validation.y_true))
         y_true = self.validation.y_true.cpu().numpy()
-        auc = class_auc(y_true, torch.sigmoid(logits).cpu().numpy())  # (n_classes,)
+        auc = defined_auc(y_true, torch.sigmoid(logits).cpu().numpy())  # (n_classes,)
+        metrics = {"val/loss": loss, "val/macro_auc": float(mean_defined(auc))}
         names = self.validation.classes
-        per_class = {f"val/auc_{c}": float(a) for c, a in zip(names, auc, strict=True)}
-        return {"val/loss": loss, "val/macro_auc": float(auc.mean()), **per_class}
+        # A curve for each of many classes would drown the others; the last point has them all.
+        return metrics | (by_key("val/auc", names, auc.tolist()) if len(names) <= MANY else {})
 
     @torch.no_grad()
     def _validation_logits(self) -> Tensor:

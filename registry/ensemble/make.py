@@ -30,10 +30,10 @@ from heart_reader.project import REPOSITORY
 from heart_reader.tracking import ModelVersion, Run, load_registered, require_editable
 from heart_reader.tracking import runs as tracking
 from registry.client import (
-    ENSEMBLE,
     Registry,
     choose_members,
     member_tags,
+    name_beside,
     pinned,
     register,
     short_name,
@@ -99,7 +99,6 @@ def main(words: Sequence[str]) -> None:
     """Reads the options, fits, registers, and prints the table."""
     request = read_request(dotted_options(words))
     tracking.set_up_tracking()
-    require_editable(ENSEMBLE)
     make_ensemble(Registry(), request)
 
 
@@ -118,14 +117,16 @@ def read_request(options: Mapping[str, str]) -> EnsembleRequest:
 
 def make_ensemble(registry: Registry, request: EnsembleRequest) -> ModelVersion:
     """One run that ends in a registered version with its members' pins in its tags."""
-    versions, settings = choose_members(registry, request.members), request.settings
+    task, settings = request.config.changes.get("task.name"), request.settings
+    versions = choose_members(registry, request.members, task)
+    require_editable(name_beside(versions[0].name, "ensemble"))
     with tracking.open_run(f"ensemble of {len(versions)}") as run:
         commit = git_commit(REPOSITORY)
         made_by = {"method": settings.method, "git_commit": commit}
         run.set_tags(member_tags(versions) | made_by)
         bundles = [_single(version) for version in versions]
-        _require_same_data(versions, bundles)
         require_same_task(dict(zip(map(pinned, versions), bundles, strict=True)))
+        _require_same_data(versions, bundles)
         config = request.config.for_bundle(bundles[0].provenance)
         run.log_params(flatten({"ensemble": to_dict(settings), "data": to_dict(config.data)}))
         ground = find_ground(versions, [], config, request.config.names_data)
@@ -198,6 +199,7 @@ def fit(
     provenance = {
         "run_id": run.run_id,
         "data": to_dict(config.data),
+        "task": to_dict(config.task),
         "data_digest": fold.digest,
         "members": {member.name: member.version.uri for member in members},
         "method": settings.method,
@@ -263,7 +265,7 @@ def log_and_register(
     run.log_metrics(logged | compared | {"fitted/macro_auc": own}, 0, version.model_id)
     run.describe(f"## {version.uri}\n\n{text}")
     write_card(Registry(), version)
-    written.print_table(f"{ENSEMBLE} v{version.version}", values, table)
+    written.print_table(f"{version.name} v{version.version}", values, table)
     return version
 
 

@@ -21,6 +21,7 @@ from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.plots.simplex import simplex_figure
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import REMEMBERED, rule_of
+from heart_reader.tasks.task import MANY, by_key
 from heart_reader.tracking import ModelVersion, Run
 from registry.client import pinned, short_name
 from registry.ground.fold9 import CROSS_FITTED, LOGGED, Ground
@@ -45,9 +46,9 @@ def comparisons(
     resamples = report.resamples_for(judged.y_true, n_resamples)
     found = {}
     for name, y_score in named.items():
-        aucs = metrics.class_auc(judged.y_true, y_score)
+        aucs = metrics.defined_auc(judged.y_true, y_score)
         gain = bootstrap.compare(judged.y_true, judged.y_score, y_score, resamples)
-        found[name] = Against(float(aucs.mean()), aucs, gain)
+        found[name] = Against(float(metrics.mean_defined(aucs)), aucs, gain)
     return found
 
 
@@ -63,9 +64,9 @@ def flat(table: Mapping[str, Against], classes: Sequence[str]) -> dict[str, floa
             f"gain/{name}/macro_auc_high95": gain.interval_95[1],
             f"gain/{name}/share_better": gain.share_a_better,
         }
-        for column, one in enumerate(classes):
-            values[f"member/{name}/auc_{one}"] = float(against.class_auc[column])
-            values[f"gain/{name}/auc_{one}"] = against.gain.classes[column].value
+        gains = [each.value for each in against.gain.classes]
+        values |= by_key(f"member/{name}/auc", classes, against.class_auc.tolist())
+        values |= by_key(f"gain/{name}/auc", classes, gains)
     return values
 
 
@@ -74,6 +75,7 @@ def tags(bundle: AnyBundle, values: Mapping[str, float]) -> dict[str, str]:
     weights = dict(zip(bundle.names, bundle.weights.round(4).tolist(), strict=True))
     return {
         "backbone": "ensemble",
+        "task": bundle.task.name,
         "method": str(bundle.provenance["method"]),
         "weights": json.dumps(weights),
         "data_digest": str(bundle.provenance["data_digest"])[:16],
@@ -172,4 +174,6 @@ def _weights(bundle: EnsembleBundle, k: int) -> str:
     row = bundle.weights[k]
     if np.allclose(row, row[0]):
         return f"{row[0]:.3f}"
+    if len(row) > MANY:
+        return f"{row.min():.2f} to {row.max():.2f} by class, see weights.json"
     return ", ".join(f"{one} {w:.2f}" for one, w in zip(bundle.task.classes, row, strict=True))

@@ -1,12 +1,14 @@
 """The gate between candidate and champion: what is asked on fold 9, and what came out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.evaluation import bootstrap, metrics, report
+from heart_reader.evaluation.subgroups import FEWEST
+from heart_reader.tasks.task import class_key
 from registry.settings import GateConfig
 
 LOADS = "loads in a clean process"  # the one rule that `force` doesn't pass by
@@ -38,20 +40,22 @@ def against_champion(
     resamples = report.resamples_for(y_true, config.n_resamples)
     found = bootstrap.compare(y_true, candidate, champion, resamples)
     low, high = found.macro.interval_95
-    losses = {name: each.value for name, each in zip(classes, found.classes, strict=True)}
-    worst = min(losses, key=losses.__getitem__)
+    values = [each.value for each in found.classes]
+    losses = {n: loss for n, loss in zip(classes, values, strict=True) if loss == loss}
+    held, unheld = _held(y_true, classes, losses)
+    worst = min(held, key=losses.__getitem__)
     macro = Check(
         "macro AUC against the champion",
         low > -config.margin,
         f"{found.macro.value:+.4f} (95% paired interval {low:+.4f} to {high:+.4f}), "
-        f"must lie above {-config.margin:+.4f}",
+        f"must lie above {-config.margin:+.4f}{_over(len(losses), classes)}",
         {"macro_auc": found.macro.value, "macro_auc_low95": low, "macro_auc_high95": high},
     )
     one_class = Check(
         "each class against the champion",
         losses[worst] >= -config.max_class_loss,
-        f"{worst} {losses[worst]:+.4f}, may lose at most {config.max_class_loss:.4f}",
-        {f"auc_{name}": value for name, value in losses.items()},
+        f"{worst} {losses[worst]:+.4f}, may lose at most {config.max_class_loss:.4f}{unheld}",
+        {f"auc_{class_key(name)}": value for name, value in losses.items()},
     )
     return [macro, one_class]
 
@@ -65,23 +69,47 @@ def floors(
     """What a first champion must reach: there is nothing to compare it with."""
     resamples = report.resamples_for(y_true, config.n_resamples)
     samples = bootstrap.auc_bootstrap(y_true, candidate, resamples)
-    low = float(bootstrap.interval(samples.mean(axis=1), 0.95)[0])
-    aucs = dict(zip(classes, metrics.class_auc(y_true, candidate).tolist(), strict=True))
-    worst = min(aucs, key=aucs.__getitem__)
+    low = float(bootstrap.interval(metrics.mean_defined(samples), 0.95)[0])
+    values = metrics.defined_auc(y_true, candidate).tolist()
+    aucs = {name: auc for name, auc in zip(classes, values, strict=True) if auc == auc}
+    held, unheld = _held(y_true, classes, aucs)
+    worst = min(held, key=aucs.__getitem__)
     return [
         Check(
             "macro AUC of a first champion",
             low >= config.min_macro_auc,
-            f"95% interval from {low:.4f}, must start at {config.min_macro_auc:.4f} or above",
+            f"95% interval from {low:.4f}, must start at {config.min_macro_auc:.4f} or above"
+            f"{_over(len(aucs), classes)}",
             {"macro_auc_low95": low},
         ),
         Check(
             "each class of a first champion",
             aucs[worst] >= config.min_class_auc,
-            f"{worst} {aucs[worst]:.4f}, must reach {config.min_class_auc:.4f}",
-            {f"auc_{name}": value for name, value in aucs.items()},
+            f"{worst} {aucs[worst]:.4f}, must reach {config.min_class_auc:.4f}{unheld}",
+            {f"auc_{class_key(name)}": value for name, value in aucs.items()},
         ),
     ]
+
+
+def _held(
+    y_true: NDArray[np.uint8], classes: Sequence[str], judged: Mapping[str, float]
+) -> tuple[list[str], str]:
+    """The classes that a rule on single classes is about, and what is said of the others.
+
+    With fewer than `FEWEST` positives, or negatives, an AUC jumps by more than any limit from one
+    record to the next. Where every class is so rare, all are held.
+    """
+    count = dict(zip(classes, y_true.sum(axis=0).tolist(), strict=True))
+    enough = [c for c in judged if FEWEST <= count[c] <= len(y_true) - FEWEST]
+    if len(enough) in (0, len(judged)):
+        return list(judged), ""
+    few = len(judged) - len(enough)
+    return enough, f"; {few} with fewer than {FEWEST} positives or negatives aren't held to it"
+
+
+def _over(n_judged: int, classes: Sequence[str]) -> str:
+    """What a figure says where fold 9 lacks positives or negatives of some classes."""
+    return "" if n_judged == len(classes) else f"; over {n_judged} of {len(classes)} classes"
 
 
 def calibration(

@@ -13,11 +13,11 @@ from heart_reader.bundle.evidence import FILE as EVIDENCE
 from heart_reader.bundle.evidence import Evidence, load_evidence, patients_of
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.scoring import score
-from heart_reader.cache import cache_folder
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
 from heart_reader.data.ptbxl import METADATA_FILE, VALIDATION_FOLD
 from heart_reader.errors import DataError, ModelError
+from heart_reader.files import cache_folder
 from heart_reader.tracking import ModelVersion, Run
 from registry.client import pinned
 
@@ -157,7 +157,7 @@ def load_records(bundles: Sequence[AnyBundle], config: Config) -> Records:
     if len(sources) > 1:
         raise ModelError(f"models must read the same features, but read {sorted(sources)}")
     source = FeaturesConfig(sources.pop() if sources else "none")
-    return load_development(config.data, source, cache_folder())
+    return load_development(config.data, config.task, source, cache_folder())
 
 
 def logged_scores(version: ModelVersion, fold: Fold9, file: str) -> NDArray[np.float32] | None:

@@ -48,6 +48,11 @@ class Imported:
         return self.bundle.kind
 
     @property
+    def name(self) -> str:
+        """The registered name."""
+        return registered_name(self.kind, self.bundle.task.name)
+
+    @property
     def together(self) -> bool:
         """Whether it is an ensemble."""
         return self.kind == KIND
@@ -107,7 +112,7 @@ def import_all(registry: Registry, found: list[Imported]) -> list[ModelVersion]:
     What is registered already is left as it is, and named candidate again.
     """
     for each in found:
-        require_editable(registered_name(each.kind))
+        require_editable(each.name)
     if len(found) == 1:
         return [_import_once(registry, found[0], nested=False)]
     with tracking.open_run(f"import {len(found)} bundles") as run:
@@ -130,10 +135,10 @@ def _import_once(registry: Registry, it: Imported, nested: bool) -> ModelVersion
 
 
 def _registered(registry: Registry, it: Imported) -> ModelVersion | None:
-    name, digest = registered_name(it.kind), folder_digest(it.folder)
-    for each in registry.versions(name):
+    digest = folder_digest(it.folder)
+    for each in registry.versions(it.name):
         if each.tags.get(DIGEST) == digest:
-            return registry.version(name, str(each.version))
+            return registry.version(it.name, str(each.version))
     return None
 
 
@@ -157,6 +162,7 @@ def _log(run: Run, it: Imported, lineage: Mapping[str, str]) -> ModelVersion:
     run.log_params(flatten(params))
     tags = {
         "backbone": it.kind,
+        "task": it.bundle.task.name,
         "data_digest": str(made.get("data_digest", "unknown"))[:16],
         "config_hash": str(made.get("config_hash", "unknown")),
         **lineage,

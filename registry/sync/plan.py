@@ -6,15 +6,13 @@ It looks at the state, never at events: whoever asks, and however often, gets th
 from dataclasses import dataclass
 from functools import cached_property
 
-from heart_reader.tracking import ModelVersion
+from heart_reader.tracking import ModelVersion, registered_name
 from heart_reader.tracking.models import CANDIDATE
 from registry.client import (
-    BACKBONE_NAMES,
     CHAMPION,
-    EDGE,
-    ENSEMBLE,
     SOURCE,
     Registry,
+    backbone_names,
     member_tags,
     pinned,
     short_name,
@@ -46,10 +44,16 @@ class Step:
 
 
 class State:
-    """What the registry holds now; each question is asked once."""
+    """What the registry holds now of a task's models; each question is asked once.
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
+    Args:
+        registry: that is asked.
+        task: as of `registry.client.task_of`.
+    """
+
+    def __init__(self, registry: Registry, task: str | None = None) -> None:
+        self.registry, self.task = registry, task
+        self.ensemble_name = registered_name("ensemble", task)
         self._tags: dict[ModelVersion, dict[str, str]] = {}
 
     def tags(self, version: ModelVersion) -> dict[str, str]:
@@ -61,18 +65,18 @@ class State:
     @cached_property
     def champions(self) -> list[ModelVersion]:
         """Of the backbones that have one."""
-        found = (self.registry.find(name, CHAMPION) for name in BACKBONE_NAMES)
+        found = (self.registry.find(name, CHAMPION) for name in backbone_names(self.task))
         return [version for version in found if version is not None]
 
     @cached_property
     def candidate(self) -> ModelVersion | None:
         """The newest ensemble."""
-        return self.registry.find(ENSEMBLE, CANDIDATE)
+        return self.registry.find(self.ensemble_name, CANDIDATE)
 
     @cached_property
     def ensemble(self) -> ModelVersion | None:
         """The champion among the ensembles."""
-        return self.registry.find(ENSEMBLE, CHAMPION)
+        return self.registry.find(self.ensemble_name, CHAMPION)
 
     @cached_property
     def reported(self) -> list[ModelVersion]:
@@ -83,7 +87,8 @@ class State:
     @cached_property
     def exported(self) -> set[str | None]:
         """Pinned versions that edge versions were exported from."""
-        return {each.tags.get(SOURCE) for each in self.registry.versions(EDGE)}
+        edge = registered_name("edge", self.task)
+        return {each.tags.get(SOURCE) for each in self.registry.versions(edge)}
 
 
 # ---------------------------------------------------------------- what is due
@@ -102,7 +107,7 @@ def ensemble_due(state: State) -> list[Step]:
     gone = sorted(set(made_of.split(",")) - set(members.split(",")) - {""})
     what = f"champions {', '.join(map(short_name, new))}" if new else "champions without"
     reason = f"{what} {', '.join(map(short_name, gone))}" if gone and not new else what
-    return [Step("ensemble", ENSEMBLE, "ensemble", reason, members)]
+    return [Step("ensemble", state.ensemble_name, "ensemble", reason, members)]
 
 
 def promote_due(state: State) -> list[Step]:

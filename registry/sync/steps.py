@@ -56,9 +56,9 @@ class StepKind:
 
 
 def due(registry: Registry) -> list[Step]:
-    """Every missing step, in the order in which they are to be done."""
-    state = State(registry)
-    return [step for kind in STEPS.values() for step in kind.due(state)]
+    """Every missing step, in the order in which they are to be done; each task by itself."""
+    states = [State(registry, task) for task in registry.tasks()]
+    return [step for state in states for kind in STEPS.values() for step in kind.due(state)]
 
 
 # ---------------------------------------------------------------- what each does

@@ -21,7 +21,7 @@ from heart_reader.errors import HeartReaderError, TrackingError
 from heart_reader.tracking import resolve_version
 from heart_reader.tracking import runs as tracking
 from registry import claims
-from registry.client import BACKBONE_NAMES, EDGE, ENSEMBLE, Registry
+from registry.client import Registry
 from registry.commands import DEFAULTS
 from registry.gate.promote import REFUSED
 from registry.ground.fold9 import data_present, data_root_of
@@ -115,7 +115,7 @@ class Syncer:
         Raises:
             TrackingError: steps that failed.
         """
-        claims.sweep(self.registry, (*BACKBONE_NAMES, ENSEMBLE, EDGE))
+        claims.sweep(self.registry, self.registry.names())
         done = 0
         while not self.stop.is_set():
             ready, others = self.look()

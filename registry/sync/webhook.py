@@ -34,9 +34,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from heart_reader.cache import cache_folder
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError
+from heart_reader.files import cache_folder
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.delivery.outage import StoreAwayError, store_errors
 from registry.client import Registry

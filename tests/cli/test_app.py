@@ -1,6 +1,6 @@
 """The console command: the same entry points, the same help, and no arrow that nobody sees.
 
-Covers: heart_reader.cli.command.
+Covers: heart_reader.cli.command, heart_reader.cli.commands, registry.commands, tuning.commands.
 """
 
 import subprocess

@@ -22,17 +22,29 @@ from heart_reader.data.dataset import (
 from heart_reader.data.ptbxl import METADATA_FILE, SUPERCLASSES, TRAIN_FOLDS
 from heart_reader.errors import DataError
 from heart_reader.fitting import prepare
+from heart_reader.tasks.ptbxl import TaskConfig
 from tests.data.trees import edit_metadata, rewrite_record
 
 CPU = torch.device("cpu")
+# Digest of 200 demo records, seed 0.
+BEFORE_TASKS = "3eccc5947421d22ddede9da949da9bceeabe4c0f4376e0d6d43361968e0d62d6"
 
 
 def config_of(root: Path, **changes: object) -> DataConfig:
     return replace(load_config("default", {}).data, root=str(root), **changes)
 
 
-def load(root: Path, cache: Path, features: str = "none", **changes: object) -> Records:
-    return load_development(config_of(root, **changes), FeaturesConfig(features), cache)
+DEFAULT = TaskConfig("superdiagnostic", "drop")
+
+
+def load(
+    root: Path,
+    cache: Path,
+    features: str = "none",
+    task: TaskConfig = DEFAULT,
+    **changes: object,
+) -> Records:
+    return load_development(config_of(root, **changes), task, FeaturesConfig(features), cache)
 
 
 @pytest.fixture
@@ -81,7 +93,38 @@ def test_the_first_records_of_each_fold(demo_root, cache):
         assert set(records.ecg_id[records.rows((fold,))]) <= set(first)
 
 
+# ---------------------------------------------------------------- tasks
+
+
+def test_another_task_drops_other_records_and_shares_the_pack(demo_root, cache):
+    """Held against the text of the codes in the file."""
+    rhythm = load(demo_root, cache, task=TaskConfig("rhythm", "drop"))
+    frame = pd.read_csv(demo_root / METADATA_FILE).set_index("ecg_id")
+    codes = frame.loc[frame["strat_fold"] <= 9, "scp_codes"]
+    assert set(rhythm.task.classes) == {"SR", "SBRAD", "STACH", "SARRH", "AFIB"}
+    for k, name in enumerate(rhythm.task.classes):
+        expected = codes.index[codes.str.contains(f"'{name}':", regex=False)]
+        assert set(rhythm.ecg_id[rhythm.y_true[:, k] == 1]) == set(expected)
+    assert rhythm.pack.digest == load(demo_root, cache).pack.digest
+
+
+def test_unlabelled_records_are_kept_as_negative_for_all(demo_root, cache):
+    dropped = load(demo_root, cache, task=TaskConfig("form", "drop"))
+    kept = load(demo_root, cache, task=TaskConfig("form", "keep"))
+    frame = pd.read_csv(demo_root / METADATA_FILE)
+    assert len(kept.ecg_id) == (frame["strat_fold"] <= 9).sum() > len(dropped.ecg_id)
+    assert kept.y_true.sum() == dropped.y_true.sum()
+    assert not kept.y_true[~np.isin(kept.ecg_id, dropped.ecg_id)].any()
+
+
 # ---------------------------------------------------------------- the digest
+
+
+def test_the_digest_is_that_of_the_time_before_there_were_tasks(demo_root, cache):
+    assert load(demo_root, cache).digest == BEFORE_TASKS
+    tasks = [TaskConfig(name, "drop") for name in ("subdiagnostic", "form", "rhythm", "all")]
+    digests = {load(demo_root, cache, task=task).digest for task in (DEFAULT, *tasks)}
+    assert len(digests) == 5
 
 
 def test_the_digest_stays_when_only_the_place_changes(demo_root, tree, cache, tmp_path):
@@ -132,11 +175,11 @@ def test_development_never_needs_the_files_of_fold_10(demo_root, tree, cache):
         (tree / f"{name}.hea").unlink()
     assert load(tree, cache).digest == load(demo_root, cache).digest
     with pytest.raises(DataError, match="fold 10 isn't in the tree"):
-        load_test(config_of(tree), FeaturesConfig("none"), cache)
+        load_test(config_of(tree), DEFAULT, FeaturesConfig("none"), cache)
 
 
 def test_the_test_set_is_fold_10_alone(demo_root, cache):
-    records = load_test(config_of(demo_root), FeaturesConfig("none"), cache)
+    records = load_test(config_of(demo_root), DEFAULT, FeaturesConfig("none"), cache)
     assert set(records.metadata["strat_fold"]) == {10}
     assert set(records.ecg_id) <= set(in_fold(demo_root, 10)["ecg_id"])
 

@@ -19,6 +19,8 @@ from heart_reader.data.demo.findings import CHANGES, healthy_beats
 from heart_reader.data.demo.tree import demo_tree, write_demo
 from heart_reader.data.signals import pack as signals
 from heart_reader.errors import ConfigError, DataError
+from heart_reader.tasks.ptbxl import read_statements, statement_labels
+from heart_reader.tasks.task import default_task
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,8 @@ def metadata(tree: Path) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def labels(tree: Path, metadata: pd.DataFrame) -> np.ndarray:
-    return ptbxl.superclass_labels(metadata, ptbxl.load_statements(tree), 0)
+    statements = read_statements(tree)
+    return statement_labels(metadata, statements, default_task(), 0)
 
 
 @pytest.fixture(scope="module")

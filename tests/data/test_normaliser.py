@@ -13,8 +13,9 @@ from heart_reader.errors import DataError
 
 @pytest.fixture(scope="module")
 def records(demo_root, cache) -> Records:
-    data = replace(load_config("default", {}).data, root=str(demo_root))
-    return load_development(data, FeaturesConfig("none"), cache)
+    config = load_config("default", {})
+    data = replace(config.data, root=str(demo_root))
+    return load_development(data, config.task, FeaturesConfig("none"), cache)
 
 
 def test_statistics_against_numpy_over_all_samples(records):

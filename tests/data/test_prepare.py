@@ -1,6 +1,6 @@
 """Records are fetched, verified and packed, and what is wrong with them is said.
 
-Covers: heart_reader.cache, heart_reader.data.quality.survey, heart_reader.progress.
+Covers: heart_reader.data.quality.survey, heart_reader.progress.
 """
 
 import hashlib

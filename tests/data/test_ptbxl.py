@@ -1,5 +1,3 @@
-import ast
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +6,8 @@ import pytest
 
 from heart_reader.data import ptbxl
 from heart_reader.errors import DataError
+from heart_reader.tasks.ptbxl import read_statements, statement_labels
+from heart_reader.tasks.task import default_task
 from tests.data.trees import copy_tree, edit_metadata, small_demo
 
 
@@ -19,48 +19,6 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def broken(tree: Path, tmp_path: Path) -> Path:
     return copy_tree(tree, tmp_path / "broken")
-
-
-def labels_by_the_csv_module(root: Path) -> dict[int, set[str]]:
-    """The benchmark's rule, written without pandas or the code under test."""
-    with open(root / "scp_statements.csv", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["diagnostic"] == "1.0"]
-    classes = {row[""]: row["diagnostic_class"] for row in rows}
-    with open(root / "ptbxl_database.csv", newline="") as file:
-        return {
-            int(row["ecg_id"]): {
-                classes[c] for c in ast.literal_eval(row["scp_codes"]) if c in classes
-            }
-            for row in csv.DictReader(file)
-        }
-
-
-def test_labels_follow_the_benchmark_rule(tree: Path) -> None:
-    metadata = ptbxl.load_metadata(tree)
-    labels = ptbxl.superclass_labels(metadata, ptbxl.load_statements(tree), 0)
-    expected = labels_by_the_csv_module(tree)
-    assert list(metadata.index) == sorted(expected)
-    assert any(not names for names in expected.values())
-    for row, ecg_id in enumerate(metadata.index):
-        names = {name for name, y in zip(ptbxl.SUPERCLASSES, labels[row], strict=True) if y}
-        assert names == expected[ecg_id]
-
-
-@pytest.mark.real
-def test_labels_of_real_records(real_ptbxl: Path) -> None:
-    metadata = ptbxl.load_metadata(real_ptbxl)
-    labels = ptbxl.superclass_labels(metadata, ptbxl.load_statements(real_ptbxl), 0)
-    expected = labels_by_the_csv_module(real_ptbxl)
-    counts = [sum(name in names for names in expected.values()) for name in ptbxl.SUPERCLASSES]
-    assert labels.sum(axis=0).tolist() == counts
-    ptbxl.check_patients_disjoint(metadata)
-
-
-@pytest.mark.parametrize(("min_likelihood", "expected"), [(0, 1), (35, 1), (35.1, 0), (100, 0)])
-def test_likelihood_limit_is_inclusive(min_likelihood: float, expected: int) -> None:
-    metadata = pd.DataFrame({"scp_codes": [{"IMI": 35.0, "SR": 100.0}]}, index=[1])
-    labels = ptbxl.superclass_labels(metadata, {"IMI": "MI", "SR": ""}, min_likelihood)
-    assert labels.tolist() == [[0, expected, 0, 0, 0]]
 
 
 def test_age_300_is_over_89_and_missing_stays_missing(broken: Path) -> None:
@@ -103,7 +61,7 @@ def test_unknown_code_is_named(broken: Path) -> None:
     edit_metadata(broken, 7, "scp_codes", "{'IMII': 100.0}")
     metadata = ptbxl.load_metadata(broken)
     with pytest.raises(DataError, match=r"ecg_id 7 has the SCP code 'IMII'.* did you mean 'IMI'"):
-        ptbxl.superclass_labels(metadata, ptbxl.load_statements(broken), 0)
+        statement_labels(metadata, read_statements(broken), default_task(), 0)
 
 
 def test_missing_tree_column_and_fold(broken: Path) -> None:
@@ -149,4 +107,4 @@ def test_diagnostic_code_of_no_known_superclass_is_refused(broken: Path) -> None
     path = broken / "scp_statements.csv"
     path.write_text(path.read_text().replace(",MI,IMI,", ",HEART,IMI,"))
     with pytest.raises(DataError, match=r"'IMI' has diagnostic_class 'HEART'"):
-        ptbxl.load_statements(broken)
+        read_statements(broken)

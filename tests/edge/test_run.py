@@ -183,7 +183,7 @@ def test_bad_input_is_one_line(copy, record, here, tmp_path):
     np.savetxt(tmp_path / "uv.csv", signal * 1000, delimiter=",")
     np.savetxt(tmp_path / "lead.csv", signal[:, :11], delimiter=",")
     model = copy / "model.onnx"
-    assert "must be in mV" in refused(model, tmp_path / "uv.csv", "--fs", 100)
+    assert "must be in mV" in refused(model, tmp_path / "uv.csv", "--fs", 100, "--unit", "mV")
     assert "must have 12 columns" in refused(model, tmp_path / "lead.csv", "--fs", 100)
     lite = copy / "model.int8.tflite"
     lite.write_bytes(lite.read_bytes()[:-1000])

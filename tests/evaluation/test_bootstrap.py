@@ -118,20 +118,61 @@ def test_bad_input_is_named(fold, resamples):
     y_true, y_score = fold
     with pytest.raises(DataError, match="resamples of 300 records, but y_true has 299"):
         bootstrap.auc_bootstrap(y_true[:-1], y_score[:-1], resamples)
-    with pytest.raises(DataError, match="class MI has 0 positives among 2 records"):
-        bootstrap.draw([[1, 0], [0, 0]], 5, np.random.default_rng(0), ("NORM", "MI"))
+    with pytest.raises(DataError, match="no class has both a positive and a negative among 2"):
+        bootstrap.draw([[1, 0], [1, 0]], 5, np.random.default_rng(0))
     with pytest.raises(DataError, match="n_resamples must be at least 1, but is 0"):
         bootstrap.draw(y_true, 0, np.random.default_rng(0))
     with pytest.raises(DataError, match=r"level must lie in \(0, 1\), but is 95"):
         bootstrap.interval(np.arange(5.0), 95)
 
 
-def test_resamples_of_other_labels_are_refused(fold):
+def test_a_class_that_a_resample_lacks_isnt_defined_there(fold):
+    """In a resample of the first class's positives alone; scikit-learn's of the others."""
     y_true, y_score = fold
     first = np.flatnonzero(y_true[:, 0])
     indices = np.resize(first, (1, len(y_true))).astype(np.int32)
-    with pytest.raises(DataError, match="lacks a positive or a negative"):
-        bootstrap.auc_bootstrap(y_true, y_score, bootstrap.Resamples(indices))
+    (auc,) = bootstrap.auc_bootstrap(y_true, y_score, bootstrap.Resamples(indices))
+    assert np.isnan(auc[0])
+    for c in range(1, 5):
+        labels = y_true[indices[0], c]
+        expected = roc_auc_score(labels, y_score[indices[0], c]) if labels.any() else np.nan
+        assert auc[c] == pytest.approx(expected, nan_ok=True)
+
+
+def rare_fold(n_rare: int) -> tuple[np.ndarray, np.ndarray]:
+    """A common class, ``n_rare`` classes with one positive each, and one that nobody has."""
+    generator = np.random.default_rng(5)
+    y_true = np.zeros((200, n_rare + 2), np.uint8)
+    y_true[:100, 0] = 1
+    y_true[np.arange(n_rare), np.arange(1, n_rare + 1)] = 1
+    return y_true, generator.random(y_true.shape)
+
+
+def test_of_many_rare_classes_not_all_are_in_every_resample():
+    """Each is in 1 - 0.995^200 = 63% of the draws: at one in a hundred, ten can be asked for."""
+    y_true, y_score = rare_fold(40)
+    asked = bootstrap.asked_for(y_true.astype(bool))
+    assert len(asked) == 11 and 0 in asked and y_true.shape[1] - 1 not in asked
+    resamples = bootstrap.draw(y_true, 100, np.random.default_rng(0))
+    auc = bootstrap.auc_bootstrap(y_true, y_score, resamples)
+    assert np.isfinite(auc[:, asked]).all() and np.isnan(auc[:, -1]).all()
+    low, high = bootstrap.interval(auc, 0.95)
+    rare = auc[:, 30][np.isfinite(auc[:, 30])]
+    assert 30 < len(rare) < 95
+    np.testing.assert_allclose((low[30], high[30]), np.quantile(rare, (0.025, 0.975)))
+
+
+def test_a_comparison_is_over_the_classes_that_can_be_judged(resamples, fold):
+    y_true, first = fold[0].copy(), fold[1]
+    second = first[:, ::-1].copy()
+    y_true[:, 2] = 0
+    kept = [0, 1, 3, 4]
+    found = bootstrap.compare(y_true, first, second, resamples)
+    expected = bootstrap.compare(y_true[:, kept], first[:, kept], second[:, kept], resamples)
+    assert np.isnan(found.classes[2].value)
+    assert found.macro.value == pytest.approx(expected.macro.value)
+    assert found.macro.interval_95 == pytest.approx(expected.macro.interval_95)
+    assert found.macro.share_a_better == expected.macro.share_a_better
 
 
 def test_a_class_too_rare_to_resample_ends_in_an_error(monkeypatch):

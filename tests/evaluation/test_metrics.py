@@ -15,6 +15,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, f1_score,
 
 from heart_reader.errors import DataError
 from heart_reader.evaluation import metrics
+from heart_reader.evaluation.summary import summary
 from tests.evaluation.conftest import CLASSES
 
 
@@ -187,9 +188,10 @@ def test_calibration_error_against_sklearn(fold, n_bins):
 def test_summary_holds_every_metric_under_its_flat_name(fold):
     y_true, y_score = fold
     thresholds = [0.3, 0.4, 0.5, 0.6, 0.5]
-    ours = metrics.summary(y_true, y_score, thresholds, CLASSES, n_bins=10)
+    ours = summary(y_true, y_score, thresholds, CLASSES, n_bins=10)
     assert set(ours) == {
-        "macro_auc", "auprc_macro", "f_max", "f_max_threshold", "f_beta", "g_beta", "brier", "ece",
+        "macro_auc", "n_classes",
+        "auprc_macro", "f_max", "f_max_threshold", "f_beta", "g_beta", "brier", "ece",
         *(f"auc_{name}" for name in CLASSES), *(f"auprc_{name}" for name in CLASSES),
     }  # fmt: skip
     assert all(type(value) is float for value in ours.values())
@@ -203,7 +205,7 @@ def test_summary_holds_every_metric_under_its_flat_name(fold):
 def test_summary_golden_values():
     y_true = [[1, 0], [0, 1], [1, 1], [0, 1], [1, 0]]
     y_score = [[0.9, 0.2], [0.4, 0.6], [0.3, 0.8], [0.1, 0.1], [0.7, 0.3]]
-    ours = metrics.summary(y_true, y_score, [0.5, 0.5], ("NORM", "MI"), n_bins=5)
+    ours = summary(y_true, y_score, [0.5, 0.5], ("NORM", "MI"), n_bins=5)
     assert ours["auc_NORM"] == pytest.approx(5 / 6)
     assert ours["auc_MI"] == pytest.approx(4 / 6)
     assert ours["brier"] == pytest.approx((0.76 + 1.14) / 10)
@@ -228,15 +230,39 @@ HALF = np.full((3, 2), 0.5)
 )
 def test_bad_input_is_named(y_true, y_score, message):
     with pytest.raises(DataError, match=message):
-        metrics.macro_auc(y_true, y_score, ("NORM", "MI"))
+        metrics.class_auc(y_true, y_score, ("NORM", "MI"))
 
 
 @pytest.mark.parametrize(
     "metric", [metrics.f_max, lambda y_true, score: metrics.challenge_metrics(y_true, score > 0.4)]
 )
-def test_a_record_without_label_is_refused_by_record_centric_metrics(metric):
-    with pytest.raises(DataError, match="1 records have no label, the first in row 1"):
-        metric([[1, 1], [0, 0]], HALF[:2])
+def test_a_record_without_label_doesnt_count_in_record_centric_metrics(metric, fold):
+    y_true, y_score = fold[0].copy(), fold[1]
+    y_true[::3] = 0
+    kept = y_true.any(axis=1)
+    assert metric(y_true, y_score) == metric(y_true[kept], y_score[kept])
+    with pytest.raises(DataError, match="none of 300 records has a label"):
+        metric(np.zeros_like(y_true), y_score)
+
+
+def test_a_class_that_cant_be_judged_is_in_no_mean(fold):
+    """Nobody has the first class, everybody the last: the figures are scikit-learn's of the rest,
+    and F_max, which asks records rather than classes, is that of all."""
+    y_true, y_score = fold[0].copy(), fold[1]
+    y_true[:, 0], y_true[:, -1] = 0, 1
+    rest = slice(1, -1)
+    ours = summary(y_true, y_score, np.full(5, 0.5), CLASSES, n_bins=10)
+    auc = roc_auc_score(y_true[:, rest], y_score[:, rest], average=None)
+    assert ours["macro_auc"] == pytest.approx(auc.mean())
+    assert ours["n_classes"] == 3
+    areas = average_precision_score(y_true[:, rest], y_score[:, rest], average=None)
+    assert ours["auprc_macro"] == pytest.approx(areas.mean())
+    left = {key for key in ours if key.endswith((f"_{CLASSES[0]}", f"_{CLASSES[-1]}"))}
+    assert not left and f"auc_{CLASSES[1]}" in ours
+    assert ours["f_max"] == metrics.f_max(y_true, y_score).value
+    np.testing.assert_allclose(metrics.defined_auc(y_true, y_score), [np.nan, *auc, np.nan])
+    with pytest.raises(DataError, match="no class has both a positive and a negative among 300"):
+        metrics.macro_auc(np.ones_like(y_true), y_score)
 
 
 def test_scores_are_not_taken_for_predictions():
@@ -246,9 +272,9 @@ def test_scores_are_not_taken_for_predictions():
 
 def test_summary_refuses_names_and_thresholds_of_other_classes():
     with pytest.raises(DataError, match=r"1 class names \('NORM',\) for 2 classes"):
-        metrics.summary(GOOD, HALF, [0.5, 0.5], ("NORM",), n_bins=5)
+        summary(GOOD, HALF, [0.5, 0.5], ("NORM",), n_bins=5)
     with pytest.raises(DataError, match=r"thresholds must hold one value for each of 2 classes"):
-        metrics.summary(GOOD, HALF, [0.5], ("NORM", "MI"), n_bins=5)
+        summary(GOOD, HALF, [0.5], ("NORM", "MI"), n_bins=5)
 
 
 def test_calibration_error_needs_a_bin():

@@ -144,3 +144,29 @@ def test_an_unknown_method_is_refused():
 def test_no_member_is_refused():
     with pytest.raises(DataError, match="at least one member"):
         mixture_auc(np.eye(5, dtype=np.uint8), np.empty((0, 5, 5)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_class_that_cant_be_judged_has_no_say(method):
+    """Weights as of the other classes alone; by "per_class" its own are the mean."""
+    y_true, y_scores = members(300, (1.0, 2.0))
+    y_true[:, 2] = 0
+    kept = [0, 1, 3, 4]
+    weights = fit_weights(method, y_true, y_scores)
+    expected = fit_weights(method, y_true[:, kept], y_scores[:, :, kept])
+    np.testing.assert_array_equal(weights[:, kept], expected)
+    np.testing.assert_allclose(weights.sum(axis=0), 1)
+    if method == "per_class":
+        np.testing.assert_array_equal(weights[:, 2], 0.5)
+
+
+def test_cross_fitting_with_a_class_of_one_patient():
+    """Where she is left out nobody is told to have it, and everything else goes on."""
+    y_true, y_scores = members(200, (1.0, 2.0))
+    y_true[:, 4] = 0
+    y_true[7, 4] = 1
+    generator = np.random.default_rng(0)
+    found = cross_fit("per_class", y_true, y_scores, np.arange(200), 4, generator, YOUDEN)
+    groups = patient_groups(np.arange(200), 4, np.random.default_rng(0))
+    assert not found.y_pred[groups == groups[7], 4].any()
+    assert np.isfinite(found.y_score).all() and found.y_pred[:, :4].any(axis=0).all()

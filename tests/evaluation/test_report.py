@@ -1,5 +1,7 @@
 """The report of one model on one fold: numbers against scikit-learn, files as they lie."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.evaluation import report
 from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.evaluation.scored import Scored
+from heart_reader.evaluation.tables import auc_rows, unjudged_lines
 from tests.evaluation.conftest import make_fold
 
 CONFIG = EvaluationConfig(n_resamples=200, n_bins=10, n_sheets=1, thresholds="youden")
@@ -92,9 +95,46 @@ def test_the_table_of_classes_has_all_of_them_the_worst_first(scored, values, tm
         assert row.n_positive == true.sum()
 
 
+def test_a_class_that_nobody_has_is_named_and_drawn_nowhere(scored, tmp_path):
+    """Of a fold in which nobody has STTC, and of classes whose names no file would take."""
+    y_true = scored.y_true.copy()
+    y_true[:, 2] = 0
+    names = ("NORM", "PRC(S)", "STTC", "LAFB/LPFB", "HYP")
+    lacking = replace(scored, y_true=y_true, classes=names)
+    values = report.metrics_with_intervals(lacking, CONFIG)
+    assert values["n_classes"] == 4 and not any(key.startswith("auc_STTC") for key in values)
+    assert all(np.isfinite(list(values.values())))
+    assert {"auc_PRC_S_", "auc_PRC_S__low95", "auc_LAFB_LPFB"} <= set(values)
+    report.write_plots(lacking, values, CONFIG.n_bins, tmp_path)
+    table = pd.read_csv(tmp_path / "classes.csv")
+    assert table["class"].iloc[-1] == "STTC" and table["auc"].isna().tolist() == [
+        *[False] * 4,
+        True,
+    ]
+    (line,) = unjudged_lines(values, names)
+    assert "STTC" in line and "over 4 of 5 classes" in line
+    assert [row[0] for row in auc_rows(values, names)] == [
+        "macro of 4 classes", "NORM", "PRC(S)", "LAFB/LPFB", "HYP"
+    ]  # fmt: skip
+
+
+def test_of_many_classes_the_worst_come_first():
+    generator = np.random.default_rng(3)
+    y_true = (generator.random((400, 71)) < 0.2).astype(np.uint8)
+    noise = np.linspace(0.1, 2, 71)
+    y_score = 1 / (1 + np.exp(-(y_true + noise * generator.normal(size=y_true.shape))))
+    names = tuple(f"C{k:02d}" for k in range(71))
+    rows = np.arange(400)
+    many = Scored(rows, rows, y_true, y_score.astype(np.float32), np.full(71, 0.5), names)
+    values = report.metrics_with_intervals(many, replace(CONFIG, n_resamples=10))
+    aucs = roc_auc_score(y_true, y_score.astype(np.float32), average=None)
+    told = [row[0] for row in auc_rows(values, names)]
+    assert told == ["macro", *(names[k] for k in np.argsort(aucs, kind="stable"))]
+
+
 def test_sheets_are_of_the_most_right_and_the_most_wrong(demo_root, cache, tmp_path):
-    data = load_config("default", {"data": str(demo_root)}).data
-    records = load_development(data, FeaturesConfig("none"), cache)
+    config = load_config("default", {"data": str(demo_root)})
+    records = load_development(config.data, config.task, FeaturesConfig("none"), cache)
     rows = records.rows((9,))
     y_true = records.y_true[rows]
     y_score = np.where(y_true == 1, 0.6, 0.4).astype(np.float32)

@@ -8,6 +8,7 @@ from heart_reader.evaluation.thresholds import (
     Rule,
     apply_thresholds,
     choose,
+    choose_reachable,
     cross_fitted,
     parse_rule,
     rule_of,
@@ -66,10 +67,17 @@ def test_a_float32_score_keeps_its_own_threshold(fold):
 
 
 def test_bad_input_is_named():
-    with pytest.raises(DataError, match="class CD has 0 negatives among 2 records"):
-        youden([[1], [1]], [[0.1], [0.2]], ("CD",))
     with pytest.raises(DataError, match=r"one value for each of 2 classes, but has shape \(3,\)"):
         apply_thresholds([[0.1, 0.2]], [0.1, 0.2, 0.3])
+
+
+def test_a_class_that_nobody_or_everybody_has():
+    """Never told, and told of everybody; the class between them isn't touched."""
+    y_true = [[0, 1, 1], [0, 0, 1], [0, 1, 1]]
+    y_score = [[0.9, 0.8, 0.3], [0.2, 0.1, 0.6], [0.4, 0.7, 0.2]]
+    for rule in ("youden", "f1", "precision:0.9", "sensitivity:0.9"):
+        assert choose(parse_rule(rule), y_true, y_score).tolist() == [1.0, 0.7, 0.2]
+    assert choose_reachable(parse_rule("f1"), y_true, y_score).tolist() == [np.inf, 0.7, 0.2]
 
 
 # ---------------------------------------------------------------- other rules

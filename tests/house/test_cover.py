@@ -78,7 +78,7 @@ def test_a_line_that_covers_is_read():
     path = REPOSITORY / "tests" / "tuning" / "test_tune.py"
     assert {"tuning.outcome", "tuning.search"} <= declared(path)
     assert mirrored(path) == {"tuning.tune"}
-    assert "heart_reader.cache" not in covered(path)
+    assert "heart_reader.files" not in covered(path)
 
 
 def test_no_folder_holds_more_files_than_one_sees_at_once():

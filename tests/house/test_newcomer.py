@@ -145,12 +145,12 @@ from heart_reader.data.dataset import load_development
 from heart_reader.errors import ConfigError
 from heart_reader.fitting import make_bundle, make_trainer, prepare
 from heart_reader.tracking.models import registered_name
-from registry.client import BACKBONE_NAMES
+from registry.client import backbone_names
 from tuning.search_space import load_space
 
 options, cache, folder, pretrained, old = json.loads(sys.argv[1]), *map(Path, sys.argv[2:])
 config = load_config("default", options)
-prepared = prepare(load_development(config.data, config.features, cache))
+prepared = prepare(load_development(config.data, config.task, config.features, cache))
 bundle, scored = make_bundle(prepared, config, make_trainer(prepared, config).fit([]), {})
 save_bundle(bundle, folder)
 signal = prepared.records.millivolts(scored.rows[:2]).astype(np.float32)
@@ -166,7 +166,7 @@ print(json.dumps({
     "width": config.model.architecture.shape.width,
     "lost": float(np.abs(again - bundle.predict(signal, None)).max()),
     "refused": refused,
-    "registered": registered_name("newnet") in BACKBONE_NAMES,
+    "registered": registered_name("newnet") in backbone_names(None),
     "before": open_bundle(pretrained).predict(signal, None).tolist(),
     "old": read_config(old).model.backbone,
 }))
@@ -229,7 +229,7 @@ def test_a_new_backbone_is_a_file_a_line_and_a_section(cache, demo_root, tmp_pat
     assert narrow == "config key model.newnet.width must be at least 1, but is 0"
     # What was made before doesn't notice.
     config = tiny_config(data=str(demo_root))
-    records = load_development(config.data, FeaturesConfig("none"), cache)
+    records = load_development(config.data, config.task, FeaturesConfig("none"), cache)
     signal = records.millivolts(records.rows((9,))[:2]).astype(np.float32)
     expected = open_bundle(pretrained).predict(signal, None)
     np.testing.assert_allclose(said["before"], expected, atol=1e-6)

@@ -182,7 +182,7 @@ def test_the_registered_model_says_of_fold_9_what_was_logged(
     champion = version(elsewhere, name, "champion")
     logged = frame(elsewhere, champion.run_id, "predictions_fold9.parquet")[1]
     config = load_config("default", SMALL | {"data.demo_records": "300"})
-    records = load_development(config.data, config.features, fleet.cache)
+    records = load_development(config.data, config.task, config.features, fleet.cache)
     scored = score(bundle_of(elsewhere, f"models:/{name}@champion"), records, (9,))
     np.testing.assert_array_equal(scored.ecg_id, logged.index)
     np.testing.assert_allclose(scored.y_score, logged, atol=TOLERANCE)
@@ -270,7 +270,7 @@ def test_the_published_models_say_of_real_records_what_was_logged(
 ):
     bundle, evidence = open_bundle(path), load_evidence(path)
     config = load_config("default", {"data": str(real_ptbxl)})
-    records = load_development(config.data, config.features, cache)
+    records = load_development(config.data, config.task, config.features, cache)
     scored = score(bundle, records, (9,))
     rows = np.searchsorted(evidence.ecg_id, scored.ecg_id)
     np.testing.assert_array_equal(evidence.ecg_id[rows], scored.ecg_id)

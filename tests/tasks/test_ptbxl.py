@@ -5,11 +5,13 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from heart_reader.data.ptbxl import load_metadata
 from heart_reader.errors import ConfigError
 from heart_reader.tasks.ptbxl import CLASS_OF, ptbxl_task, read_statements, statement_labels
+from heart_reader.tasks.task import default_task
 from tests.conftest import PACKED_PTBXL
 from tests.data.trees import small_demo
 
@@ -91,6 +93,20 @@ def test_likelihood_counts_for_diagnostic_statements_alone(tmp_path: Path) -> No
     diagnostic = np.array([bool(statements[c].superclass) for c in task.classes])
     assert (every[:, ~diagnostic] == sure[:, ~diagnostic]).all()
     assert sure[:, diagnostic].sum() < every[:, diagnostic].sum()
+
+
+@pytest.mark.parametrize(("min_likelihood", "expected"), [(0, 1), (35, 1), (35.1, 0), (100, 0)])
+def test_likelihood_limit_is_inclusive(
+    tmp_path: Path, min_likelihood: float, expected: int
+) -> None:
+    metadata = pd.DataFrame({"scp_codes": [{"IMI": 35.0, "SR": 100.0}]}, index=[1])
+    statements = read_statements(small_demo(tmp_path))
+    labels = statement_labels(metadata, statements, default_task(), min_likelihood)
+    assert labels.tolist() == [[0, expected, 0, 0, 0]]
+
+
+def test_the_default_task_is_the_one_that_bundles_of_old_have(tmp_path: Path) -> None:
+    assert ptbxl_task("superdiagnostic", read_statements(small_demo(tmp_path))) == default_task()
 
 
 def test_an_unknown_task_is_named(tmp_path: Path) -> None:

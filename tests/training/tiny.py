@@ -39,7 +39,7 @@ def tiny_config(**changes: object) -> Config:
 
 def tiny_prepared(cache: Path, features: str = "compute") -> Prepared:
     config = tiny_config(features=features)
-    return prepare(load_development(config.data, config.features, cache))
+    return prepare(load_development(config.data, config.task, config.features, cache))
 
 
 def tiny_trainer(prepared: Prepared, config: Config) -> Trainer:

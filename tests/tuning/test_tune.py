@@ -178,7 +178,7 @@ def test_patience_ends_a_search_before_its_trials(call: Call, copy: Store):
 
 def test_cv_never_sees_fold_9_and_shares_no_patient(cache: Path):
     config = load_config("default", TINY_DATA)
-    records = load_development(config.data, config.features, cache)
+    records = load_development(config.data, config.task, config.features, cache)
     tuning = load_tuning("default", {"objective": "cv", "cv_splits": "4"})
     found = splits(tuning, records)
     assert sorted(fold for split in found for fold in split.validation) == list(range(1, 9))
@@ -191,7 +191,7 @@ def test_cv_never_sees_fold_9_and_shares_no_patient(cache: Path):
 
 def test_cv_refuses_a_patient_in_two_folds(cache: Path):
     config = load_config("default", TINY_DATA)
-    records = load_development(config.data, config.features, cache)
+    records = load_development(config.data, config.task, config.features, cache)
     records.metadata.loc[records.metadata["strat_fold"] <= 2, "patient_id"] = 77
     with pytest.raises(DataError, match="patient 77 is in two of the folds 1 to 8"):
         splits(load_tuning("default", {"objective": "cv"}), records)

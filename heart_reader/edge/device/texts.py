@@ -51,8 +51,7 @@ model, ecg = map(pathlib.Path, sys.argv[1:])
 labels = json.loads((model.parent / "labels.json").read_text())
 thresholds = labels["files"][model.name]["thresholds"]
 signal = np.loadtxt(ecg, delimiter=",", dtype=np.float32).T[None]  # (1, {n_leads}, {n_times})
-if np.median(np.ptp(signal, axis=2)) < 0.05:
-    sys.exit("no signal: most leads are flat (values in volts?), so that nothing is said")
+if np.median(np.ptp(signal, axis=2)) < 0.05: sys.exit("most leads are flat: nothing is said")
 {run}
 for name, p in zip(labels["classes"], probabilities[0]):
     print(f"{{name:5}} {{p:.3f}}", "present" if p >= thresholds[name] else "")

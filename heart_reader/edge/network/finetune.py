@@ -16,7 +16,7 @@ from heart_reader.data.dataset import Records, to_device
 from heart_reader.data.ptbxl import TRAIN_FOLDS
 from heart_reader.edge.config import FinetuneConfig
 from heart_reader.errors import DataError
-from heart_reader.fitting import FOLD_9, Prepared, make_trainer_of, require_every_class
+from heart_reader.fitting import FOLD_9, LEFT_OUT, Prepared, make_trainer_of, require_some_class
 from heart_reader.training.teacher import soften
 from heart_reader.training.trainer import FitResult, Hook
 
@@ -44,10 +44,10 @@ def finetuned(
         hooks: of the trainer.
 
     Raises:
-        DataError: a class that nobody has in the training or in the validation folds.
+        DataError: no class has a positive and a negative in the training or the validation folds.
     """
-    for folds in (FOLD_9.train, FOLD_9.validation):
-        require_every_class(records, folds)
+    require_some_class(records, FOLD_9.train, "can't be learned")
+    require_some_class(records, FOLD_9.validation, LEFT_OUT)
     training = replace(
         config.training,
         epochs=chosen.epochs,

@@ -14,8 +14,8 @@ from typing import Any
 
 from mlflow.entities import Metric
 
-from heart_reader.cache import cache_folder
 from heart_reader.errors import TrackingError
+from heart_reader.files import cache_folder
 
 POINTS, SENT, ABOUT = "points.jsonl", "sent", "about.json"
 POINTS_PER_REQUEST = 900  # MLflow takes 1,000 things in one, tags included

@@ -30,7 +30,6 @@ from tests.data.formats.writers import (
     GIVEN,
     NUMBER,
     SURNAME,
-    UV_PER_STEP,
     WITH_AGE,
     WITH_SEX,
     WRITERS,
@@ -98,10 +97,9 @@ def test_the_kind_is_told_by_content(tmp_path, truth, kind):
 
 
 def test_other_readers_say_the_same(tmp_path, truth):
-    """pydicom's, edfio's, sierraecg's and ecgdatakit's own scaling."""
+    """pydicom's, edfio's and ecgdatakit's own scaling."""
     import edfio
     import pydicom
-    import sierraecg
     from ecgdatakit.parsing.parsers.ishne_holter import ISHNEHolterParser
 
     data = pydicom.dcmread(WRITERS["DICOM"](tmp_path, truth))
@@ -110,10 +108,6 @@ def test_other_readers_say_the_same(tmp_path, truth):
     edf = edfio.read_edf(WRITERS["EDF"](tmp_path, truth))
     ours = read(tmp_path / "record.edf", "EDF").signal
     np.testing.assert_allclose(ours, [signal.data / 1000 for signal in edf.signals], atol=1e-12)
-    sierra = sierraecg.read_file(str(WRITERS["Philips Sierra XML"](tmp_path, truth)))
-    ours = read(tmp_path / "sierra.xml", "Philips Sierra XML").signal
-    theirs = np.array([lead.samples for lead in sierra.leads]) * UV_PER_STEP / 1000
-    np.testing.assert_allclose(ours, theirs, atol=1e-9)
     holter = ISHNEHolterParser().parse(WRITERS["ISHNE"](tmp_path, truth))
     ours = read(tmp_path / "record.ecg", "ISHNE").signal
     theirs = np.array([lead.to_physical().samples for lead in holter.leads]) / 1000
