@@ -83,12 +83,13 @@ def main(words: Sequence[str]) -> None:
     import_all(Registry(), found)
 
 
-def pretrained(within: Path = PRETRAINED) -> list[Path]:
+def pretrained(folder: Path | None = None) -> list[Path]:
     """The bundles of ``pretrained/``, or of another folder, ensembles behind their members.
 
     Raises:
         ModelError: there are none.
     """
+    within = folder or PRETRAINED
     found = [path.parent for name in READERS for path in sorted(within.glob(f"*/{name}"))]
     if not found:
         raise ModelError(f"there are no bundles in {within}")

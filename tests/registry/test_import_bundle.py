@@ -66,7 +66,7 @@ def damage(folder: Path, how: str) -> None:
         tree = json.loads((folder / "bundle.json").read_text())
         tree |= {"format": 99} if how == "another format" else {}
         if how == "another width":
-            tree["model"]["se_resnet1d"]["width"] = 32
+            tree["model"]["shape"]["width"] = 32
         (folder / "bundle.json").write_text(json.dumps(tree))
 
 
