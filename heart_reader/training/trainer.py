@@ -5,6 +5,7 @@ The outside sees it through ``hooks``: callables that get the epoch and its metr
 
 import copy
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -107,6 +108,7 @@ class Trainer:
     def fit(self, hooks: Sequence[Hook]) -> FitResult:
         """Trains until the last epoch, or until patience runs out."""
         while not self.finished:
+            print(self._where(), file=sys.stderr)
             metrics = self.run_epoch()
             self._keep_best(metrics)
             self.history.append(metrics)
@@ -114,6 +116,18 @@ class Trainer:
             for hook in hooks:
                 hook(self.epoch - 1, metrics)
         return FitResult(self.history, self.best_epoch, self.best_weights)
+
+    def _where(self) -> str:
+        """Which epoch begins, what the one before reached, and how long the rest will take."""
+        line = f"epoch {self.epoch + 1}/{self.config.epochs}"
+        if not self.history:
+            return line
+        last, best = self.history[-1], self.history[self.best_epoch]["val/macro_auc"]
+        seconds = last["epoch_seconds"] * (self.config.epochs - self.epoch)
+        return (
+            f"{line}: before it loss {last['train/loss']:.3f}, macro AUC "
+            f"{last['val/macro_auc']:.4f}, best {best:.4f}; {seconds:.0f} s left"
+        )
 
     @property
     def finished(self) -> bool:
