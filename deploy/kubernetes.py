@@ -1,6 +1,7 @@
 """Prints the platform as manifests for Kubernetes, made from docker-compose.yml and the env file.
 
-python -m deploy.kubernetes --state .platform --images registry.example.org/team/ > platform.yaml
+python -m deploy.kubernetes --state .platform \\
+    --images registry.example.org/team/ --tag 1 > platform.yaml
 kubectl create secret generic heart-reader --from-env-file=.platform/env
 kubectl apply -f platform.yaml
 
