@@ -11,7 +11,7 @@ import pytest
 from heart_reader.data.formats import read_recording
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.errors import DataError
-from tests.data.test_model_input import sines
+from tests.data.recordings.test_model_input import sines
 
 HEADER = ",".join(LEADS)
 

@@ -14,7 +14,7 @@ import pytest
 from heart_reader.data.ptbxl import LEADS
 from tests.conftest import REPOSITORY
 from tests.data.formats.writers import truth_of, write_ishne
-from tests.data.test_model_input import sines
+from tests.data.recordings.test_model_input import sines
 
 DAY = 24 * 3600  # s
 FS = 1000

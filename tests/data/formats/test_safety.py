@@ -14,7 +14,7 @@ from benchmarks.fuzz_files import LONGEST, fuzz, mutated
 from heart_reader.data.formats import read_recording
 from heart_reader.errors import DataError
 from tests.data.formats.writers import WRITERS, truth_of, write_aecg, write_muse, write_npz
-from tests.data.test_model_input import sines
+from tests.data.recordings.test_model_input import sines
 
 N_FILES = 15  # of each family; the benchmark tries 200
 

@@ -12,7 +12,7 @@ import wfdb
 from heart_reader.data.formats import read_recording
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.errors import DataError
-from tests.data.test_model_input import sines, write_wfdb
+from tests.data.recordings.test_model_input import sines, write_wfdb
 
 FORMATS = ("16", "24", "32", "80", "212", "516", "524")
 
