@@ -88,10 +88,8 @@ test test-quick: export OMP_NUM_THREADS := 1
 test test-quick: export OMP_WAIT_POLICY := passive
 SPREAD := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-# The platform's tests own ports and run by themselves: beside others its object store didn't start.
 test: env  ## all tests
-	$(BIN)/python -m pytest $(SPREAD) --ignore tests/deploy
-	$(BIN)/python -m pytest tests/deploy
+	$(BIN)/python -m pytest $(SPREAD)
 
 test-quick: env  ## those that start no process and train nothing
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow"

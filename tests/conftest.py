@@ -61,6 +61,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _rank(item.path.relative_to(REPOSITORY).as_posix()))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stops where xdist doesn't group: tests of one story would run in two processes."""
+    grouped = session.config.getoption("loadgroup", False)  # xdist sets it in a worker
+    lost = [item.nodeid for item in session.items if "@" not in item.nodeid]
+    if grouped and lost:
+        raise pytest.UsageError(
+            f"pytest {pytest.__version__} and pytest-xdist don't group tests: {lost[0]} has no "
+            "group in its ID; take the versions of requirements-dev.lock"
+        )
+
+
 def _group(path: str) -> str:
     return next((name for name, starts in GROUPS.items() if path.startswith(starts)), path)
 
