@@ -17,6 +17,7 @@ from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config
 from heart_reader.config.request import ConfigRequest, config_request
 from heart_reader.data.dataset import Records, load_development, load_test
+from heart_reader.data.demo.marks import data_set, made_of, marked
 from heart_reader.data.ptbxl import TEST_FOLD, VALIDATION_FOLD
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation import report, subgroups
@@ -158,7 +159,8 @@ def log_evaluation(
     """Everything that the evaluation found, in its run and on the model version."""
     prefix = PREFIX[fold]
     profile = fold_profile(records, (fold,))
-    run.log_dataset(f"ptbxl-{prefix}", records.digest, config.data.root, prefix, profile)
+    name = data_set(prefix, made_of(records.metadata))
+    run.log_dataset(name, records.digest, config.data.root, prefix, profile)
     run.set_tags({"data_digest": records.digest[:16]})
     run.log_metrics({f"{prefix}/{k}": v for k, v in values.items()}, 0, version.model_id or None)
     parts = {f"{prefix}/{g.name}/{k}": v for g in groups for k, v in g.values.items()}
@@ -166,9 +168,10 @@ def log_evaluation(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         n_bins, n_sheets = config.evaluation.n_bins, config.evaluation.n_sheets
-        judged = f"{version.uri.removeprefix('models:/')}, fold {fold}"
+        named = marked(version.uri, made_of(records.metadata))
+        judged = f"{named.removeprefix('models:/')}, fold {fold}"
         report.write_plots(scored, values, n_bins, folder / "plots", judged)
-        report.write_sheets(scored, records, n_sheets, folder / "sheets", version.uri)
+        report.write_sheets(scored, records, n_sheets, folder / "sheets", named)
         scored.frame().to_parquet(folder / f"predictions_fold{fold}.parquet", index=False)
         subgroups.frame(groups).to_csv(folder / "subgroups.csv", index=False)
         run.log_folder(folder)

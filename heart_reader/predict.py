@@ -11,6 +11,7 @@ from typing import Any
 
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.cli.entry import run_entry
+from heart_reader.data.demo.marks import is_synthetic, marked
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.sheets.explained import N_NAMED, explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation, as_json, waves
@@ -30,6 +31,7 @@ from heart_reader.reading.records import (
     findings_of,
     read_recordings,
     require_all_read,
+    told_of_model,
 )
 from heart_reader.tasks.task import class_key
 
@@ -38,7 +40,8 @@ def main(words: Sequence[str]) -> None:
     """Reads every record that can be read, predicts, and ends with an error for the others."""
     options = predict_parser().parse_args(words)
     bundle, model = find_bundle(options.model)
-    recorded = read_recordings(options, bundle.spec)
+    recorded = told_of_model(read_recordings(options, bundle.spec), bundle.provenance)
+    named = marked(model, is_synthetic(bundle.provenance))
     features = None
     if options.features == "compute":
         features = features_to_explain(bundle, recorded.signals, recorded.age, recorded.sex)
@@ -53,9 +56,9 @@ def main(words: Sequence[str]) -> None:
                 each.class_name: as_json(each, spans, N_NAMED) for each in explained[record]
             }
         folder = Path(options.explain)
-        write_explanations(folder, model, recorded, probabilities, bundle, explained)
-    show(model, recorded, findings, options)
-    draw(options, model, recorded, probabilities, bundle)
+        write_explanations(folder, named, recorded, probabilities, bundle, explained)
+    show(model if options.json else named, recorded, findings, options)
+    draw(options, named, recorded, probabilities, bundle)
     require_all_read(recorded)
 
 

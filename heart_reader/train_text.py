@@ -12,6 +12,14 @@ from heart_reader.bundle.provenance import config_hash
 from heart_reader.config.load import Config
 from heart_reader.config.strict import to_dict
 from heart_reader.data.dataset import Records
+from heart_reader.data.demo.marks import (
+    DEMO,
+    KEY,
+    SYNTHETIC,
+    WARNING,
+    made_of,
+    marked,
+)
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.data.spec import SignalSpec
 from heart_reader.evaluation.tables import (
@@ -35,6 +43,7 @@ class TrainedBackbone:
         model: its pinned address in the registry.
         values: fold-9 metrics with interval bounds, names without ``val/``.
         seconds: from the first batch to the registration.
+        synthetic: trained on the demo's ECGs.
     """
 
     backbone: str
@@ -43,6 +52,7 @@ class TrainedBackbone:
     n_parameters: int
     seconds: float
     run_id: str
+    synthetic: bool = False
 
 
 def finished_backbone(run: Run) -> TrainedBackbone:
@@ -56,6 +66,7 @@ def finished_backbone(run: Run) -> TrainedBackbone:
         int(metrics["n_parameters"]),
         metrics["seconds"],
         run.run_id,
+        KEY in tags,
     )
 
 
@@ -71,6 +82,7 @@ def run_name(config: Config, backbones: Sequence[str]) -> str:
     """``se_resnet1d, ptbxl, 50 epochs`` rather than a pair of random words."""
     what = backbones[0] if len(backbones) == 1 else f"{len(backbones)} backbones"
     where = config.data.root.rstrip("/").rsplit("/", 1)[-1]
+    where = SYNTHETIC if where == DEMO else where
     task = "" if config.task.name == default_task().name else f"{config.task.name}, "
     return f"{task}{what}, {where}, {config.training.epochs} epochs"
 
@@ -84,6 +96,7 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
         "config_hash": config_hash(config),
         "val_macro_auc": f"{values['macro_auc']:.4f}",
         REMEMBERED: str(config.evaluation.rule),
+        **({KEY: "true"} if made_of(records.metadata) else {}),
     }
 
 
@@ -133,6 +146,8 @@ def print_trained(trained: Sequence[TrainedBackbone]) -> None:
     name = trained[0].model.removeprefix("models:/").partition("/")[0]
     shown = name.removesuffix(trained[0].backbone) + "BACKBONE"
     table.title = f"Fold 9, registered as {shown}@candidate"
+    if trained[0].synthetic:
+        table.title = marked(table.title, True)
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
     for made in trained:
@@ -158,7 +173,7 @@ def ways_on(run_ids: Sequence[str]) -> list[str]:
 def run_text(made: TrainedBackbone, config: Config, records: Records, result: FitResult) -> str:
     """The Markdown on top of a backbone's run."""
     v = made.values
-    return f"""## {made.backbone}: macro AUC {v["macro_auc"]:.4f} on fold 9
+    return f"""## {marked(made.backbone, made.synthetic)}: macro AUC {v["macro_auc"]:.4f} on fold 9
 
 95% interval {interval_text(v, "macro_auc", 4)}, {judged_on(v, records)},
 F_max {v["f_max"]:.4f}, best of {len(result.history)} epochs: {result.best_epoch + 1}.
@@ -210,8 +225,9 @@ def version_text(config: Config, values: dict[str, float], records: Records) -> 
     """The description of a version in the registry."""
     spec = records.spec
     fused = "signal alone" if config.features.source == "none" else "signal and features"
+    warning = f"Careful: {WARNING}. " if made_of(records.metadata) else ""
     return (
-        f"{config.model.backbone} on {fused}: fold-9 macro AUC {values['macro_auc']:.4f} "
+        f"{warning}{config.model.backbone} on {fused}: fold-9 macro AUC {values['macro_auc']:.4f} "
         f"(95% interval {interval_text(values, 'macro_auc', 4)}; "
         f"{judged_on(values, records)}). "
         f"Input: mV, {_shape(spec)}, {spec.fs} Hz, leads {' '.join(spec.leads)}."

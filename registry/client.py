@@ -9,6 +9,7 @@ from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from heart_reader.bundle.kinds import AnyBundle
+from heart_reader.data.demo.marks import KEY, is_synthetic
 from heart_reader.errors import ModelError
 from heart_reader.models import BACKBONES
 from heart_reader.tracking import ModelVersion, log_bundle, registered_name, resolve_version
@@ -56,6 +57,11 @@ def backbone_names(task: str | None) -> tuple[str, ...]:
 def pinned(version: ModelVersion) -> str:
     """``heart-reader-inception1d/3``, as it stands in tags."""
     return f"{version.name}/{version.version}"
+
+
+def made_from(bundle: AnyBundle) -> dict[str, str]:
+    """The tag of a version whose model was trained on synthetic ECGs; else none."""
+    return {KEY: "true"} if is_synthetic(bundle.provenance) else {}
 
 
 def register(

@@ -21,6 +21,7 @@ from heart_reader.config.load import Config
 from heart_reader.config.request import AUTO, ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
+from heart_reader.data.demo.marks import WARNING, data_set, made_of
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.edge import report
 from heart_reader.edge.config import EdgeConfig
@@ -40,7 +41,14 @@ from heart_reader.tracking import (
     resolve_version,
 )
 from heart_reader.tracking import runs as tracking
-from registry.client import LONGEST_DESCRIPTION, SOURCE, kind_of, name_beside, pinned
+from registry.client import (
+    LONGEST_DESCRIPTION,
+    SOURCE,
+    kind_of,
+    made_from,
+    name_beside,
+    pinned,
+)
 from registry.settings import load_settings
 
 
@@ -125,7 +133,8 @@ def export_in(
         rows = report.measured(
             stages, exporter.y_true, exporter.sample, settings.measure, config.seed
         )
-        exporter.write_device_folder({"name": version.name, "version": version.version})
+        named = {"name": version.name, "version": version.version}
+        exporter.write_device_folder(named | made_from(source))
         _log(run, rows, version, settings, folder)
     text = describe(version, exporter, rows)
     run.describe(f"## {pinned(version)} on a device\n\n{text}")
@@ -159,9 +168,12 @@ def _records(source: AnyBundle, config: Config, run: Run) -> Records:
             f"{config.data.root} has {digest}: name its data with data=PATH"
         )
     run.set_tags({"data_digest": digest})
+    synthetic = made_of(records.metadata)
     for context, folds in (("calibration", TRAIN_FOLDS), ("validation", (VALIDATION_FOLD,))):
         profile = fold_profile(records, folds)
-        run.log_dataset(f"ptbxl-{context}", records.digest, config.data.root, context, profile)
+        run.log_dataset(
+            data_set(context, synthetic), records.digest, config.data.root, context, profile
+        )
     return records
 
 
@@ -201,6 +213,7 @@ def tags(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> dict
         "formats": ",".join(files),
         "stages": json.dumps(table),
         "data_digest": exporter.records.digest[:16],
+        **made_from(exporter.source),
         "val_macro_auc": f"{rows[-1].macro_auc:.4f}",
     }
 
@@ -209,7 +222,8 @@ def describe(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> 
     """The Markdown of the run and of the version."""
     table = markdown_table(report.COLUMNS, [report.cells(row, rows[0]) for row in rows])
     notes = "\n".join(f"- {row.name}: {row.notes}" for row in rows if row.notes)
-    return f"""From `{pinned(version)}`, form {exporter.form}. Fold 9, {len(exporter.y_true):,} \
+    warning = f"**Careful: {WARNING}.**\n\n" if made_from(exporter.source) else ""
+    return f"""{warning}From `{pinned(version)}`, form {exporter.form}. Fold 9, {len(exporter.y_true):,} \
 records; time and memory on one thread of the machine that exported.
 
 {table}

@@ -8,6 +8,7 @@ from typing import Any
 
 from heart_reader.bundle.measuring import Features
 from heart_reader.data.delineation import main_measurements
+from heart_reader.data.demo.marks import is_synthetic, marked
 from heart_reader.data.quality import GOOD
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
@@ -21,6 +22,7 @@ from heart_reader.reading.records import (
     findings_of,
     read_recordings,
     require_all_read,
+    told_of_model,
 )
 
 Drawn = tuple[Any, float, str, Mapping[str, float], Mapping[str, float]]
@@ -48,12 +50,13 @@ def draw(
 
 def read_with(reader: Reader, model: str, options: argparse.Namespace) -> None:
     """What `predict` does but for explanations, with any reader."""
-    recorded = read_recordings(options, reader.spec)
+    recorded = told_of_model(read_recordings(options, reader.spec), reader.provenance)
     features: Features = "compute" if options.features == "compute" else None
     probabilities = reader.predict(recorded.signals, features, recorded.age, recorded.sex)
     findings = findings_of(reader, recorded, probabilities)
-    show(model, recorded, findings, options)
-    draw(options, model, recorded, probabilities, reader)
+    named = marked(model, is_synthetic(reader.provenance))
+    show(model if options.json else named, recorded, findings, options)
+    draw(options, named, recorded, probabilities, reader)
     require_all_read(recorded)
 
 

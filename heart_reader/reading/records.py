@@ -2,8 +2,8 @@
 
 import argparse
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from heart_reader.bundle.measuring import Features
 from heart_reader.data import delineation
 from heart_reader.data.checks import require_signals
+from heart_reader.data.demo.marks import WARNING, is_synthetic
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.person import checked_age, sex_of_word
 from heart_reader.data.quality import Quality, assess
@@ -36,6 +37,10 @@ class Reader(Protocol):
     @property
     def thresholds(self) -> NDArray[np.float64]:
         """One for each class of the task; at or above means present."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """What it was made from."""
 
     def predict(
         self,
@@ -146,6 +151,14 @@ def _read_or_refuse(
         sex=found.sex if sex is None else sex,
         notes=(*found.notes, *made.notes),
     )
+
+
+def told_of_model(recorded: Recorded, provenance: Mapping[str, Any]) -> Recorded:
+    """The same; where the model was trained on synthetic ECGs, each record's notes say so first."""
+    if not is_synthetic(provenance):
+        return recorded
+    told = [replace(each, notes=(WARNING, *each.notes)) for each in recorded.recordings]
+    return replace(recorded, recordings=told)
 
 
 def require_all_read(recorded: Recorded) -> None:

@@ -17,6 +17,7 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import heart_reader
 from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
+from heart_reader.data.demo.marks import is_synthetic
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ModelError, TrackingError
 from heart_reader.tasks.task import Task, class_key, default_task
@@ -61,15 +62,22 @@ def registered_name(kind: str, task: str | None = None) -> str:
     return f"heart-reader-{class_key(task)}-{kind}"
 
 
-def signature(task: Task, spec: SignalSpec) -> ModelSignature:
-    """``signal`` alone is an input: a tensor signature has no optional ones, params are."""
+def signature(task: Task, spec: SignalSpec, synthetic: bool = False) -> ModelSignature:
+    """``signal`` alone is an input: a tensor signature has no optional ones, params are.
+
+    Args:
+        task: whose classes are answered.
+        spec: of the signal.
+        synthetic: a model that was trained on such ECGs answers with a warning besides.
+    """
     probabilities = [ColSpec("double", name) for name in task.classes]
     thresholds = [ColSpec("double", f"threshold_{name}") for name in task.classes]
     labels = ColSpec("string", "labels")
     quality = [ColSpec("string", name) for name in ("quality", "quality_reasons")]
+    warning = [ColSpec("string", "warning")] if synthetic else []
     return ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *spec.shape), "signal")]),
-        outputs=Schema([*probabilities, labels, *thresholds, *quality]),
+        outputs=Schema([*probabilities, labels, *thresholds, *quality, *warning]),
         params=ParamSchema(
             [
                 ParamSpec("features", "string", "compute"),
@@ -101,7 +109,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
             python_model=str(package / "tracking" / "pyfunc.py"),
             artifacts={"bundle": str(folder)},
             code_paths=[str(package)],
-            signature=signature(bundle.task, bundle.spec),
+            signature=signature(bundle.task, bundle.spec, is_synthetic(bundle.provenance)),
             pip_requirements=_requirements(),
         )
     draft = ModelVersion(name, "", info.model_id, info.run_id)

@@ -19,6 +19,7 @@ from heart_reader.cli.entry import dotted_options, run_entry, truth
 from heart_reader.config.load import Config
 from heart_reader.config.request import ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
+from heart_reader.data.demo.marks import data_set, is_synthetic
 from heart_reader.errors import ConfigError, DataError, ModelError, TrackingError
 from heart_reader.evaluation.tables import markdown_table
 from heart_reader.tracking import (
@@ -136,7 +137,11 @@ def promote(registry: Registry, request: PromoteRequest) -> bool:
         both = [version] if champion is None else [version, champion]
         ground = find_ground(both, tables, config, request.config.names_data)
         run.log_dataset(
-            "ptbxl-validation", ground.fold.digest, config.data.root, "gate", '{"folds": [9]}'
+            data_set("validation", is_synthetic(bundle.provenance)),
+            ground.fold.digest,
+            config.data.root,
+            "gate",
+            '{"folds": [9]}',
         )
         checks = judge(version, champion, bundle, ground, config, request.settings)
         return conclude(registry, run, version, champion, checks, request.force)
