@@ -223,8 +223,8 @@ def describe(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> 
     table = markdown_table(report.COLUMNS, [report.cells(row, rows[0]) for row in rows])
     notes = "\n".join(f"- {row.name}: {row.notes}" for row in rows if row.notes)
     warning = f"**Careful: {WARNING}.**\n\n" if made_from(exporter.source) else ""
-    return f"""{warning}From `{pinned(version)}`, form {exporter.form}. Fold 9, {len(exporter.y_true):,} \
-records; time and memory on one thread of the machine that exported.
+    return f"""{warning}From `{pinned(version)}`, form {exporter.form}. Fold 9, \
+{len(exporter.y_true):,} records; time and memory on one thread of the machine that exported.
 
 {table}
 

@@ -29,8 +29,8 @@ diagnosis. Not a medical device. Trained on PTB-XL (one country, one maker's dev
 {what} by readers, not outcomes. Thresholds were chosen on fold 9 by the \
 rule `{rule}`: set them anew for other prevalences (entry point `thresholds`). Probabilities \
 aren't calibrated beyond the error given."""
-MADE_UP = f"""**Trained on {SYNTHETIC} ECGs**, made by this project's own generator: for trying the \
-tools. What it says of a real ECG means nothing. Not a medical device."""
+MADE_UP = f"""**Trained on {SYNTHETIC} ECGs**, made by this project's own generator: for trying \
+the tools. What it says of a real ECG means nothing. Not a medical device."""
 
 
 def main(words: Sequence[str]) -> None:
@@ -73,11 +73,12 @@ def render(version: ModelVersion, tags: Mapping[str, str], sites: bool) -> str:
     tested = Run(tags["test/run_id"]).metrics() if "test/run_id" in tags else {}
     recipe = {} if run is None else run.client.get_run(run.run_id).data.params
     synthetic = KEY in tags or DEMO in (recipe.get("data.root"), recipe.get("made.data.root"))
+    data = "Synthetic ECGs" if synthetic else "PTB-XL"
     parts = [
         f"# {marked(pinned(version), synthetic)}",
         _about(tags, validated | tested),
         f"## Metrics\n\n{_metrics(validated, tested, whole=sites)}\n\n{_looks(tags)}",
-        f"## Data\n\n{'Synthetic ECGs' if synthetic else 'PTB-XL'}, folds 1 to 8 to train, 9 to choose, 10 to test. Digest of folds 1 to "
+        f"## Data\n\n{data}, folds 1 to 8 to train, 9 to choose, 10 to test. Digest of folds 1 to "
         f"9 `{tags.get('data_digest', 'unknown')}`, of fold 10 "
         f"`{tags.get('test/data_digest', 'not tested')}`.",
         f"## Training\n\n{_recipe(recipe)}",

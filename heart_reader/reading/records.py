@@ -154,7 +154,7 @@ def _read_or_refuse(
 
 
 def told_of_model(recorded: Recorded, provenance: Mapping[str, Any]) -> Recorded:
-    """The same; where the model was trained on synthetic ECGs, each record's notes say so first."""
+    """The same; of a model trained on synthetic ECGs each record's notes say so first."""
     if not is_synthetic(provenance):
         return recorded
     told = [replace(each, notes=(WARNING, *each.notes)) for each in recorded.recordings]

@@ -24,8 +24,8 @@ class HeartReaderModel(PythonModel):
     Input: ``signal`` (n_records, n_leads, n_times). Params: ``features`` ("compute" or "none"),
     ``age`` (years) and ``sex`` (0 male, 1 female), each empty or one value a record, NaN or below
     0 where unknown. A record whose ``quality`` is "unusable" gets no labels, and ``None``
-    (``null`` in JSON, which has no NaN) for its probabilities. A model that was trained on synthetic
-    ECGs says so in ``warning``.
+    (``null`` in JSON, which has no NaN) for its probabilities. A model that was trained on
+    synthetic ECGs says so in ``warning``.
     """
 
     def load_context(self, context: PythonModelContext) -> None:

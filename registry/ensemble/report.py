@@ -147,8 +147,8 @@ def describe(
     ]
     header = ("member", "weight", "macro AUC", "ensemble's gain (95%, paired)")
     warning = f"**Careful: {WARNING}.**\n\n" if made_from(bundle) else ""
-    return f"""{warning}Ensemble of {len(versions)}, method {bundle.provenance["method"]}: fold-9 macro \
-AUC {values["macro_auc"]:.4f} (95% interval {values["macro_auc_low95"]:.4f} to \
+    return f"""{warning}Ensemble of {len(versions)}, method {bundle.provenance["method"]}: fold-9 \
+macro AUC {values["macro_auc"]:.4f} (95% interval {values["macro_auc_low95"]:.4f} to \
 {values["macro_auc_high95"]:.4f}), cross-fitted by patient: weights and thresholds always come \
 from other patients than those scored.
 

@@ -64,6 +64,7 @@ def readme(tree: Mapping[str, Any]) -> str:
     features, synthetic = tree["features"], is_synthetic(tree["source"])
     rows = "" if features is None else _FEATURE_ROWS.format(n=len(features["names"]))
     files = tree["files"]
+    named = [f"{key} {value}" for key, value in tree["source"].items() if key != KEY]
     return _README.format(
         title=marked(f"ECG model for a device, form {tree['form']!r}", synthetic),
         warning=f"**Careful: {WARNING}.**\n\n" if synthetic else "",
@@ -78,8 +79,7 @@ def readme(tree: Mapping[str, Any]) -> str:
         numbers=_numbers(),
         files="\n".join(f"| `{k}` | {v['size']} | `{v['sha256']}` |" for k, v in files.items()),
         first=next(iter(_examples(tree))),
-        source=", ".join(f"{key} {value}" for key, value in tree["source"].items() if key != KEY)
-        or "a bundle",
+        source=", ".join(named) or "a bundle",
     )
 
 
