@@ -175,7 +175,10 @@ def train(job: Job) -> list[train_text.TrainedBackbone]:
     name = None if job.resumed else train_text.run_name(job.config, job.backbones)
     for backbone in job.backbones:
         require_editable(registered_name(backbone, job.config.task.name))
-    with tracking.open_run(name, resumed_id, system_metrics=single) as run:
+    with (
+        tracking.open_run(name, resumed_id, system_metrics=single) as run,
+        train_text.resume_told(run.run_id),
+    ):
         log_job(run, job)
         records = load_development(
             job.config.data, job.config.task, job.config.features, cache_folder()

@@ -1,9 +1,12 @@
 """What a training says about itself: tables, Markdown, tags, provenance."""
 
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psutil
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -29,10 +32,13 @@ from heart_reader.evaluation.tables import (
     markdown_table,
 )
 from heart_reader.evaluation.thresholds import REMEMBERED
+from heart_reader.interrupt import InterruptedBySignal
 from heart_reader.tasks.task import MANY, Task, default_task
-from heart_reader.tracking import Run
-from heart_reader.tracking.runs import run_address
+from heart_reader.tracking import Run, registered_name
+from heart_reader.tracking.runs import run_page, server_address
 from heart_reader.training.trainer import FitResult
+
+COMMAND, LOCAL = "mlflow run . -e", "http://127.0.0.1:5000"
 
 
 @dataclass(frozen=True)
@@ -155,16 +161,39 @@ def print_trained(trained: Sequence[TrainedBackbone]) -> None:
         table.add_row(f"{made.backbone} v{version}", *cells_of(made))
     console = Console()
     console.print(table)
-    for line in ways_on([made.run_id for made in trained]):
+    for line in ways_on(trained):
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def ways_on(run_ids: Sequence[str]) -> list[str]:
-    """Where the runs can be looked at: on their server, else in a UI that is to be started."""
-    found = [address for address in map(run_address, run_ids) if address is not None]
-    if not found:
-        return ["Compare the runs:  make ui  (then open http://127.0.0.1:5000)"]
-    return [f"Look at the run:  {address}" for address in found]
+def ways_on(trained: Sequence[TrainedBackbone]) -> list[str]:
+    """How long it took, where the runs can be looked at, and what comes next."""
+    seconds = round(time.time() - psutil.Process().create_time())
+    lines = [f"Total time {seconds // 60} min {seconds % 60} s"]
+    server = server_address()
+    for made in trained:
+        page = run_page(made.run_id)
+        if server is None:
+            lines.append(f"{made.backbone}:  {LOCAL}/{page}  (with `make ui` in another terminal)")
+        else:
+            lines.append(f"Look at the run:  {server}/{page}")
+    names = [made.model.removeprefix("models:/").partition("/")[0] for made in trained]
+    default = [registered_name(made.backbone) for made in trained]
+    wanted = ["all"] if names == default and len(names) > 1 else names
+    return [
+        *lines,
+        *(f"Next:  {COMMAND} promote --env-manager local -P model={n}" for n in wanted),
+    ]
+
+
+@contextmanager
+def resume_told(run_id: str) -> Iterator[None]:
+    """Says how to go on, where a signal ends what is inside."""
+    try:
+        yield
+    except InterruptedBySignal:
+        command = f"{COMMAND} train --env-manager local -P resume={run_id}"
+        print(f"to go on from the last epoch: {command}", file=sys.stderr)
+        raise
 
 
 # ---------------------------------------------------------------- in the UI

@@ -27,7 +27,7 @@ from heart_reader.edge import report
 from heart_reader.edge.config import EdgeConfig
 from heart_reader.edge.report import Row
 from heart_reader.edge.stages import DEVICE, FILES, ORIGINAL, PYTORCH, Exporter
-from heart_reader.errors import ConfigError, DataError
+from heart_reader.errors import ConfigError, DataError, RefusedByGateError
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.tables import fold_profile, markdown_table
 from heart_reader.files import cache_folder
@@ -41,9 +41,13 @@ from heart_reader.tracking import (
     resolve_version,
 )
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.run import LONGEST_TAG
 from registry.client import (
+    EXPORT,
     LONGEST_DESCRIPTION,
+    REFUSED,
     SOURCE,
+    Registry,
     kind_of,
     made_from,
     name_beside,
@@ -99,9 +103,20 @@ def export(request: ExportRequest) -> ModelVersion:
     version = resolve_version(request.model)
     require_editable(name_beside(version.name, "edge"))
     with tracking.open_run(f"export {pinned(version)}") as run:
-        made, rows = export_in(run, version, request)
+        try:
+            made, rows = export_in(run, version, request)
+        except RefusedByGateError as error:
+            _mark(version, {EXPORT: REFUSED, f"{EXPORT}_reason": str(error)[:LONGEST_TAG]}, run)
+            raise
+        if Registry().tags(version).get(EXPORT) == REFUSED:
+            _mark(version, {EXPORT: "made", f"{EXPORT}_reason": "by a later run"}, run)
     print_table(f"{made.name} v{made.version}, made from {pinned(version)}", rows)
     return made
+
+
+def _mark(version: ModelVersion, tags: Mapping[str, str], run: Run) -> None:
+    """On the version that was exported: `sync` doesn't try again what was refused."""
+    Registry().set_tags(version, {**tags, f"{EXPORT}_run": run.run_id})
 
 
 def export_in(
@@ -196,6 +211,9 @@ def _log(
 def tags(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> dict[str, str]:
     """What the registry filters by, and how a version is told from the others."""
     files = [stage.path.name for stage in exporter.stages if stage.on_device]
+    lost = [stage.path.name for stage in exporter.stages if stage.left_out]
+    named = zip(exporter.stages, rows, strict=True)
+    by_name = {stage.path.name: row for stage, row in named}
     table = {
         row.name: {
             "bytes": row.n_bytes,
@@ -214,7 +232,8 @@ def tags(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> dict
         "stages": json.dumps(table),
         "data_digest": exporter.records.digest[:16],
         **made_from(exporter.source),
-        "val_macro_auc": f"{rows[-1].macro_auc:.4f}",
+        **({"left_out": ",".join(lost)} if lost else {}),
+        "val_macro_auc": f"{by_name[files[-1]].macro_auc:.4f}",
     }
 
 

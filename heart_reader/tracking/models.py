@@ -21,10 +21,10 @@ from heart_reader.data.demo.marks import is_synthetic
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ModelError, TrackingError
 from heart_reader.tasks.task import Task, class_key, default_task
-from heart_reader.tracking.delivery.outage import waits_for_store
+from heart_reader.tracking.delivery.outage import shown_uri, waits_for_store
 from heart_reader.tracking.permissions import left_behind
 
-CANDIDATE = "candidate"
+CANDIDATE, CHAMPION = "candidate", "champion"
 ADDRESS = re.compile(r"(?:models:/)?([^@/]+)(?:@([^@/]+)|/(\d+))")
 LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
@@ -225,8 +225,25 @@ def resolve_version(address: str) -> ModelVersion:
     except MlflowException as error:
         if error.error_code not in ABSENT:
             raise
-        raise ModelError(f"the registry has no {address}: {error.message}") from error
+        raise ModelError(f"the registry has no {address}: {_there(client, name)}") from error
     return _pinned(found)
+
+
+def _there(client: MlflowClient, name: str) -> str:
+    """Where was looked, and what is there."""
+    models = client.search_registered_models(max_results=100)
+    known = {model.name: sorted(f"@{alias}" for alias in model.aliases) for model in models}
+    where = f"{shown_uri()} has"
+    if name in known:
+        return f"{where} {name} with {', '.join(known[name]) or 'no alias'} and older versions"
+    return f"{where} {', '.join(sorted(known)) or 'no registered model'}"
+
+
+@waits_for_store
+def aliases_of(version: ModelVersion) -> set[str]:
+    """Those that stand for a version now."""
+    found = MlflowClient().get_registered_model(version.name).aliases
+    return {alias for alias, number in found.items() if str(number) == version.version}
 
 
 def _pinned(found: mlflow.entities.model_registry.ModelVersion) -> ModelVersion:

@@ -28,7 +28,7 @@ from registry.ground.fold9 import data_present, data_root_of
 from registry.settings import load_settings
 from registry.sync.plan import Step
 from registry.sync.step import BUSY
-from registry.sync.steps import STEPS, SyncRequest, due
+from registry.sync.steps import STEPS, SyncRequest, due, lacking
 
 PAUSE = 1.0  # seconds between two looks while somebody else works
 
@@ -126,6 +126,8 @@ class Syncer:
             else:
                 break
         self._say_unavailable()
+        for line in lacking(self.registry):
+            print(line, flush=True)
         if self._failures:
             raise TrackingError(f"steps that failed: {', '.join(sorted(self._failures))}")
         if not done:
@@ -144,7 +146,8 @@ class Syncer:
 
     def run(self, step: Step) -> bool:
         """Runs one step; whether it was done here."""
-        print(f"{step.entry} for {step.model}: {step.reason}", flush=True)
+        left = len(self.look()[0])
+        print(f"{step.entry} for {step.model}: {step.reason} ({left} due now)", flush=True)
         if STEPS[step.entry].in_process:
             return STEPS[step.entry].run(self.registry, step, self.request) == 0
         code = self._process(step)

@@ -29,7 +29,7 @@ read; `example.py` refuses flat lines alone.
 | file | bytes | SHA-256 |
 |---|---|---|
 {files}
-
+{left_out}
     python example.py {first} ECG.csv    # {n_times} lines of {n_leads} numbers
     python -m heart_reader.edge.run {first} RECORD
 
@@ -63,7 +63,7 @@ def readme(tree: Mapping[str, Any]) -> str:
     """README.md of a folder whose labels.json holds ``tree``."""
     features, synthetic = tree["features"], is_synthetic(tree["source"])
     rows = "" if features is None else _FEATURE_ROWS.format(n=len(features["names"]))
-    files = tree["files"]
+    files, lost = tree["files"], tree.get("left_out", {})
     named = [f"{key} {value}" for key, value in tree["source"].items() if key != KEY]
     return _README.format(
         title=marked(f"ECG model for a device, form {tree['form']!r}", synthetic),
@@ -78,6 +78,7 @@ def readme(tree: Mapping[str, Any]) -> str:
         feature_rows=rows,
         numbers=_numbers(),
         files="\n".join(f"| `{k}` | {v['size']} | `{v['sha256']}` |" for k, v in files.items()),
+        left_out="".join(f"\nLeft out: `{k}`, {v}.\n" for k, v in lost.items()),
         first=next(iter(_examples(tree))),
         source=", ".join(named) or "a bundle",
     )
