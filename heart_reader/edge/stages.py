@@ -25,8 +25,8 @@ from heart_reader.edge.network.prune import pruned
 from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import HeartReaderError, ModelError, RefusedByGateError
 from heart_reader.evaluation.bootstrap import compare, draw
-from heart_reader.evaluation.decision import is_lost, records_needed
 from heart_reader.evaluation.metrics import macro_auc
+from heart_reader.evaluation.paired.decision import is_lost, records_needed
 from heart_reader.evaluation.thresholds import choose, rule_of
 
 ORIGINAL, PRUNED, FINETUNED = "original", "pruned", "fine-tuned"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.evaluation import bootstrap, metrics, report
-from heart_reader.evaluation.decision import half_width, is_lost, records_needed
+from heart_reader.evaluation.paired.decision import half_width, is_lost, records_needed
 from heart_reader.evaluation.subgroups import FEWEST
 from heart_reader.tasks.task import class_key
 from registry.settings import GateConfig

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 
 from heart_reader.evaluation.bootstrap import Difference, compare, draw
-from heart_reader.evaluation.decision import half_width, is_lost, records_needed
+from heart_reader.evaluation.paired.decision import half_width, is_lost, records_needed
 
 
 def difference(value: float, low: float, high: float) -> Difference:

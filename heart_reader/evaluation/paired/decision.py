@@ -38,4 +38,4 @@ def records_needed(difference: Difference, allowed: float, n_records: int) -> in
     if exact <= n_records:
         return n_records
     digits = max(math.floor(math.log10(exact)) - 1, 0)
-    return math.ceil(exact / 10**digits) * 10**digits
+    return int(math.ceil(exact / 10**digits) * 10**digits)
