@@ -26,6 +26,10 @@ from heart_reader.tracking.permissions import left_behind
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 ADDRESS = re.compile(r"(?:models:/)?([^@/]+)(?:@([^@/]+)|/(\d+))")
+WHAT = (
+    "Reads 12-lead ECGs of 10 s. The alias `champion` stands for the version in use, `candidate` for "
+    "the newest, `previous` for the champion before; a version's page says how it was made and judged."
+)
 LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 # What `bundle.single` and the pyfunc import; the versions are those that trained the model.
@@ -169,7 +173,7 @@ def _register(
 ) -> ModelVersion:
     client = MlflowClient()
     try:
-        client.create_registered_model(draft.name)
+        client.create_registered_model(draft.name, description=WHAT)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
