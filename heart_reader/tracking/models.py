@@ -27,8 +27,8 @@ from heart_reader.tracking.permissions import left_behind
 CANDIDATE, CHAMPION = "candidate", "champion"
 ADDRESS = re.compile(r"(?:models:/)?([^@/]+)(?:@([^@/]+)|/(\d+))")
 WHAT = (
-    "Reads 12-lead ECGs of 10 s. The alias `champion` stands for the version in use, `candidate` for "
-    "the newest, `previous` for the champion before; a version's page says how it was made and judged."
+    "Reads 12-lead ECGs. The alias `champion` stands for the version in use, `candidate` for the "
+    "newest, `previous` for the champion before. A version's page says how it was made and judged."
 )
 LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
