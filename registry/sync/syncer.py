@@ -150,7 +150,9 @@ class Syncer:
         print(f"{step.entry} for {step.model}: {step.reason} ({left} due now)", flush=True)
         if STEPS[step.entry].in_process:
             return STEPS[step.entry].run(self.registry, step, self.request) == 0
+        started = time.monotonic()
         code = self._process(step)
+        print(f"{step.entry} took {time.monotonic() - started:.0f} s", flush=True)
         if code == BUSY or self.stop.is_set():
             return False
         if code in (0, REFUSED):
