@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from heart_reader.bundle.measuring import Features
 from heart_reader.data import delineation
+from heart_reader.data.demo.marks import WARNING, is_synthetic
 from heart_reader.data.features import with_demographics
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.limits import LONGEST_WORK, TooMuchError, time_limit
@@ -40,6 +41,10 @@ class Reader(Protocol):
     @property
     def thresholds(self) -> NDArray[np.float64]:
         """One for each class of the task; at or above means present."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """What it was made from."""
 
     def predict(
         self,
@@ -222,6 +227,14 @@ def _as_long_as_can_be(path: str, options: argparse.Namespace, spec: SignalSpec)
         return read_recording(path, *asked, max(LONGEST_READ, seconds_wanted(spec)))
     except TooMuchError:
         return read_recording(path, *asked, seconds_wanted(spec))
+
+
+def told_of_model(recorded: Recorded, provenance: Mapping[str, Any]) -> Recorded:
+    """The same; of a model trained on synthetic ECGs each record's notes say so first."""
+    if not is_synthetic(provenance):
+        return recorded
+    told = [replace(each, notes=(WARNING, *each.notes)) for each in recorded.recordings]
+    return replace(recorded, recordings=told)
 
 
 def require_all_read(recorded: Recorded) -> None:

@@ -18,13 +18,14 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 import heart_reader
 from heart_reader.bundle.folders import PARTS
 from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
+from heart_reader.data.demo.marks import is_synthetic
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ModelError, TrackingError
 from heart_reader.tasks.task import Task, class_key, default_task
-from heart_reader.tracking.delivery.outage import waits_for_store
+from heart_reader.tracking.delivery.outage import shown_uri, waits_for_store
 from heart_reader.tracking.permissions import left_behind
 
-CANDIDATE = "candidate"
+CANDIDATE, CHAMPION = "candidate", "champion"
 ADDRESS = re.compile(r"(?:models:/)?([^@/]+)(?:@([^@/]+)|/(\d+))")
 LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
@@ -66,15 +67,22 @@ def registered_name(kind: str, task: str | None = None) -> str:
     return f"heart-reader-{class_key(task)}-{kind}"
 
 
-def signature(task: Task, spec: SignalSpec) -> ModelSignature:
-    """``signal`` alone is an input: a tensor signature has no optional ones, params are."""
+def signature(task: Task, spec: SignalSpec, synthetic: bool = False) -> ModelSignature:
+    """``signal`` alone is an input: a tensor signature has no optional ones, params are.
+
+    Args:
+        task: whose classes are answered.
+        spec: of the signal.
+        synthetic: a model that was trained on such ECGs answers with a warning besides.
+    """
     probabilities = [ColSpec("double", name) for name in task.classes]
     thresholds = [ColSpec("double", f"threshold_{name}") for name in task.classes]
     labels = ColSpec("string", "labels")
     quality = [ColSpec("string", name) for name in ("quality", "quality_reasons")]
+    warning = [ColSpec("string", "warning")] if synthetic else []
     return ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *spec.shape), "signal")]),
-        outputs=Schema([*probabilities, labels, *thresholds, *quality]),
+        outputs=Schema([*probabilities, labels, *thresholds, *quality, *warning]),
         params=ParamSchema(
             [
                 ParamSpec("features", "string", "compute"),
@@ -106,7 +114,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
             python_model=str(package / "tracking" / "pyfunc.py"),
             artifacts={"bundle": str(folder)},
             code_paths=[str(package)],
-            signature=signature(bundle.task, bundle.spec),
+            signature=signature(bundle.task, bundle.spec, is_synthetic(bundle.provenance)),
             pip_requirements=_requirements(),
         )
     draft = ModelVersion(name, "", info.model_id, info.run_id)
@@ -222,8 +230,25 @@ def resolve_version(address: str) -> ModelVersion:
     except MlflowException as error:
         if error.error_code not in ABSENT:
             raise
-        raise ModelError(f"the registry has no {address}: {error.message}") from error
+        raise ModelError(f"the registry has no {address}: {_there(client, name)}") from error
     return _pinned(found)
+
+
+def _there(client: MlflowClient, name: str) -> str:
+    """Where was looked, and what is there."""
+    models = client.search_registered_models(max_results=100)
+    known = {model.name: sorted(f"@{alias}" for alias in model.aliases) for model in models}
+    where = f"{shown_uri()} has"
+    if name in known:
+        return f"{where} {name} with {', '.join(known[name]) or 'no alias'} and older versions"
+    return f"{where} {', '.join(sorted(known)) or 'no registered model'}"
+
+
+@waits_for_store
+def aliases_of(version: ModelVersion) -> set[str]:
+    """Those that stand for a version now."""
+    found = MlflowClient().get_registered_model(version.name).aliases
+    return {alias for alias, number in found.items() if str(number) == version.version}
 
 
 def _pinned(found: mlflow.entities.model_registry.ModelVersion) -> ModelVersion:

@@ -29,7 +29,7 @@ from registry.ground.fold9 import data_present, data_root_of
 from registry.settings import load_settings
 from registry.sync.plan import Step
 from registry.sync.step import BUSY
-from registry.sync.steps import STEPS, SyncRequest, due
+from registry.sync.steps import STEPS, SyncRequest, due, lacking
 
 PAUSE = 1.0  # seconds between two looks while somebody else works
 
@@ -129,6 +129,8 @@ class Syncer:
             else:
                 break
         self._say_unavailable()
+        for line in lacking(self.registry):
+            print(line, flush=True)
         if self._failures:
             raise TrackingError(f"steps that failed: {', '.join(sorted(self._failures))}")
         if not done:
@@ -160,7 +162,8 @@ class Syncer:
 
     def run(self, step: Step) -> bool:
         """Runs one step; whether it was done here."""
-        print(f"{step.entry} for {step.model}: {step.reason}", flush=True)
+        left = len(self.look()[0])
+        print(f"{step.entry} for {step.model}: {step.reason} ({left} due now)", flush=True)
         code = self._in_process(step) if STEPS[step.entry].in_process else self._process(step)
         if code == BUSY or self.stop.is_set():
             return False
