@@ -71,7 +71,8 @@ class Pool:
                 waiting = deque((each, self._submit(work, each)) for each, _ in waiting)
 
     def _submit(self, work: Work, chunk: Sequence[str]) -> "Future[list[Row]]":
-        assert self._open is not None
+        if self._open is None:
+            raise RuntimeError("a pool answers within its `with`")
         try:
             return self._open.submit(work, chunk)
         except BrokenProcessPool as error:
