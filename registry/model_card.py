@@ -209,8 +209,17 @@ def weights_text(text: str) -> str:
 
     >>> weights_text('{"a": [0.3, 0.3], "b": [0.7, 0.6]}')
     'a 0.300, b 0.700/0.600'
+
+    A tag is whatever somebody wrote:
+
+    >>> weights_text("[1")
+    "'[1', which can't be read"
     """
-    weights = {name: [f"{value:.3f}" for value in each] for name, each in json.loads(text).items()}
+    try:
+        tree = json.loads(text)
+        weights = {name: [f"{value:.3f}" for value in each] for name, each in tree.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return f"{text[:50]!r}, which can't be read"
     return ", ".join(f"{name} {_once(each)}" for name, each in weights.items())
 
 

@@ -16,6 +16,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import heart_reader
+from heart_reader.bundle.folders import PARTS
 from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
 from heart_reader.data.demo.marks import is_synthetic
 from heart_reader.data.spec import SignalSpec
@@ -32,6 +33,10 @@ WHAT = (
 )
 LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+# What a registered model holds: its bundle, and what MLflow writes beside it.
+KEPT = "artifacts"
+BESIDE = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "pyfunc.py", "code",
+          "registered_model_meta")  # fmt: skip
 # What `bundle.single` and the pyfunc import; the versions are those that trained the model.
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "PyYAML", "safetensors", "scipy", "torch")
 
@@ -256,18 +261,49 @@ def _pinned(found: mlflow.entities.model_registry.ModelVersion) -> ModelVersion:
     return ModelVersion(found.name, str(found.version), model_id, found.run_id or "")
 
 
-@waits_for_store
 def load_registered(version: ModelVersion) -> AnyBundle:
-    """The bundle inside a registered model.
+    """The bundle inside a registered model, read by our code; its own code is never run.
 
     Raises:
-        ModelError: the model holds no bundle.
+        ModelError: the model holds no bundle, or something else besides.
         TrackingError: the store can't be reached.
     """
     with tempfile.TemporaryDirectory() as folder:
-        local = mlflow.artifacts.download_artifacts(version.uri, dst_path=folder)
-        kept = Path(local) / "artifacts"
-        found = [path for name in READERS for path in kept.glob(f"*/{name}")]
-        if not found:
-            raise ModelError(f"{version.uri} holds no bundle")
-        return open_bundle(found[0].parent)
+        return open_bundle(download_bundle(version, Path(folder)))
+
+
+@waits_for_store
+def download_bundle(version: ModelVersion, folder: Path) -> Path:
+    """Fetches a registered model.
+
+    Args:
+        version: of the registry.
+        folder: that it is put into; made where it isn't there.
+
+    Returns:
+        The folder of its bundle.
+
+    Raises:
+        ModelError: the model holds no bundle, or something else besides.
+        TrackingError: the store can't be reached.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    local = Path(mlflow.artifacts.download_artifacts(version.uri, dst_path=str(folder)))
+    found = [path for name in READERS for path in (local / KEPT).glob(f"*/{name}")]
+    if not found:
+        raise ModelError(f"{version.uri} holds no bundle")
+    _require_own_files(version, local, found[0].parent)
+    return found[0].parent
+
+
+def _require_own_files(version: ModelVersion, local: Path, bundle: Path) -> None:
+    """A version is what `log_bundle` writes: MLflow's files, our package, one bundle."""
+    for path in sorted(local.rglob("*")):
+        inside = path.relative_to(local)
+        top = inside.parts[0]
+        ours = path.name in PARTS if path.is_relative_to(bundle) else top in BESIDE
+        if path.is_file() and not (ours and not path.is_symlink()):
+            raise ModelError(
+                f"{version.uri} holds {inside}, which isn't part of a bundle: a version holds "
+                f"{', '.join(PARTS)}, our package under code/, and MLflow's own files"
+            )
