@@ -185,7 +185,7 @@ def test_mlflow_run_leaves_what_is_worth_a_run(tmp_path, words, left):
     )
     assert "Traceback" not in done.stderr, done.stderr[-3000:]
     client = MlflowClient(uri, uri)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while all_runs(client, "Default") and time.monotonic() < deadline:
         time.sleep(0.5)
     assert all_runs(client, "Default") == []
