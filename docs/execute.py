@@ -76,6 +76,8 @@ def _shown(output: nbformat.NotebookNode, pictures: Path, number: int) -> str:
         path = pictures / f"{number}.png"
         path.write_bytes(base64.b64decode(data["image/png"]))
         return f"![what the cell drew]({pictures.name}/{path.name})"
+    if output.get("name") == "stderr":  # bars and warnings of whoever is imported first
+        return ""
     text = output.get("text", data.get("text/plain", ""))
     text = COLOURS.sub("", text).rstrip()
     return f"```text\n{text}\n```" if text else ""
