@@ -12,7 +12,7 @@ from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError
 from heart_reader.files import user_path
 from heart_reader.reading.options import predict_parser
-from heart_reader.reading.tables import require_suffix
+from heart_reader.reading.tables.files import require_suffix
 
 # What is printed, drawn or explained is of a call that its memory can hold.
 NOT_WITH_OUT = ("json", "plot", "report", "explain", "windows")

@@ -6,7 +6,7 @@ from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.reading.drawing import draw
 from heart_reader.reading.printed import show
 from heart_reader.reading.records import findings_of, read_recordings, require_all_read
-from heart_reader.reading.window_table import write_windows
+from heart_reader.reading.tables.windows import write_windows
 
 
 def read_few(options: argparse.Namespace, bundle: AnyBundle, model: str) -> None:
