@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from heart_reader.bundle.measuring import Features
+from heart_reader.data.demo.marks import is_synthetic, marked
 from heart_reader.data.quality import GOOD
 from heart_reader.data.recordings.windows import span
 from heart_reader.data.spec import SignalSpec
@@ -22,6 +23,7 @@ from heart_reader.reading.records import (
     findings_of,
     read_recordings,
     require_all_read,
+    told_of_model,
     window_notes,
 )
 
@@ -50,13 +52,14 @@ def draw(
 
 def read_with(reader: Reader, model: str, options: argparse.Namespace) -> None:
     """What `predict` does but for explanations, with any reader."""
-    recorded = read_recordings(options, reader.spec)
+    recorded = told_of_model(read_recordings(options, reader.spec), reader.provenance)
     features: Features = "compute" if options.features == "compute" else None
     age, sex = recorded.of_windows(recorded.age), recorded.of_windows(recorded.sex)
     probabilities = recorded.means(reader.predict(recorded.signals, features, age, sex))
     findings = findings_of(reader, recorded, probabilities)
-    show(model, recorded, findings, options)
-    draw(options, model, recorded, probabilities, reader)
+    named = marked(model, is_synthetic(reader.provenance))
+    show(model if options.json else named, recorded, findings, options)
+    draw(options, named, recorded, probabilities, reader)
     require_all_read(recorded)
 
 

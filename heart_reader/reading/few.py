@@ -3,9 +3,15 @@
 import argparse
 
 from heart_reader.bundle.kinds import AnyBundle
+from heart_reader.data.demo.marks import is_synthetic, marked
 from heart_reader.reading.drawing import draw
 from heart_reader.reading.printed import show
-from heart_reader.reading.records import findings_of, read_recordings, require_all_read
+from heart_reader.reading.records import (
+    findings_of,
+    read_recordings,
+    require_all_read,
+    told_of_model,
+)
 from heart_reader.reading.tables.windows import write_windows
 
 
@@ -15,7 +21,8 @@ def read_few(options: argparse.Namespace, bundle: AnyBundle, model: str) -> None
     Raises:
         DataError: some files were refused; the others are answered.
     """
-    recorded = read_recordings(options, bundle.spec)
+    recorded = told_of_model(read_recordings(options, bundle.spec), bundle.provenance)
+    named = marked(model, is_synthetic(bundle.provenance))
     wanted = options.features == "compute"
     features = recorded.features(bundle.feature_source) if wanted else None
     scores = bundle.predict(recorded.signals, features)
@@ -26,9 +33,9 @@ def read_few(options: argparse.Namespace, bundle: AnyBundle, model: str) -> None
     if options.explain:
         from heart_reader.reading.explained import explain_into
 
-        why = explain_into(options.explain, model, recorded, features, probabilities, bundle)
+        why = explain_into(options.explain, named, recorded, features, probabilities, bundle)
         for item, explanations in zip(findings, why, strict=True):
             item["explanations"] = explanations
-    show(model, recorded, findings, options)
-    draw(options, model, recorded, probabilities, bundle)
+    show(model if options.json else named, recorded, findings, options)
+    draw(options, named, recorded, probabilities, bundle)
     require_all_read(recorded)

@@ -2,8 +2,8 @@
 
 import argparse
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from heart_reader.bundle.measuring import Features
 from heart_reader.data import delineation
+from heart_reader.data.demo.marks import WARNING, is_synthetic
 from heart_reader.data.features import with_demographics
 from heart_reader.data.quality import Quality, assess
 from heart_reader.data.recordings.windows import span
@@ -36,6 +37,10 @@ class Reader(Protocol):
     @property
     def thresholds(self) -> NDArray[np.float64]:
         """One for each class of the task; at or above means present."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """What it was made from."""
 
     def predict(
         self,
@@ -133,6 +138,14 @@ def recorded_of(read: list[Record | Refused], spec: SignalSpec) -> Recorded:
         answers=answers_of(rows, measured, quality),
         read=read,
     )
+
+
+def told_of_model(recorded: Recorded, provenance: Mapping[str, Any]) -> Recorded:
+    """The same; of a model trained on synthetic ECGs each record's notes say so first."""
+    if not is_synthetic(provenance):
+        return recorded
+    told = [replace(each, notes=(WARNING, *each.notes)) for each in recorded.recordings]
+    return replace(recorded, recordings=told)
 
 
 def require_all_read(recorded: Recorded) -> None:

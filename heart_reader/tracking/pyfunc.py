@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from heart_reader.bundle.kinds import open_bundle
+from heart_reader.data.demo.marks import WARNING, is_synthetic
 from heart_reader.errors import DataError, HeartReaderError
 from heart_reader.reading.read import Record, Refused
 from heart_reader.reading.records import Recorded, findings_of, recorded_of
@@ -30,7 +31,8 @@ class HeartReaderModel(PythonModel):
     has it and in mV, or a file doesn't say it; ``features`` ("compute" or "none"), ``age`` (years)
     and ``sex`` (0 male, 1 female), each empty or one value a record, NaN or below 0 where unknown.
     A record whose ``quality`` is "unusable" gets no labels, and ``None`` (``null`` in JSON, which
-    has no NaN) for its probabilities.
+    has no NaN) for its probabilities. A model that was trained on
+    synthetic ECGs says so in ``warning``.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -103,6 +105,8 @@ class HeartReaderModel(PythonModel):
         classes = list(bundle.task.classes)
         if table[classes].isna().any(axis=None):  # NaN isn't JSON
             table[classes] = table[classes].astype(object).where(table[classes].notna(), None)
+        if is_synthetic(self.bundle.provenance):
+            table["warning"] = WARNING
         return table
 
 

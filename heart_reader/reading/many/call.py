@@ -12,6 +12,7 @@ from pathlib import Path
 from heart_reader.bundle.folders import folder_digest
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.provenance import git_commit
+from heart_reader.data.demo.marks import is_synthetic, marked
 from heart_reader.errors import DataError
 from heart_reader.files import user_path
 from heart_reader.progress import progress
@@ -43,7 +44,8 @@ def read_many(options: argparse.Namespace, bundle: AnyBundle, model: str) -> Non
     names = files_of(options.records)
     with _folder(bundle, model) as folder:
         digest = folder_digest(folder)[:16]
-        versions = {"model": model, "model_digest": digest, "code": code_version()}
+        named = marked(model, is_synthetic(bundle.provenance))
+        versions = {"model": named, "model_digest": digest, "code": code_version()}
         asked = {name: getattr(options, name) for name in ASKED}
         journal = Journal(journal_path, {**versions, **asked})
         _answer(journal, names, options, folder, versions)
