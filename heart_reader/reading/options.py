@@ -32,6 +32,12 @@ def predict_parser() -> argparse.ArgumentParser:
         "and lists instead of printing; killed and started again it goes on",
     )
     parser.add_argument(
+        "--fhir",
+        metavar="FILE",
+        type=user_path,
+        help="write a FHIR R4B bundle of reports and observations (needs the extra fhir)",
+    )
+    parser.add_argument(
         "--windows",
         metavar="FILE",
         type=user_path,
