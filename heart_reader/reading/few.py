@@ -31,7 +31,7 @@ def read_few(options: argparse.Namespace, bundle: AnyBundle, model: str) -> None
     if options.fhir:
         from heart_reader.reading.fhir import write_fhir
 
-        write_fhir(options.fhir, named, recorded, findings)
+        write_fhir(options.fhir, named, recorded, findings, options.identify)
     if options.windows:
         write_windows(options.windows, bundle, recorded, scores)
     if options.explain:

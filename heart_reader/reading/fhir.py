@@ -15,6 +15,7 @@ from uuid import UUID, uuid5
 from heart_reader.data.delineation import Delineation
 from heart_reader.data.delineation.extract import global_measurements
 from heart_reader.data.delineation.measurements import lead_measurements
+from heart_reader.data.formats.identity import Identity, identity_of
 from heart_reader.errors import ConfigError
 from heart_reader.files import written_whole
 from heart_reader.reading.records import Recorded
@@ -55,7 +56,11 @@ def require_fhir() -> None:
 
 
 def write_fhir(
-    path: Path, model: str, recorded: Recorded, findings: Sequence[Mapping[str, Any]]
+    path: Path,
+    model: str,
+    recorded: Recorded,
+    findings: Sequence[Mapping[str, Any]],
+    identify: bool,
 ) -> None:
     """One ``Bundle`` of type collection, validated; records that were refused aren't in it.
 
@@ -64,6 +69,7 @@ def write_fhir(
         model: its name.
         recorded: what was read.
         findings: of each record, as `records.finding` has them.
+        identify: say who each record is of.
     """
     from fhir.resources.R4B.bundle import Bundle
 
@@ -73,8 +79,10 @@ def write_fhir(
     for record, finding in enumerate(findings):
         shown = recorded.shown[record]
         beside = {name: values[shown] for name, values in axes.items()}
-        start = recorded.recordings[record].found.start
-        entries += report_of(f"{path.name} {record}", model, finding, beside, made, start)
+        recording = recorded.recordings[record]
+        person = identity_of(recording.name) if identify else None
+        common = {**_when(recording.found.start), **_subject(person)}
+        entries += report_of(f"{path.name} {record}", model, finding, beside, made, common)
     whole = {"resourceType": "Bundle", "type": "collection", "timestamp": made}
     validated = Bundle.model_validate({**whole, "entry": entries})
     with written_whole(path) as temporary:
@@ -87,7 +95,7 @@ def report_of(
     finding: Mapping[str, Any],
     beside: Mapping[str, float],
     made: str,
-    start: datetime | None,
+    common: Resource,
 ) -> list[Resource]:
     """A report and its observations, as entries of a bundle.
 
@@ -97,31 +105,27 @@ def report_of(
         finding: of the record.
         beside: measurements that the finding lacks, NaN where there are none.
         made: when, as FHIR has it.
-        start: of the recording, where the file says it.
+        common: what every resource says alike, such as when the record was made.
     """
     device = {"display": f"Heart Reader, {model}"}
-    common = {"status": "preliminary", "device": device, "category": [_procedure()]}
+    every = {**common, "status": "preliminary", "device": device, "category": [_procedure()]}
     values = {**finding["measurements"], **beside}
-    observations = [
-        {**common, **_measurement(name, values.get(name)), **_when(start)} for name in MEASURED
-    ]
-    observations += [
-        {**common, **_probability(finding, name), **_when(start)}
-        for name in finding["probabilities"]
-    ]
+    observations = [{**every, **_measurement(name, values.get(name))} for name in MEASURED]
+    observations += [{**every, **_probability(finding, name)} for name in finding["probabilities"]]
     entries = [
         _entry(f"{key} {k}", {"resourceType": "Observation", **each})
         for k, each in enumerate(observations)
     ]
     report = {
         "resourceType": "DiagnosticReport",
+        "identifier": [{"value": Path(finding["record"]).name}],
         "status": "preliminary",
         "code": _code(*STUDY),
         "issued": made,
         "performer": [device],
         "result": [{"reference": each["fullUrl"]} for each in entries],
         "conclusion": conclusion(finding),
-        **_when(start),
+        **common,
     }
     return [_entry(key, report), *entries]
 
@@ -185,6 +189,22 @@ def _procedure() -> Resource:
 def _when(start: datetime | None) -> Resource:
     """When it was recorded, to the day: FHIR wants a zone beside a time, and files have none."""
     return {} if start is None else {"effectiveDateTime": start.date().isoformat()}
+
+
+def _subject(person: Identity | None) -> Resource:
+    """A patient inside each resource; nobody, unless asked for."""
+    if person is None or not str(person):
+        return {}
+    name = {"family": person.family or None, "given": [person.given] if person.given else None}
+    patient = {
+        "resourceType": "Patient",
+        "id": "patient",
+        "name": [{key: value for key, value in name.items() if value}],
+        "identifier": [{"value": person.number}] if person.number else None,
+        "birthDate": person.born or None,
+    }
+    contained = {key: value for key, value in patient.items() if value and value != [{}]}
+    return {"contained": [contained], "subject": {"reference": "#patient"}}
 
 
 def _entry(key: str, resource: Resource) -> Resource:
