@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.limits import LONGEST_WORK, TooMuchError, time_limit
 from heart_reader.data.formats.person import checked_age, sex_of_word
-from heart_reader.data.recordings.model_input import seconds_wanted
+from heart_reader.data.recordings.model_input import MissingLeadsError, seconds_wanted
 from heart_reader.data.recordings.recording import Recording
 from heart_reader.data.recordings.windows import LONGEST_READ, Windows, windows_of
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
+from heart_reader.reading.other_models import who_would
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +96,8 @@ def _read_or_refuse(
     try:
         with time_limit(LONGEST_WORK, path):
             return record_of(_as_long_as_can_be(path, options, spec), spec, age, sex)
+    except MissingLeadsError as error:
+        return Refused(path, f"{error}{who_would(error.found)}")
     except DataError as error:
         return Refused(path, " ".join(str(error).split()))
 

@@ -83,8 +83,9 @@ def signature(task: Task, synthetic: bool = False) -> ModelSignature:
     labels = ColSpec("string", "labels")
     quality = [ColSpec("string", name) for name in ("quality", "quality_reasons", "notes")]
     warning = [ColSpec("string", "warning")] if synthetic else []
+    anything = AnyType()  # type: ignore[no-untyped-call]
     return ModelSignature(
-        inputs=Schema([ColSpec(AnyType(), name, required=False) for name in ("signal", "file")]),
+        inputs=Schema([ColSpec(anything, name, required=False) for name in ("signal", "file")]),
         outputs=Schema([*probabilities, labels, *thresholds, *quality, *warning]),
         params=ParamSchema(
             [

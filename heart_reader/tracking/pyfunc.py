@@ -67,20 +67,15 @@ class HeartReaderModel(PythonModel):
         if not values:
             raise DataError(f"{name} holds no record")
         found = (of_files if name == "file" else of_signals)(values, beside, spec)
-        for key in ("age", "sex"):
-            given = _optional(params.get(key))
-            if given is None:
-                continue
-            if len(given) != len(found):
-                raise DataError(
-                    f"{key} must have one value for each of {len(found)} signals, but has the "
-                    f"shape {given.shape}"
-                )
-            found = [
-                replace(each, **{key: float(value)})
-                for each, value in zip(found, given, strict=True)
-            ]
-        return list(found)
+        ages, sexes = (_given(key, params, len(found)) for key in ("age", "sex"))
+        return [
+            replace(
+                each,
+                age=each.age if ages is None else float(ages[row]),
+                sex=each.sex if sexes is None else float(sexes[row]),
+            )
+            for row, each in enumerate(found)
+        ]
 
     def _table(self, recorded: Recorded, params: dict[str, Any]) -> pd.DataFrame:
         bundle, word = self.bundle, params.get("features", "compute")
@@ -123,6 +118,16 @@ def _beside(params: dict[str, Any]) -> Beside:
     fs, leads, unit = (params.get(name) for name in ("fs", "leads", "unit"))
     names = None if leads is None or len(leads) == 0 else tuple(str(each) for each in leads)
     return Beside(float(fs) if fs else None, names, str(unit) if unit else None)
+
+
+def _given(key: str, params: dict[str, Any], n: int) -> Any:
+    """Ages or sexes, one for each of n records, or ``None``."""
+    values = _optional(params.get(key))
+    if values is not None and values.shape != (n,):
+        raise DataError(
+            f"{key} must have one value for each of {n} signals, but has the shape {values.shape}"
+        )
+    return values
 
 
 def _optional(values: Any) -> Any:
