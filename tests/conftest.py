@@ -39,7 +39,8 @@ SLOW_FIXTURES = {
     "bundle", "ensemble", "fleet", "folder", "platform", "postgres", "prepared", "projects",
     "said", "editable", "scratch", "searched", "server", "store", "tflite", "trained", "worse",
 }  # fmt: skip
-SLOW_FILES = ("tests/deploy/", "tests/registry/test_", "tests/tuning/test_", "tests/tracking/",
+SLOW_FILES = ("tests/deploy/", "tests/registry/test_", "tests/registry/sync/",
+              "tests/registry/gate/test_iso", "tests/tuning/test_", "tests/tracking/",
               "tests/edge/", "tests/test_core_alone", "tests/test_full_run", "tests/test_resume",
               "tests/test_tasks", "tests/test_train", "tests/data/test_prepare",
               "tests/house/test_install",
