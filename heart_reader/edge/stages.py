@@ -187,8 +187,7 @@ class Exporter:
         distill = chosen.distill
         if distill is None:
             distill = 0.0 if len(self.source.members) == 1 else 0.5
-        hooks = [lambda epoch, m: self.say(f"epoch {epoch + 1}: {m['val/macro_auc']:.4f}")]
-        return finetuned(bundle, self.source, self.records, self.config, chosen, distill, hooks)[0]
+        return finetuned(bundle, self.source, self.records, self.config, chosen, distill, [])[0]
 
     def _bundle_stage(self, name: str, bundle: AnyBundle, notes: str) -> None:
         path = self.folder / PYTORCH / name
