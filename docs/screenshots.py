@@ -55,7 +55,10 @@ def pages(uri: str) -> dict[str, str]:
         raise SystemExit(f"{uri} has no experiment {EXPERIMENT}: train first")
     order = ["metrics.`val/macro_auc` DESC"]
     runs = client.search_runs([found.experiment_id], "tags.backbone != ''", order_by=order)
-    best = next(run.info.run_id for run in runs if "model" in run.data.tags)
+    registered = [run.info.run_id for run in runs if "model" in run.data.tags]
+    if not registered:
+        raise SystemExit(f"experiment {EXPERIMENT} of {uri} has no trained model")
+    best = registered[0]
     home = f"/#/experiments/{found.experiment_id}/runs"
     return {
         "runs": f"{home}?{SORTED}",
