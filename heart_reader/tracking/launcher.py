@@ -135,7 +135,9 @@ def _launcher() -> Run | None:
     run_id = os.environ.get(RUN)
     if run_id is None:
         return None
-    mlflow.set_tracking_uri(launchers_store(expanded_uri(mlflow.get_tracking_uri())))
+    meant = launchers_store(expanded_uri(mlflow.get_tracking_uri()))
+    if meant != mlflow.get_tracking_uri():
+        mlflow.set_tracking_uri(meant)
     with store_errors():
         found = MlflowClient().get_run(run_id)
     return found if found.info.status == RUNNING and _is_of_a_project(found) else None
