@@ -139,6 +139,7 @@ def _launcher() -> Run | None:
     if meant != mlflow.get_tracking_uri():
         mlflow.set_tracking_uri(meant)
     with store_errors():
+        require_present(meant)  # MLflow would make it
         found = MlflowClient().get_run(run_id)
     return found if found.info.status == RUNNING and _is_of_a_project(found) else None
 
