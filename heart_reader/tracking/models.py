@@ -26,6 +26,10 @@ from heart_reader.tracking.permissions import left_behind
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 ADDRESS = re.compile(r"(?:models:/)?([^@/]+)(?:@([^@/]+)|/(\d+))")
+WHAT = (
+    "Reads 12-lead ECGs. The alias `champion` stands for the version in use, `candidate` for the "
+    "newest, `previous` for the champion before. A version's page says how it was made and judged."
+)
 LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 # What a registered model holds: its bundle, and what MLflow writes beside it.
@@ -181,7 +185,7 @@ def _register(
 ) -> ModelVersion:
     client = MlflowClient()
     try:
-        client.create_registered_model(draft.name)
+        client.create_registered_model(draft.name, description=WHAT)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
