@@ -126,18 +126,29 @@ def parser_of(kind: str) -> Any:
     """ecgdatakit's of a kind of `KINDS`; only what is needed is imported."""
     match kind:
         case "DICOM":
-            from ecgdatakit.parsing.parsers.dicom_waveform import DICOMWaveformParser as Parser
+            from ecgdatakit.parsing.parsers.dicom_waveform import DICOMWaveformParser
+
+            return DICOMWaveformParser
         case "GE MUSE XML":
-            from ecgdatakit.parsing.parsers.ge_muse_xml import GEMuseXMLParser as Parser
+            from ecgdatakit.parsing.parsers.ge_muse_xml import GEMuseXMLParser
+
+            return GEMuseXMLParser
         case "Philips Sierra XML":
-            from ecgdatakit.parsing.parsers.sierra_xml import SierraXMLParser as Parser
+            from ecgdatakit.parsing.parsers.sierra_xml import SierraXMLParser
+
+            return SierraXMLParser
         case "HL7 aECG":
-            from ecgdatakit.parsing.parsers.hl7_aecg import HL7aECGParser as Parser
+            from ecgdatakit.parsing.parsers.hl7_aecg import HL7aECGParser
+
+            return HL7aECGParser
         case "SCP-ECG":
-            from ecgdatakit.parsing.parsers.scp_ecg import SCPECGParser as Parser
+            from ecgdatakit.parsing.parsers.scp_ecg import SCPECGParser
+
+            return SCPECGParser
         case _:
-            from ecgdatakit.parsing.parsers.mfer import MFERParser as Parser
-    return Parser
+            from ecgdatakit.parsing.parsers.mfer import MFERParser
+
+            return MFERParser
 
 
 def _require_size(name: str, path: Path, kind: str) -> None:
