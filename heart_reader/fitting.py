@@ -61,7 +61,7 @@ def require_some_class(records: Records, folds: Sequence[int], cannot: str) -> N
     Raises:
         DataError: there is no other class.
     """
-    labels = records.y_true[records.rows(folds)].astype(bool)
+    labels = records.y_true[records.rows(folds)]
     there = judged(labels) if len(labels) else np.zeros(records.task.n_classes, bool)
     where = f"fold {folds[0]}" if len(folds) == 1 else f"folds {folds[0]} to {folds[-1]}"
     if not there.any():

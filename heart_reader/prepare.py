@@ -1,6 +1,8 @@
-"""Entry point ``prepare``: fetch or verify a PTB-XL tree, pack its signals, count its classes.
+"""Entry point ``prepare``: fetch or verify a PTB-XL tree or a manifest, pack its signals, count
+its classes; make a manifest of a folder.
 
 python -m heart_reader.prepare --data /path/to/ptb-xl --download true
+python -m heart_reader.prepare --data records.csv
 python -m heart_reader.prepare --data demo
 python -m heart_reader.prepare --data /path/to/ptb-xl --clean true
 """
@@ -18,12 +20,17 @@ from rich.table import Table
 from heart_reader.cli.entry import dotted_options, run_entry, truth
 from heart_reader.config.request import config_request
 from heart_reader.data import ptbxl
-from heart_reader.data.dataset import DataConfig, data_root
+from heart_reader.data.dataset import DataConfig, data_root, pack_of, source_of
 from heart_reader.data.download import PHYSIONET, download
+from heart_reader.data.labelled import read_all
+from heart_reader.data.manifest import is_manifest
+from heart_reader.data.manifest.columns import is_there
 from heart_reader.data.quality import DOUBTFUL, UNUSABLE, Quality, scale_note
 from heart_reader.data.quality.survey import survey
+from heart_reader.data.signals.own import describe_own_defects, verify_own
 from heart_reader.data.signals.pack import describe_defects, load_pack, verify
 from heart_reader.data.signals.stale import remove_stale_packs
+from heart_reader.data.spec import PTBXL_SIGNAL, SignalConfig
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.files import cache_folder
 from heart_reader.project import CONFIG_DEFAULTS
@@ -38,25 +45,27 @@ class PrepareRequest:
     """What a user asks of ``prepare``.
 
     Attributes:
-        data: which tree.
+        data: which tree, manifest or folder.
         task: whose classes are counted.
+        signal: what the records become.
         url: where to fetch what is missing from; ``None``: nothing is fetched.
         clean: removes packs whose tree is gone or changed.
     """
 
     data: DataConfig
     task: TaskConfig
+    signal: SignalConfig
     url: str | None
     clean: bool
 
 
 @dataclass(frozen=True)
 class CheckedTree:
-    """What `check_tree` saw; records by ``ecg_id``."""
+    """What `check_tree` and `check_manifest` saw; records by ``ecg_id``."""
 
     metadata: pd.DataFrame
     task: Task
-    labels: np.ndarray  # (n_records, n_classes)
+    labels: np.ndarray  # (n_records, n_classes), 0, 1 or UNKNOWN
     absent_folds: tuple[int, ...]
     digest: str
     defects: dict[int, str]
@@ -82,7 +91,9 @@ def read_request(options: Mapping[str, str]) -> PrepareRequest:
     config = config_request(left).for_training()
     if fetch and config.data.root == "demo":
         raise ConfigError("download=true needs a folder to fetch to: give it as --data PATH")
-    return PrepareRequest(config.data, config.task, url if fetch else None, clean)
+    if fetch and is_manifest(config.data.root):
+        raise ConfigError(f"download=true is for PTB-XL, but data is {config.data.root}")
+    return PrepareRequest(config.data, config.task, config.signal, url if fetch else None, clean)
 
 
 def prepare(request: PrepareRequest) -> None:
@@ -91,10 +102,41 @@ def prepare(request: PrepareRequest) -> None:
     if request.url is not None:
         n_files = download(data_root(config, cache), request.url)
         print(f"{n_files} files are there and have the published hashes")
-    print_tree(check_tree(data_root(config, cache), config, request.task, cache), Console())
+    print_tree(check(request, cache), Console())
     if request.clean:
         removed = remove_stale_packs(cache)
         print("\n".join(f"removed {line}" for line in removed) or "no old pack in the cache")
+
+
+def check(request: PrepareRequest, cache: Path) -> CheckedTree:
+    """Reads every record once, and packs those of folds 1 to 9.
+
+    Raises:
+        DataError, ConfigError: whatever is wrong with the data or the task.
+    """
+    config, root = request.data, data_root(request.data, cache)
+    if not is_manifest(str(root)) and request.signal.spec == PTBXL_SIGNAL:
+        return check_tree(root, config, request.task, cache)
+    found = read_all(root, request.task, config.min_likelihood)
+    fold = found.metadata["strat_fold"].to_numpy()
+    development = found.some(np.flatnonzero(fold != ptbxl.TEST_FOLD))
+    test = found.some(np.flatnonzero(fold == ptbxl.TEST_FOLD))
+    pack = pack_of(development, request.signal, cache, config.on_defect)
+    source = source_of(test, request.signal)
+    there = any(map(is_there, source.records["file"]))
+    defects, warnings = verify_own(source, request.signal, progress=True) if there else ({}, {})
+    if defects and config.on_defect == "error":
+        raise DataError(describe_own_defects(source, defects))
+    return CheckedTree(
+        metadata=found.metadata,
+        task=found.task,
+        labels=found.y_true,
+        absent_folds=() if there else (ptbxl.TEST_FOLD,),
+        digest=pack.digest,
+        defects=pack.defects | defects,
+        warnings=pack.warnings | warnings,
+        quality=survey(pack, request.signal.spec.leads),
+    )
 
 
 def check_tree(root: Path, config: DataConfig, asked: TaskConfig, cache: Path) -> CheckedTree:
@@ -167,8 +209,9 @@ def print_tree(tree: CheckedTree, console: Console) -> None:
 
 
 def _counts(labels: np.ndarray, many: bool) -> list[str]:
-    by_class = () if many else labels.sum(axis=0)
-    columns = [len(labels), *by_class, (labels.sum(axis=1) == 0).sum()]
+    positive = labels == 1
+    by_class = () if many else positive.sum(axis=0)
+    columns = [len(labels), *by_class, (positive.sum(axis=1) == 0).sum()]
     return [str(int(n)) for n in columns]
 
 
@@ -183,7 +226,7 @@ def _class_table(tree: CheckedTree) -> Table:
     }
     for heading in parts:
         table.add_column(heading, justify="right")
-    counts = np.stack([tree.labels[rows].sum(axis=0, dtype=int) for rows in parts.values()])
+    counts = np.stack([(tree.labels[rows] == 1).sum(axis=0, dtype=int) for rows in parts.values()])
     for name, title, row in zip(
         tree.task.classes, tree.task.titles, counts.T.tolist(), strict=True
     ):

@@ -20,6 +20,7 @@ from heart_reader.config.load import Config, read_config
 from heart_reader.config.request import ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.dataset import Records, load_development
+from heart_reader.data.labelled import data_name, task_name
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import ConfigError, DataError, TrackingError
 from heart_reader.evaluation import report
@@ -172,12 +173,17 @@ def train(job: Job) -> list[train_text.TrainedBackbone]:
         tracking.continue_experiment(job.resumed)
     single = len(job.backbones) == 1
     name = None if job.resumed else train_text.run_name(job.config, job.backbones)
+    task = task_name(job.config.data.root, job.config.task)
     for backbone in job.backbones:
-        require_editable(registered_name(backbone, job.config.task.name))
+        require_editable(registered_name(backbone, task))
     with tracking.open_run(name, resumed_id, system_metrics=single) as run:
         log_job(run, job)
         records = load_development(
-            job.config.data, job.config.task, job.config.features, cache_folder()
+            job.config.data,
+            job.config.task,
+            job.config.features,
+            cache_folder(),
+            job.config.signal,
         )
         train_text.print_records(records)
         log_records(run, records, job.config)
@@ -297,7 +303,7 @@ def log_job(run: Run, job: Job) -> None:
         {
             **job.tags,
             "backbones": ",".join(job.backbones),
-            "task": job.config.task.name,
+            "task": task_name(job.config.data.root, job.config.task),
             "config_hash": config_hash(job.config),
             "git_commit": git_commit(REPOSITORY),
         }
@@ -320,7 +326,7 @@ def log_records(run: Run, records: Records, config: Config) -> None:
     for context, folds in (("training", TRAIN_FOLDS), ("validation", (VALIDATION_FOLD,))):
         profile = fold_profile(records, folds)
         source = str(config.data.root)
-        run.log_dataset(f"ptbxl-{context}", records.digest, source, context, profile)
+        run.log_dataset(f"{data_name(source)}-{context}", records.digest, source, context, profile)
 
 
 def write_report(

@@ -12,6 +12,7 @@ from heart_reader.bundle.provenance import config_hash
 from heart_reader.config.load import Config
 from heart_reader.config.strict import to_dict
 from heart_reader.data.dataset import Records
+from heart_reader.data.labelled import task_name
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.data.spec import SignalSpec
 from heart_reader.evaluation.tables import (
@@ -71,7 +72,8 @@ def run_name(config: Config, backbones: Sequence[str]) -> str:
     """``se_resnet1d, ptbxl, 50 epochs`` rather than a pair of random words."""
     what = backbones[0] if len(backbones) == 1 else f"{len(backbones)} backbones"
     where = config.data.root.rstrip("/").rsplit("/", 1)[-1]
-    task = "" if config.task.name == default_task().name else f"{config.task.name}, "
+    name = task_name(config.data.root, config.task)
+    task = "" if name == default_task().name else f"{name}, "
     return f"{task}{what}, {where}, {config.training.epochs} epochs"
 
 
@@ -93,7 +95,7 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
 def print_records(records: Records) -> None:
     """How many records of which class there are to train and to validate with."""
     parts = [records.y_true[records.rows(f)] for f in (TRAIN_FOLDS, (VALIDATION_FOLD,))]
-    counts = [[str(len(part)), *map(str, part.sum(axis=0, dtype=int))] for part in parts]
+    counts = [[str(len(part)), *map(str, (part == 1).sum(axis=0, dtype=int))] for part in parts]
     headings = ("records", *records.task.classes)
     if records.task.n_classes > MANY:  # a row a class, not a column
         table = Table("", "folds 1 to 8", "fold 9", title=_title(records.task))

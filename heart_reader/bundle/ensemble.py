@@ -93,7 +93,7 @@ class EnsembleBundle:
         require_signals(signals, self.spec)
         raw = None
         if len(signals):  # measured once, for all members
-            raw = raw_features(self.feature_source, signals, self.spec.fs, features, age, sex)
+            raw = raw_features(self.feature_source, signals, self.spec, features, age, sex)
         scores = [member.predict(signals, raw) for member in self.members]
         return mix_scores(np.stack(scores), self.weights)
 

@@ -34,6 +34,7 @@ def provenance(config: Config, records: Records, run_id: str, best_epoch: int) -
         "data_digest": records.digest,
         "data": to_dict(config.data),
         "task": to_dict(config.task),
+        "signal": to_dict(config.signal),
         "seed": config.seed,
         "best_epoch": best_epoch,
         "train_folds": list(TRAIN_FOLDS),

@@ -114,7 +114,7 @@ class Bundle:
         require_signals(signals, self.spec)
         if len(signals) == 0:
             return np.empty((0, self.task.n_classes), np.float32)
-        raw = raw_features(self.feature_source, signals, self.spec.fs, features, age, sex)
+        raw = raw_features(self.feature_source, signals, self.spec, features, age, sex)
         encoded = present = None
         if self.encoder is not None and raw is not None:
             encoded, present = self.encoder.encode(raw)

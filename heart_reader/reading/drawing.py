@@ -8,6 +8,7 @@ from typing import Any
 
 from heart_reader.bundle.measuring import Features
 from heart_reader.data.delineation import main_measurements
+from heart_reader.data.features import as_twelve
 from heart_reader.data.quality import GOOD
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
@@ -84,7 +85,7 @@ def drawn_of(recorded: Recorded, record: int, probabilities: Any, reader: Reader
     """What every picture of a recording begins with; of an unusable one without a model's word."""
     recording, usable = recorded.recordings[record], recorded.quality[record].usable
     return (
-        recording.signal,
+        as_twelve(recording.signal[None], reader.spec.leads)[0],
         reader.spec.fs,
         Path(recording.name).name,
         by_class(probabilities[record], reader.task.classes) if usable else {},

@@ -120,7 +120,7 @@ def features_to_explain(
     bundle: AnyBundle, signals: NDArray[np.floating[Any]], age: Any, sex: Any
 ) -> NDArray[np.float32] | None:
     """The raw features (n_records, n_features) that a bundle measures on signals, if it does."""
-    return raw_features(bundle.feature_source, signals, bundle.spec.fs, "compute", age, sex)
+    return raw_features(bundle.feature_source, signals, bundle.spec, "compute", age, sex)
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:
@@ -231,7 +231,7 @@ def write_explained_sheets(
             explanation,
             delineation,
             record,
-            by_class(scored.y_true[row], classes),
+            by_class(scored.y_true[row] == 1, classes),
             about=known[record],
         )
         save(figure, folder / f"{scored.ecg_id[row]:05d}_{class_key(explanation.class_name)}.png")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from heart_reader.bundle.measuring import Features
 from heart_reader.data import delineation
 from heart_reader.data.checks import require_signals
+from heart_reader.data.features import as_twelve
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.person import checked_age, sex_of_word
 from heart_reader.data.quality import Quality, assess
@@ -119,7 +120,7 @@ def read_recordings(options: argparse.Namespace, spec: SignalSpec) -> Recorded:
     if not recordings:
         raise DataError("\n".join(each.reason for each in read if isinstance(each, Refused)))
     signals = np.stack([recording.signal for recording in recordings])
-    measured = delineation.delineate(signals, spec.fs)
+    measured = delineation.delineate(as_twelve(signals, spec.leads), spec.fs)
     ages, sexes = [each.age for each in recordings], [each.sex for each in recordings]
     quality = assess(signals, spec.fs, spec.leads)
     return Recorded(recordings, signals, ages, sexes, measured, quality, read)

@@ -53,7 +53,7 @@ def usual_ecg(signal: NDArray[np.floating[Any]], spec: SignalSpec) -> Usual:
     moved = normal - np.median(normal, axis=1, keepdims=True) + level
     usual = moved.astype(np.float32)
     unknown = [float("nan")]
-    return Usual(NORMAL, usual, measure(usual[None], "compute", unknown, unknown, spec.fs)[0])
+    return Usual(NORMAL, usual, measure(usual[None], "compute", unknown, unknown, spec)[0])
 
 
 def usual_features(encoder: FeatureEncoder, usual: Usual) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +23,7 @@ from heart_reader.errors import DataError, DivergenceError
 from heart_reader.evaluation.metrics import defined_auc, mean_defined
 from heart_reader.models import FusionModel
 from heart_reader.progress import progress
-from heart_reader.tasks.task import MANY, by_key
+from heart_reader.tasks.task import MANY, UNKNOWN, by_key
 from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from heart_reader.training.config import TrainingConfig
 from heart_reader.training.losses import make_loss
@@ -78,7 +79,11 @@ class Trainer:
         self.config, self.generator = config, generator
         self.device = train.signals.device
         self.loss = make_loss(
-            config.loss, config.focal_alpha, config.focal_gamma, config.label_smoothing
+            config.loss,
+            config.focal_alpha,
+            config.focal_gamma,
+            config.label_smoothing,
+            train.all_known and validation.all_known,
         )
         self.dtype = resolve_precision(config.precision, self.device)
         self.optimizer = torch.optim.AdamW(
@@ -222,7 +227,7 @@ class Trainer:
         """Loss and AUCs of the validation records, in the training precision."""
         logits = self._validation_logits()
         loss = float(self.loss(logits, self.validation.y_true))
-        y_true = self.validation.y_true.cpu().numpy()
+        y_true = np.nan_to_num(self.validation.y_true.cpu().numpy(), nan=UNKNOWN)
         auc = defined_auc(y_true, torch.sigmoid(logits).cpu().numpy())  # (n_classes,)
         metrics = {"val/loss": loss, "val/macro_auc": float(mean_defined(auc))}
         names = self.validation.classes

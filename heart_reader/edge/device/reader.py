@@ -53,7 +53,7 @@ class DeviceReader:
         """
         require_signals(signals, self.spec)
         source = self.meaning.feature_source or "none"
-        raw = raw_features(source, signals, self.spec.fs, features, age, sex)
+        raw = raw_features(source, signals, self.spec, features, age, sex)
         return self.runtime.probabilities(signals, raw, None)
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
