@@ -48,7 +48,7 @@ def main(words: Sequence[str]) -> None:
         usable = [quality.usable for quality in recorded.quality]
         explained = explain_all(bundle, recorded.signals, features, probabilities, usable)
         for record, item in enumerate(findings):
-            spans = waves(recorded.measured, record)
+            spans = waves(recorded.measured, record, bundle.spec.fs, bundle.spec.n_times)
             item["explanations"] = {
                 each.class_name: as_json(each, spans, N_NAMED) for each in explained[record]
             }

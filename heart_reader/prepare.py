@@ -3,6 +3,7 @@ its classes; make a manifest of a folder.
 
 python -m heart_reader.prepare --data /path/to/ptb-xl --download true
 python -m heart_reader.prepare --data records.csv
+python -m heart_reader.prepare --data /path/to/folder --write records.csv
 python -m heart_reader.prepare --data demo
 python -m heart_reader.prepare --data /path/to/ptb-xl --clean true
 """
@@ -25,6 +26,7 @@ from heart_reader.data.download import PHYSIONET, download
 from heart_reader.data.labelled import read_all
 from heart_reader.data.manifest import is_manifest
 from heart_reader.data.manifest.columns import is_there
+from heart_reader.data.manifest.make import describe, find_records, write_manifest
 from heart_reader.data.quality import DOUBTFUL, UNUSABLE, Quality, scale_note
 from heart_reader.data.quality.survey import survey
 from heart_reader.data.signals.own import describe_own_defects, verify_own
@@ -32,11 +34,12 @@ from heart_reader.data.signals.pack import describe_defects, load_pack, verify
 from heart_reader.data.signals.stale import remove_stale_packs
 from heart_reader.data.spec import PTBXL_SIGNAL, SignalConfig
 from heart_reader.errors import ConfigError, DataError
-from heart_reader.files import cache_folder
+from heart_reader.files import cache_folder, user_path
 from heart_reader.project import CONFIG_DEFAULTS
 from heart_reader.tasks.ptbxl import TaskConfig, ptbxl_task, read_statements, statement_labels
 from heart_reader.tasks.task import MANY, Task, default_task
 
+NONE = "none"
 _SHOWN = 10  # warnings and defects printed one by one
 
 
@@ -50,6 +53,7 @@ class PrepareRequest:
         signal: what the records become.
         url: where to fetch what is missing from; ``None``: nothing is fetched.
         clean: removes packs whose tree is gone or changed.
+        write: the manifest that is to be made of the folder ``data``; ``None``: none.
     """
 
     data: DataConfig
@@ -57,6 +61,7 @@ class PrepareRequest:
     signal: SignalConfig
     url: str | None
     clean: bool
+    write: Path | None
 
 
 @dataclass(frozen=True)
@@ -87,18 +92,25 @@ def read_request(options: Mapping[str, str]) -> PrepareRequest:
     left = dict(options)
     fetch = truth("download", left.pop("download", "false"))
     clean = truth("clean", left.pop("clean", "false"))
-    url = left.pop("url", PHYSIONET)
+    url, write = left.pop("url", PHYSIONET), left.pop("write", NONE)
     config = config_request(left).for_training()
     if fetch and config.data.root == "demo":
         raise ConfigError("download=true needs a folder to fetch to: give it as --data PATH")
     if fetch and is_manifest(config.data.root):
         raise ConfigError(f"download=true is for PTB-XL, but data is {config.data.root}")
-    return PrepareRequest(config.data, config.task, config.signal, url if fetch else None, clean)
+    path = None if write == NONE else user_path(write)
+    if path is not None and not is_manifest(str(path)):
+        raise ConfigError(f"write must name a .csv or .parquet file, but is {write!r}")
+    source = url if fetch else None
+    return PrepareRequest(config.data, config.task, config.signal, source, clean, path)
 
 
 def prepare(request: PrepareRequest) -> None:
     """Fetches, verifies, packs, prints the table, and clears the cache where that is asked for."""
     config, cache = request.data, cache_folder()
+    if request.write is not None:
+        make_manifest(request, request.write)
+        return
     if request.url is not None:
         n_files = download(data_root(config, cache), request.url)
         print(f"{n_files} files are there and have the published hashes")
@@ -106,6 +118,33 @@ def prepare(request: PrepareRequest) -> None:
     if request.clean:
         removed = remove_stale_packs(cache)
         print("\n".join(f"removed {line}" for line in removed) or "no old pack in the cache")
+
+
+def make_manifest(request: PrepareRequest, path: Path) -> None:
+    """A manifest of a folder, whose every file was opened.
+
+    Raises:
+        DataError: files that can't be used, unless they are to be left out.
+    """
+    folder = Path(request.data.root).absolute()
+    if path.exists():
+        raise DataError(f"{path} is there already: remove it, or write another")
+    found = find_records(folder, request.signal)
+    lines = describe(folder, found)
+    if lines and request.data.on_defect == "error":
+        n_bad = sum(bool(each.defect) for each in found)
+        raise DataError(
+            "\n".join(lines)
+            + f"\n{n_bad} of {len(found)} files can't be used, and nothing was written: "
+            "data.on_defect=skip leaves them out"
+        )
+    written = write_manifest(folder, found, path.absolute())
+    n_labelled = sum(bool(each.codes) for each in found)
+    for line in lines:
+        print(f"left out: {line}")
+    n_good = sum(not each.defect for each in found)
+    print(f"{n_good} of {len(found)} files are records, {n_labelled} with labels")
+    print("written: " + ", ".join(map(str, written)))
 
 
 def check(request: PrepareRequest, cache: Path) -> CheckedTree:

@@ -3,7 +3,7 @@
 import argparse
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from heart_reader.data.checks import require_signals
 from heart_reader.data.features import as_twelve
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.person import checked_age, sex_of_word
+from heart_reader.data.ptbxl import LEADS
 from heart_reader.data.quality import Quality, assess
 from heart_reader.data.recordings.model_input import seconds_wanted, to_model_input
 from heart_reader.data.spec import SignalSpec
@@ -120,10 +121,24 @@ def read_recordings(options: argparse.Namespace, spec: SignalSpec) -> Recorded:
     if not recordings:
         raise DataError("\n".join(each.reason for each in read if isinstance(each, Refused)))
     signals = np.stack([recording.signal for recording in recordings])
-    measured = delineation.delineate(as_twelve(signals, spec.leads), spec.fs)
+    measured = _of_those(
+        delineation.delineate(as_twelve(signals, spec.leads), spec.fs), spec.leads
+    )
     ages, sexes = [each.age for each in recordings], [each.sex for each in recordings]
     quality = assess(signals, spec.fs, spec.leads)
     return Recorded(recordings, signals, ages, sexes, measured, quality, read)
+
+
+def _of_those(measured: delineation.Delineation, leads: Sequence[str]) -> delineation.Delineation:
+    """The same without warnings of leads that the model doesn't read."""
+    if tuple(leads) == LEADS:
+        return measured
+    # Leads that are missing for another reason stand in the notes on the file.
+    kept = tuple(
+        tuple(each for each in told if not each.startswith("not measurable"))
+        for told in measured.warnings
+    )
+    return replace(measured, warnings=kept)
 
 
 def _read_or_refuse(
