@@ -26,6 +26,7 @@ from heart_reader.models.predicting import probabilities
 from heart_reader.training.precision import resolve_device
 from heart_reader.training.teacher import boosted_scores, cached_scores, parts_of, soften
 from heart_reader.training.trainer import FitResult, Trainer
+from heart_reader.training.transfer import take_over
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Prepared:
     normaliser: Normaliser
     encoder: FeatureEncoder | None
     split: Split
+    start: Bundle | None = None
+    """What the training starts from, whose normaliser and encoder are then these."""
 
 
 def require_some_class(records: Records, folds: Sequence[int], cannot: str) -> None:
@@ -78,14 +81,21 @@ def require_some_class(records: Records, folds: Sequence[int], cannot: str) -> N
         )
 
 
-def prepare(records: Records, split: Split = FOLD_9) -> Prepared:
+def prepare(records: Records, split: Split = FOLD_9, start: Bundle | None = None) -> Prepared:
     """Fits the normaliser and the feature encoder on the training folds alone.
+
+    Args:
+        records: of the training and the validation folds.
+        split: which those are.
+        start: a model to start from; its own are taken, by which its weights were learned.
 
     Raises:
         DataError: no class has a positive and a negative in the training or the validation folds.
     """
     require_some_class(records, split.train, "can't be learned")
     require_some_class(records, split.validation, LEFT_OUT)
+    if start is not None:
+        return Prepared(records, start.normaliser, start.encoder, split, start)
     rows = records.rows(split.train)
     encoder = None
     if records.features is not None:
@@ -98,6 +108,14 @@ def make_trainer(prepared: Prepared, config: Config) -> Trainer:
     training = config.training
     torch.manual_seed(config.seed)
     model = fresh_model(prepared, config)
+    if prepared.start is not None:
+        ours, theirs = prepared.records.task.classes, prepared.start.task.classes
+        same = take_over(model, prepared.start.model, ours, theirs)
+        print(
+            f"starts from {config.training.init}, classes of the same name: "
+            f"{', '.join(same) or 'none'}",
+            file=sys.stderr,
+        )
     targets = None
     if training.teacher != "none":
         y_true = prepared.records.y_true[prepared.records.rows(prepared.split.train)]

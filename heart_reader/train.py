@@ -30,6 +30,7 @@ from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.tables import fold_profile
 from heart_reader.files import cache_folder
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
+from heart_reader.initial import INIT, pinned_start, start_of
 from heart_reader.project import CONFIG_DEFAULTS, REPOSITORY
 from heart_reader.reading.explain import write_explained_sheets
 from heart_reader.tracking import Run, log_bundle, registered_name, require_editable
@@ -126,6 +127,14 @@ def job_of(request: TrainRequest) -> Job:
     """A new job, or one that goes on with a run that was killed."""
     if request.resume is not None:
         return resumed_job(request.resume, request.config)
+    config, backbone = pinned_start(request.config)
+    if backbone is not None:
+        if request.backbones not in (ALL, (backbone,)):
+            raise ConfigError(
+                f"init {config.changes[INIT]} is of backbone {backbone}, but backbone asks for "
+                f"{','.join(request.backbones)}"
+            )
+        request = replace(request, config=config, backbones=(backbone,))
     return Job(request.configs(), None, {})
 
 
@@ -171,7 +180,7 @@ def train(job: Job) -> list[train_text.TrainedBackbone]:
     resumed_id = job.resumed.run_id if job.resumed else None
     if job.resumed:
         tracking.continue_experiment(job.resumed)
-    single = len(job.backbones) == 1
+    single, start = len(job.backbones) == 1, start_of(job.config)
     name = None if job.resumed else train_text.run_name(job.config, job.backbones)
     task = task_name(job.config.data.root, job.config.task)
     for backbone in job.backbones:
@@ -187,7 +196,7 @@ def train(job: Job) -> list[train_text.TrainedBackbone]:
         )
         train_text.print_records(records)
         log_records(run, records, job.config)
-        prepared = prepare(records)
+        prepared = prepare(records, start=start)
         if single:
             return [train_backbone(run, job.config, prepared)]
         trained = [train_child(run, config, job.tags, prepared) for config in job.configs]

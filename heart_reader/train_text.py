@@ -86,6 +86,7 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
         "config_hash": config_hash(config),
         "val_macro_auc": f"{values['macro_auc']:.4f}",
         REMEMBERED: str(config.evaluation.rule),
+        **({} if config.training.init == "none" else {"init": config.training.init}),
     }
 
 

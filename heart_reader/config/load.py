@@ -32,11 +32,13 @@ SHORT_NAMES = {
     "features": "features.source",
     "backbone": "model.backbone",
     "thresholds": "evaluation.thresholds",
+    "init": "training.init",
 }
 # Keys that runs of earlier versions lack, and what those did: such a run can go on.
 YOUNGER: Mapping[str, Any] = {
     "task": {"name": "superdiagnostic", "unlabelled": "drop"},
     "signal": {"leads": "all", "fs": 100, "seconds": 10.0, "short": "repeat"},
+    "training": {"init": "none", "freeze_epochs": 0, "layer_decay": 1.0},
     "evaluation": {"thresholds": "youden"},
 }
 

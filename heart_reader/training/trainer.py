@@ -28,6 +28,7 @@ from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_
 from heart_reader.training.config import TrainingConfig
 from heart_reader.training.losses import make_loss
 from heart_reader.training.precision import resolve_precision
+from heart_reader.training.transfer import freeze, parameter_groups
 
 BATCH_VALIDATION = 256
 Metrics = dict[str, float]
@@ -87,7 +88,7 @@ class Trainer:
         )
         self.dtype = resolve_precision(config.precision, self.device)
         self.optimizer = torch.optim.AdamW(
-            model.parameters(),
+            parameter_groups(model, config.learning_rate, config.layer_decay),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,
@@ -97,7 +98,7 @@ class Trainer:
         total_steps = config.epochs * self.batches_per_epoch
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
-            config.learning_rate,
+            [group["lr"] for group in self.optimizer.param_groups],
             total_steps=total_steps,
             # A rise of exactly one step makes OneCycleLR divide by 0.
             pct_start=0.0 if config.pct_start * total_steps == 1 else config.pct_start,
@@ -155,6 +156,8 @@ class Trainer:
 
     def _train_epoch(self) -> float:
         self.model.train()
+        if self.config.freeze_epochs:
+            freeze(self.model, self.epoch < self.config.freeze_epochs)
         order = torch.randperm(len(self.train), generator=self.generator, device=self.device)
         total = torch.zeros((), device=self.device)
         batches = order.tensor_split(self.batches_per_epoch)
