@@ -14,6 +14,7 @@ from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records, to_device
 from heart_reader.data.features import FeatureEncoder, fit_encoder
+from heart_reader.data.lead_sets import LeadSet, lead_sets_of, set_name
 from heart_reader.data.normaliser import Normaliser, fit_normaliser
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import ConfigError, DataError
@@ -23,6 +24,7 @@ from heart_reader.evaluation.thresholds import choose
 from heart_reader.files import cache_folder
 from heart_reader.models import FusionModel, build_model
 from heart_reader.models.predicting import probabilities
+from heart_reader.training.lead_sets import make_lead_sets
 from heart_reader.training.precision import resolve_device
 from heart_reader.training.teacher import boosted_scores, cached_scores, parts_of, soften
 from heart_reader.training.trainer import FitResult, Trainer
@@ -157,7 +159,24 @@ def make_trainer_of(
         config.training,
         config.augmentation,
         torch.Generator(device).manual_seed(config.seed),
+        make_lead_sets(lead_sets_in(config, records), records.spec.leads, encoder, device),
     )
+
+
+def lead_sets_in(config: Config, records: Records) -> tuple[LeadSet, ...]:
+    """The sets of leads that a configuration trains on; none where it trains on all.
+
+    Raises:
+        ConfigError: a set has a lead that the records don't.
+    """
+    sets = lead_sets_of(config.training.lead_sets)
+    for each in sets:
+        if missing := [lead for lead in each if lead not in records.spec.leads]:
+            raise ConfigError(
+                f"training.lead_sets has {set_name(each)}, but signal.leads lacks "
+                f"{', '.join(missing)}"
+            )
+    return sets
 
 
 def make_bundle(

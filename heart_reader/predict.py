@@ -38,7 +38,7 @@ def main(words: Sequence[str]) -> None:
     """Reads every record that can be read, predicts, and ends with an error for the others."""
     options = predict_parser().parse_args(words)
     bundle, model = find_bundle(options.model)
-    recorded = read_recordings(options, bundle.spec)
+    recorded = read_recordings(options, bundle.spec, bundle.lead_sets)
     features = None
     if options.features == "compute":
         features = features_to_explain(bundle, recorded.signals, recorded.age, recorded.sex)

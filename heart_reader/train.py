@@ -15,6 +15,7 @@ from pathlib import Path
 from heart_reader import train_text
 from heart_reader.bundle.evidence import patients_of
 from heart_reader.bundle.provenance import config_hash, git_commit, provenance
+from heart_reader.bundle.scoring import judged_by_set
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config, read_config
 from heart_reader.config.request import ConfigRequest, config_request
@@ -29,7 +30,7 @@ from heart_reader.evaluation.plots.training_curves import training_curves
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.tables import fold_profile
 from heart_reader.files import cache_folder
-from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
+from heart_reader.fitting import Prepared, lead_sets_in, make_bundle, make_trainer, prepare
 from heart_reader.initial import INIT, pinned_start, start_of
 from heart_reader.project import CONFIG_DEFAULTS, REPOSITORY
 from heart_reader.reading.explain import write_explained_sheets
@@ -247,6 +248,9 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
             folder / "report" / "explained",
             backbone,
         )
+        by_set = judged_by_set(bundle, prepared.records, lead_sets_in(config, prepared.records))
+        if len(by_set):
+            by_set.to_csv(folder / "report" / "lead_sets.csv", index=False, float_format="%.4f")
         run.log_folder(folder / "report")
         bundle.save(folder / "bundle")
         tags = train_text.version_tags(config, prepared.records, values)
@@ -260,9 +264,14 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
     trained = train_text.TrainedBackbone(
         backbone, version.uri, values, n_parameters, seconds, run.run_id
     )
-    run.log_once({"n_parameters": n_parameters, "seconds": seconds}, 0)
+    aucs = {
+        f"val_leads/{name}": float(auc)
+        for name, auc in (by_set[["leads", "macro_auc"]].to_numpy() if len(by_set) else ())
+    }
+    run.log_once({"n_parameters": n_parameters, "seconds": seconds, **aucs}, 0)
     run.set_tags({"model": version.uri})
-    run.describe(train_text.run_text(trained, config, prepared.records, result))
+    text = train_text.run_text(trained, config, prepared.records, result)
+    run.describe(text + train_text.lead_sets_text(by_set))
     run.flush()  # the last checkpoint may be on its way
     shutil.rmtree(work_folder(run), ignore_errors=True)
     return trained

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -179,6 +180,14 @@ model = mlflow.pyfunc.load_model("{made.model}")
 model.predict({{"signal": signal}})  # mV, float32 {_shape(records.spec)}, {records.spec.fs} Hz
 ```
 """
+
+
+def lead_sets_text(by_set: pd.DataFrame) -> str:
+    """The Markdown table of the sets of leads; "" where the model needs all of its leads."""
+    if not len(by_set):
+        return ""
+    rows = [(str(row.leads), f"{row.macro_auc:.4f}") for row in by_set.itertuples()]
+    return f"\n## Fewer leads\n\n{markdown_table(('leads', 'macro AUC, fold 9'), rows)}\n"
 
 
 def comparison(trained: Sequence[TrainedBackbone], config: Config, records: Records) -> str:

@@ -24,6 +24,7 @@ from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
 from heart_reader.config.strict import parse, to_dict
 from heart_reader.data.checks import require_signals
 from heart_reader.data.features import FeatureEncoder
+from heart_reader.data.lead_sets import LeadSet
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ConfigError, ModelError
 from heart_reader.evaluation.mixing import mix_scores
@@ -71,6 +72,12 @@ class EnsembleBundle:
     def spec(self) -> SignalSpec:
         """What it reads: the same as each member."""
         return self.members[0].spec
+
+    @property
+    def lead_sets(self) -> tuple[LeadSet, ...]:
+        """As of `Bundle.lead_sets`: those that every member serves."""
+        first, *others = (member.lead_sets for member in self.members)
+        return tuple(each for each in first if all(each in theirs for theirs in others))
 
     @property
     def feature_source(self) -> str:

@@ -12,6 +12,7 @@ from heart_reader.config.load import Config
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.config.yaml_files import merge, read_yaml
 from heart_reader.data.dataset import Records
+from heart_reader.data.lead_sets import NONE
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.evaluation.thresholds import REMEMBERED
 from heart_reader.project import CONFIG_FOLDER
@@ -35,6 +36,7 @@ def provenance(config: Config, records: Records, run_id: str, best_epoch: int) -
         "data": to_dict(config.data),
         "task": to_dict(config.task),
         "signal": to_dict(config.signal),
+        **({"lead_sets": config.training.lead_sets} if config.training.lead_sets != NONE else {}),
         "seed": config.seed,
         "best_epoch": best_epoch,
         "train_folds": list(TRAIN_FOLDS),

@@ -23,6 +23,7 @@ from heart_reader.bundle.measuring import Features, feature_source, raw_features
 from heart_reader.config.strict import parse, to_dict
 from heart_reader.data.checks import require_signals
 from heart_reader.data.features import FeatureEncoder
+from heart_reader.data.lead_sets import NONE, LeadSet, lead_sets_of
 from heart_reader.data.normaliser import Normaliser
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ConfigError, ModelError
@@ -81,6 +82,11 @@ class Bundle:
     def weights(self) -> NDArray[np.float64]:
         """What each member counts, (n_members, n_classes)."""
         return np.ones((1, self.task.n_classes))
+
+    @property
+    def lead_sets(self) -> tuple[LeadSet, ...]:
+        """The sets of leads that it serves, flat lines for the others; none: all are needed."""
+        return lead_sets_of(str(self.provenance.get("lead_sets", NONE)))
 
     @property
     def feature_source(self) -> str:

@@ -38,7 +38,12 @@ SHORT_NAMES = {
 YOUNGER: Mapping[str, Any] = {
     "task": {"name": "superdiagnostic", "unlabelled": "drop"},
     "signal": {"leads": "all", "fs": 100, "seconds": 10.0, "short": "repeat"},
-    "training": {"init": "none", "freeze_epochs": 0, "layer_decay": 1.0},
+    "training": {
+        "lead_sets": "none",
+        "init": "none",
+        "freeze_epochs": 0,
+        "layer_decay": 1.0,
+    },
     "evaluation": {"thresholds": "youden"},
 }
 

@@ -49,7 +49,7 @@ def draw(
 
 def read_with(reader: Reader, model: str, options: argparse.Namespace) -> None:
     """What `predict` does but for explanations, with any reader."""
-    recorded = read_recordings(options, reader.spec)
+    recorded = read_recordings(options, reader.spec, reader.lead_sets)
     features: Features = "compute" if options.features == "compute" else None
     probabilities = reader.predict(recorded.signals, features, recorded.age, recorded.sex)
     findings = findings_of(reader, recorded, probabilities)

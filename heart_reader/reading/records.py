@@ -15,8 +15,10 @@ from heart_reader.data.checks import require_signals
 from heart_reader.data.features import as_twelve
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.person import checked_age, sex_of_word
+from heart_reader.data.lead_sets import LeadSet
 from heart_reader.data.ptbxl import LEADS
-from heart_reader.data.quality import Quality, assess
+from heart_reader.data.quality import Quality, assess, assess_leads_there
+from heart_reader.data.recordings.fewer_leads import with_fewer_leads
 from heart_reader.data.recordings.model_input import seconds_wanted, to_model_input
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
@@ -34,6 +36,10 @@ class Reader(Protocol):
     @property
     def spec(self) -> SignalSpec:
         """What it reads."""
+
+    @property
+    def lead_sets(self) -> tuple[LeadSet, ...]:
+        """The sets of leads that it serves, flat lines for the others; none: all are needed."""
 
     @property
     def thresholds(self) -> NDArray[np.float64]:
@@ -105,7 +111,9 @@ class Recorded:
         return [each for each in self.read if isinstance(each, Refused)]
 
 
-def read_recordings(options: argparse.Namespace, spec: SignalSpec) -> Recorded:
+def read_recordings(
+    options: argparse.Namespace, spec: SignalSpec, sets: Sequence[LeadSet] = ()
+) -> Recorded:
     """Every record of the options, as a model of that spec reads it; one that can't be read is
     refused, the others are there.
 
@@ -116,7 +124,7 @@ def read_recordings(options: argparse.Namespace, spec: SignalSpec) -> Recorded:
     sex = None if options.sex is None else sex_of_word(options.sex)
     if sex is not None and math.isnan(sex):
         raise DataError(f"sex must be m or f, but is {options.sex!r}")
-    read = [_read_or_refuse(path, options, spec, age, sex) for path in options.records]
+    read = [_read_or_refuse(path, options, spec, age, sex, sets) for path in options.records]
     recordings = [each for each in read if isinstance(each, Record)]
     if not recordings:
         raise DataError("\n".join(each.reason for each in read if isinstance(each, Refused)))
@@ -125,7 +133,11 @@ def read_recordings(options: argparse.Namespace, spec: SignalSpec) -> Recorded:
         delineation.delineate(as_twelve(signals, spec.leads), spec.fs), spec.leads
     )
     ages, sexes = [each.age for each in recordings], [each.sex for each in recordings]
-    quality = assess(signals, spec.fs, spec.leads)
+    quality = (
+        assess_leads_there(signals, spec.fs, spec.leads)
+        if sets
+        else (assess(signals, spec.fs, spec.leads))
+    )
     return Recorded(recordings, signals, ages, sexes, measured, quality, read)
 
 
@@ -147,11 +159,12 @@ def _read_or_refuse(
     spec: SignalSpec,
     age: float | None,
     sex: float | None,
+    sets: Sequence[LeadSet],
 ) -> Record | Refused:
     try:
         wanted = seconds_wanted(spec)
         found = read_recording(path, options.fs, options.unit, options.gain, wanted)
-        made = to_model_input(found, spec)
+        made = with_fewer_leads(found, spec, sets) or to_model_input(found, spec)
         require_signals(made.signal[None], spec, [f"record {path}"])
     except DataError as error:
         return Refused(path, " ".join(str(error).split()))

@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from heart_reader.bundle.kinds import open_bundle
-from heart_reader.data.quality import assess, without_labels
+from heart_reader.data.quality import assess, assess_leads_there, without_labels
 from heart_reader.errors import HeartReaderError
 
 
@@ -58,7 +58,8 @@ class HeartReaderModel(PythonModel):
         self, signal: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any]
     ) -> pd.DataFrame:
         classes, spec = self.bundle.task.classes, self.bundle.spec
-        quality = assess(signal, spec.fs, spec.leads)
+        judge = assess_leads_there if self.bundle.lead_sets else assess
+        quality = judge(signal, spec.fs, spec.leads)
         table = pd.DataFrame(probabilities.astype(np.float64), columns=list(classes))
         unusable = np.array([not each.usable for each in quality], bool)
         if unusable.any():

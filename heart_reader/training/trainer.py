@@ -26,6 +26,7 @@ from heart_reader.progress import progress
 from heart_reader.tasks.task import MANY, UNKNOWN, by_key
 from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from heart_reader.training.config import TrainingConfig
+from heart_reader.training.lead_sets import LeadSets
 from heart_reader.training.losses import make_loss
 from heart_reader.training.precision import resolve_precision
 from heart_reader.training.transfer import freeze, parameter_groups
@@ -59,6 +60,7 @@ class Trainer:
         normaliser: applied after the augmentation, which works in mV.
         config, augmentation: the recipe.
         generator: on the records' device; it orders, augments and drops.
+        lead_sets: of which each training record shows one, or ``None``.
         hooks: called with the epoch (from 0) and its metrics, in this order.
     """
 
@@ -72,12 +74,13 @@ class Trainer:
         config: TrainingConfig,
         augmentation: AugmentationConfig,
         generator: torch.Generator,
+        lead_sets: LeadSets | None = None,
     ) -> None:
         if len(train) < 2:
             raise DataError(f"training needs at least 2 records, but has {len(train)}")
         self.model, self.train, self.validation = model, train, validation
         self.fs, self.normaliser, self.augmentation = fs, normaliser, augmentation
-        self.config, self.generator = config, generator
+        self.config, self.generator, self.lead_sets = config, generator, lead_sets
         self.device = train.signals.device
         self.loss = make_loss(
             config.loss,
@@ -182,6 +185,8 @@ class Trainer:
             weight = mixup_weights(signal, self.augmentation, self.generator)
             signal, y_true = mix(signal, weight), mix(y_true, weight)
             features = None if features is None else mix(features, weight)
+        if self.lead_sets is not None:
+            signal, features = self.lead_sets.draw(signal, features, self.generator)
         loss = self._loss(signal, features, present, y_true)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]

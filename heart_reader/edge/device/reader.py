@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from heart_reader.bundle.measuring import Features, raw_features
 from heart_reader.data.checks import require_signals
+from heart_reader.data.lead_sets import LeadSet
 from heart_reader.data.spec import SignalSpec
 from heart_reader.edge.device.folder import Labels, read_labels
 from heart_reader.edge.formats.runtime import Runtime
@@ -34,6 +35,11 @@ class DeviceReader:
     def spec(self) -> SignalSpec:
         """What it reads."""
         return self.meaning.spec
+
+    @property
+    def lead_sets(self) -> tuple[LeadSet, ...]:
+        """None: a device has its leads."""
+        return ()
 
     @property
     def thresholds(self) -> NDArray[np.float64]:
