@@ -23,7 +23,7 @@ from heart_reader.config.request import config_request
 from heart_reader.data import ptbxl
 from heart_reader.data.dataset import DataConfig, data_root, pack_of, source_of
 from heart_reader.data.download import PHYSIONET, download
-from heart_reader.data.labelled import read_all
+from heart_reader.data.labelled import read_all, require_parts
 from heart_reader.data.manifest import is_manifest
 from heart_reader.data.manifest.columns import is_there
 from heart_reader.data.manifest.make import describe, find_records, write_manifest
@@ -157,6 +157,7 @@ def check(request: PrepareRequest, cache: Path) -> CheckedTree:
     if not is_manifest(str(root)) and request.signal.spec == PTBXL_SIGNAL:
         return check_tree(root, config, request.task, cache)
     found = read_all(root, request.task, config.min_likelihood)
+    require_parts(found, (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD))
     fold = found.metadata["strat_fold"].to_numpy()
     development = found.some(np.flatnonzero(fold != ptbxl.TEST_FOLD))
     test = found.some(np.flatnonzero(fold == ptbxl.TEST_FOLD))

@@ -143,15 +143,24 @@ def _kept(task: Task, asked: TaskConfig) -> Task:
 
 
 def _of_folds(all_of_them: Labelled, folds: Sequence[int]) -> Labelled:
-    fold = all_of_them.metadata["strat_fold"]
-    absent = sorted(set(folds) - set(fold))
-    if absent:
-        there = ", ".join(map(str, sorted(set(fold))))
-        raise DataError(
-            f"{all_of_them.root}: fold {absent[0]} has no record (it has folds {there}): folds 1 "
-            "to 8 train, 9 validates, 10 tests; leave the column 'fold' out to have them assigned"
-        )
-    return all_of_them.some(np.flatnonzero(fold.isin(folds)))
+    require_parts(all_of_them, folds)
+    return all_of_them.some(np.flatnonzero(all_of_them.metadata["strat_fold"].isin(folds)))
+
+
+def require_parts(labelled: Labelled, folds: Sequence[int]) -> None:
+    """Refuses a manifest without a record to train, to validate or to test with.
+
+    Raises:
+        DataError: of the parts that some folds belong to, one has no record.
+    """
+    fold = labelled.metadata["strat_fold"]
+    for part in dict.fromkeys(map(ptbxl.part_of_fold, folds)):
+        if not (fold.map(ptbxl.part_of_fold) == part).any():
+            there = ", ".join(map(str, sorted(set(fold))))
+            raise DataError(
+                f"{labelled.root}: column 'fold': 1 to 8 train, 9 validates, 10 tests, but there "
+                f"is no record of part {part} (folds {there}); without it they are assigned"
+            )
 
 
 # ---------------------------------------------------------------- a tree of PTB-XL

@@ -68,7 +68,7 @@ class TrainingConfig:
             found.append(f"layer_decay must lie above 0 and up to 1, but is {self.layer_decay}")
         if self.init == "none" and (self.freeze_epochs or self.layer_decay != 1):
             found.append("freeze_epochs and layer_decay are for a training that starts from init")
-        if self.freeze_epochs >= self.epochs:
+        if self.freeze_epochs and self.freeze_epochs >= self.epochs:
             found.append(
                 f"freeze_epochs must be below epochs ({self.epochs}), but is {self.freeze_epochs}"
             )
