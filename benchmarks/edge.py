@@ -4,7 +4,7 @@ python benchmarks/edge.py [--no-tflite] [BACKBONE ...]   # fresh weights: neithe
 python benchmarks/edge.py FOLDER ...                     # files of device folders, without PyTorch
 
 The second form runs on the board itself: it needs numpy, pandas and the interpreters alone. Its
-ratios are those to the first file of each folder.
+ratios are those to the fp32 file of each folder: ONNX where it is there, else TFLite.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from heart_reader.edge.sample import Sample
 
 BACKBONES = ("inception1d", "xresnet1d101", "se_resnet1d")
 N_FEATURES = 205
+BASES = ("heart_reader.onnx", "heart_reader.tflite", "heart_reader.fp32.tflite")
 RATIO, ROUND_TO = 0.5, 8
 N_RUNS = 100
 
@@ -34,7 +35,8 @@ def main() -> None:
     names = options.names
     if names and all(Path(name).is_dir() for name in names):
         for name in names:
-            files = sorted(Path(name).glob("*.onnx")) + sorted(Path(name).glob("*.tflite"))
+            files = [path for end in ("*.onnx", "*.tflite") for path in Path(name).glob(end)]
+            files.sort(key=lambda path: (path.name not in BASES, path.suffix, path.name))
             show(name, {file.name: (file, load_runtime(file)) for file in files})
         return
     for backbone in names or BACKBONES:

@@ -1,7 +1,7 @@
-"""The README's table: the pretrained models on fold 9, beside what others published on fold 10.
+"""The documents' table: the pretrained models on fold 9, beside what others published on fold 10.
 
     python -m benchmarks.model_table                      # prints it
-    python -m benchmarks.model_table --write README.md    # puts it between its two marks there
+    python -m benchmarks.model_table --write docs/howto/pretrained.md    # between its two marks
 
 Everything comes from the bundles and their evidence in ``pretrained/``, without any data. Latency
 is one ECG at a time on one thread: the network alone, and with its features measured.

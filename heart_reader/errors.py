@@ -24,6 +24,10 @@ class ModelError(HeartReaderError):
     """A bundle or registered model that can't be loaded or used as asked."""
 
 
+class RefusedByGateError(ModelError):
+    """A model that loses more than it may: the same data and settings refuse it again."""
+
+
 class TrackingError(HeartReaderError):
     """A tracking store, run or registry that can't do what was asked."""
 

@@ -1,6 +1,7 @@
 """Entry point ``evaluate``: a registered model on the test fold. Only this opens fold 10.
 
-python -m heart_reader.evaluate --model models:/heart-reader-se_resnet1d@candidate --data PATH
+python -m heart_reader.evaluate --model models:/heart-reader-se_resnet1d@champion --data PATH
+python -m heart_reader.evaluate --model models:/heart-reader-se_resnet1d@candidate --fold 9
 """
 
 import tempfile
@@ -15,8 +16,9 @@ from rich.table import Table
 from heart_reader.bundle.scoring import score
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config
-from heart_reader.config.request import ConfigRequest, config_request
+from heart_reader.config.request import AUTO, ConfigRequest, config_request
 from heart_reader.data.dataset import Records, load_development, load_test
+from heart_reader.data.demo.marks import data_set, made_of, marked
 from heart_reader.data.labelled import data_name
 from heart_reader.data.ptbxl import TEST_FOLD, VALIDATION_FOLD
 from heart_reader.errors import ConfigError
@@ -44,6 +46,7 @@ from heart_reader.tracking import (
     tag_version,
 )
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.models import CHAMPION, aliases_of
 
 PREFIX = {TEST_FOLD: "test", VALIDATION_FOLD: "val"}
 EVALUATED = "model"  # the tag of a run that says which version it judged
@@ -52,10 +55,13 @@ SHOWN = MANY  # classes on the terminal; of more the worst
 
 @dataclass(frozen=True)
 class EvaluateRequest:
-    """A registered model, the fold to judge it on, and what is asked of the configuration."""
+    """A registered model, the fold to judge it on, and what is asked of the configuration.
+
+    ``fold`` is ``None`` where none was named: then it is 10, and the model must be champion.
+    """
 
     model: str
-    fold: int
+    fold: int | None
     config: ConfigRequest
 
 
@@ -75,13 +81,15 @@ def read_request(options: Mapping[str, str]) -> EvaluateRequest:
     left = dict(options)
     if "model" not in left:
         raise ConfigError("evaluate needs --model NAME@ALIAS or NAME/VERSION")
-    model, fold = left.pop("model"), _fold(left.pop("fold", str(TEST_FOLD)))
+    model, fold = left.pop("model"), _fold(left.pop("fold", AUTO))
     request = EvaluateRequest(model, fold, config_request(left))
     request.config.check()
     return request
 
 
-def _fold(word: str) -> int:
+def _fold(word: str) -> int | None:
+    if word == AUTO:
+        return None
     if word not in {str(fold) for fold in PREFIX}:
         raise ConfigError(f"fold must be 10 (test) or 9 (validation), but is {word!r}")
     return int(word)
@@ -97,7 +105,8 @@ def evaluate(request: EvaluateRequest) -> dict[str, float]:
 
     The data are those that the version was trained on, unless the request names others.
     """
-    version, fold = resolve_version(request.model), request.fold
+    version = resolve_version(request.model)
+    fold = fold_of(version, request.fold)
     short = version.name.removeprefix(registered_name(""))  # the UI shows 20 letters of a name
     with tracking.open_run(f"evaluate {short} v{version.version}, fold {fold}") as run:
         bundle = load_registered(version)
@@ -120,6 +129,20 @@ def evaluate(request: EvaluateRequest) -> dict[str, float]:
         print_evaluation(version.uri, fold, len(scored.ecg_id), values, scored.classes)
         print(looks)
         return values
+
+
+def fold_of(version: ModelVersion, named: int | None) -> int:
+    """The fold that was named, else 10: each look at it makes what follows look too good.
+
+    Raises:
+        ConfigError: none was named, and the version is nobody's champion.
+    """
+    if named is None and CHAMPION not in aliases_of(version):
+        raise ConfigError(
+            f"{version.uri} is no champion, and fold 10 is for champions: promote it first, judge "
+            "it on fold=9, or say fold=10 to open the test fold all the same"
+        )
+    return TEST_FOLD if named is None else named
 
 
 def by_subgroup(scored: Scored, records: Records, config: Config) -> list[subgroups.Subgroup]:
@@ -159,13 +182,9 @@ def log_evaluation(
     """Everything that the evaluation found, in its run and on the model version."""
     prefix = PREFIX[fold]
     profile = fold_profile(records, (fold,))
-    run.log_dataset(
-        f"{data_name(config.data.root)}-{prefix}",
-        records.digest,
-        config.data.root,
-        prefix,
-        profile,
-    )
+    root = config.data.root
+    name = data_set(prefix, made_of(records.metadata), data_name(root))
+    run.log_dataset(name, records.digest, root, prefix, profile)
     run.set_tags({"data_digest": records.digest[:16]})
     run.log_metrics({f"{prefix}/{k}": v for k, v in values.items()}, 0, version.model_id or None)
     parts = {f"{prefix}/{g.name}/{k}": v for g in groups for k, v in g.values.items()}
@@ -173,9 +192,10 @@ def log_evaluation(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         n_bins, n_sheets = config.evaluation.n_bins, config.evaluation.n_sheets
-        judged = f"{version.uri.removeprefix('models:/')}, fold {fold}"
+        named = marked(version.uri, made_of(records.metadata))
+        judged = f"{named.removeprefix('models:/')}, fold {fold}"
         report.write_plots(scored, values, n_bins, folder / "plots", judged)
-        report.write_sheets(scored, records, n_sheets, folder / "sheets", version.uri)
+        report.write_sheets(scored, records, n_sheets, folder / "sheets", named)
         scored.frame().to_parquet(folder / f"predictions_fold{fold}.parquet", index=False)
         subgroups.frame(groups).to_csv(folder / "subgroups.csv", index=False)
         run.log_folder(folder)

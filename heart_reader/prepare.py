@@ -8,6 +8,7 @@ python -m heart_reader.prepare --data demo
 python -m heart_reader.prepare --data /path/to/ptb-xl --clean true
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,8 @@ class CheckedTree:
 
 def main(words: Sequence[str]) -> None:
     """Reads the options and does the work."""
+    if "MLFLOW_RUN_ID" in os.environ:  # under `mlflow run`: the run that it opened is settled
+        import heart_reader.tracking  # noqa: F401 - it is slow, and nothing else here needs it
     prepare(read_request(dotted_options(words)))
 
 

@@ -21,6 +21,7 @@ from heart_reader.config.load import Config, read_config
 from heart_reader.config.request import ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.dataset import Records, load_development
+from heart_reader.data.demo.marks import KEY, data_set, made_of, marked
 from heart_reader.data.labelled import data_name, task_name
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import ConfigError, DataError, TrackingError
@@ -186,7 +187,10 @@ def train(job: Job) -> list[train_text.TrainedBackbone]:
     task = task_name(job.config.data.root, job.config.task)
     for backbone in job.backbones:
         require_editable(registered_name(backbone, task))
-    with tracking.open_run(name, resumed_id, system_metrics=single) as run:
+    with (
+        tracking.open_run(name, resumed_id, system_metrics=single) as run,
+        train_text.resume_told(run.run_id),
+    ):
         log_job(run, job)
         records = load_development(
             job.config.data,
@@ -262,7 +266,13 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
     n_parameters = sum(p.numel() for p in bundle.model.parameters())
     seconds = time.perf_counter() - started
     trained = train_text.TrainedBackbone(
-        backbone, version.uri, values, n_parameters, seconds, run.run_id
+        backbone,
+        version.uri,
+        values,
+        n_parameters,
+        seconds,
+        run.run_id,
+        made_of(prepared.records.metadata),
     )
     aucs = {
         f"val_leads/{name}": float(auc)
@@ -340,11 +350,13 @@ def log_records(run: Run, records: Records, config: Config) -> None:
             f"run {run.run_id} began with data of digest {before}, but {config.data.root} now has "
             f"{digest}: put the data back, or start a new run"
         )
-    run.set_tags({"data_digest": digest})
+    synthetic = made_of(records.metadata)
+    run.set_tags({"data_digest": digest} | ({KEY: "true"} if synthetic else {}))
     for context, folds in (("training", TRAIN_FOLDS), ("validation", (VALIDATION_FOLD,))):
         profile = fold_profile(records, folds)
         source = str(config.data.root)
-        run.log_dataset(f"{data_name(source)}-{context}", records.digest, source, context, profile)
+        name = data_set(context, synthetic, data_name(source))
+        run.log_dataset(name, records.digest, source, context, profile)
 
 
 def write_report(
@@ -358,7 +370,8 @@ def write_report(
     """Plots, sheets and fold-9 predictions, as they lie in the run's artifacts."""
     plots = folder / "plots"
     plots.mkdir(parents=True)
-    backbone, n_sheets = config.model.backbone, config.evaluation.n_sheets
+    backbone = marked(config.model.backbone, made_of(records.metadata))
+    n_sheets = config.evaluation.n_sheets
     report.write_plots(scored, values, config.evaluation.n_bins, plots, f"{backbone}, fold 9")
     save(training_curves(result.history), plots / "training_curves.png")
     report.write_sheets(scored, records, n_sheets, folder / "sheets", backbone)

@@ -1,10 +1,13 @@
 """What a training says about itself: tables, Markdown, tags, provenance."""
 
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pandas as pd
+import psutil
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +16,14 @@ from heart_reader.bundle.provenance import config_hash
 from heart_reader.config.load import Config
 from heart_reader.config.strict import to_dict
 from heart_reader.data.dataset import Records
+from heart_reader.data.demo.marks import (
+    DEMO,
+    KEY,
+    SYNTHETIC,
+    WARNING,
+    made_of,
+    marked,
+)
 from heart_reader.data.labelled import task_name
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.data.spec import SignalSpec
@@ -23,10 +34,13 @@ from heart_reader.evaluation.tables import (
     markdown_table,
 )
 from heart_reader.evaluation.thresholds import REMEMBERED
+from heart_reader.interrupt import InterruptedBySignal
 from heart_reader.tasks.task import MANY, Task, default_task
-from heart_reader.tracking import Run
-from heart_reader.tracking.runs import run_address
+from heart_reader.tracking import Run, registered_name
+from heart_reader.tracking.runs import run_page, server_address
 from heart_reader.training.trainer import FitResult
+
+COMMAND, LOCAL = "mlflow run . -e", "http://127.0.0.1:5000"
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,7 @@ class TrainedBackbone:
         model: its pinned address in the registry.
         values: fold-9 metrics with interval bounds, names without ``val/``.
         seconds: from the first batch to the registration.
+        synthetic: trained on the demo's ECGs.
     """
 
     backbone: str
@@ -45,6 +60,7 @@ class TrainedBackbone:
     n_parameters: int
     seconds: float
     run_id: str
+    synthetic: bool = False
 
 
 def finished_backbone(run: Run) -> TrainedBackbone:
@@ -58,6 +74,7 @@ def finished_backbone(run: Run) -> TrainedBackbone:
         int(metrics["n_parameters"]),
         metrics["seconds"],
         run.run_id,
+        KEY in tags,
     )
 
 
@@ -73,6 +90,7 @@ def run_name(config: Config, backbones: Sequence[str]) -> str:
     """``se_resnet1d, ptbxl, 50 epochs`` rather than a pair of random words."""
     what = backbones[0] if len(backbones) == 1 else f"{len(backbones)} backbones"
     where = config.data.root.rstrip("/").rsplit("/", 1)[-1]
+    where = SYNTHETIC if where == DEMO else where
     name = task_name(config.data.root, config.task)
     task = "" if name == default_task().name else f"{name}, "
     return f"{task}{what}, {where}, {config.training.epochs} epochs"
@@ -88,6 +106,7 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
         "val_macro_auc": f"{values['macro_auc']:.4f}",
         REMEMBERED: str(config.evaluation.rule),
         **({} if config.training.init == "none" else {"init": config.training.init}),
+        **({KEY: "true"} if made_of(records.metadata) else {}),
     }
 
 
@@ -137,6 +156,8 @@ def print_trained(trained: Sequence[TrainedBackbone]) -> None:
     name = trained[0].model.removeprefix("models:/").partition("/")[0]
     shown = name.removesuffix(trained[0].backbone) + "BACKBONE"
     table.title = f"Fold 9, registered as {shown}@candidate"
+    if trained[0].synthetic:
+        table.title = marked(table.title, True)
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
     for made in trained:
@@ -144,16 +165,39 @@ def print_trained(trained: Sequence[TrainedBackbone]) -> None:
         table.add_row(f"{made.backbone} v{version}", *cells_of(made))
     console = Console()
     console.print(table)
-    for line in ways_on([made.run_id for made in trained]):
+    for line in ways_on(trained):
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def ways_on(run_ids: Sequence[str]) -> list[str]:
-    """Where the runs can be looked at: on their server, else in a UI that is to be started."""
-    found = [address for address in map(run_address, run_ids) if address is not None]
-    if not found:
-        return ["Compare the runs:  make ui  (then open http://127.0.0.1:5000)"]
-    return [f"Look at the run:  {address}" for address in found]
+def ways_on(trained: Sequence[TrainedBackbone]) -> list[str]:
+    """How long it took, where the runs can be looked at, and what comes next."""
+    seconds = round(time.time() - psutil.Process().create_time())
+    lines = [f"Total time {seconds // 60} min {seconds % 60} s"]
+    server = server_address()
+    for made in trained:
+        page = run_page(made.run_id)
+        if server is None:
+            lines.append(f"{made.backbone}:  {LOCAL}/{page}  (with `make ui` in another terminal)")
+        else:
+            lines.append(f"Look at the run:  {server}/{page}")
+    names = [made.model.removeprefix("models:/").partition("/")[0] for made in trained]
+    default = [registered_name(made.backbone) for made in trained]
+    wanted = ["all"] if names == default and len(names) > 1 else names
+    return [
+        *lines,
+        *(f"Next:  {COMMAND} promote --env-manager local -P model={n}" for n in wanted),
+    ]
+
+
+@contextmanager
+def resume_told(run_id: str) -> Iterator[None]:
+    """Says how to go on, where a signal ends what is inside."""
+    try:
+        yield
+    except InterruptedBySignal:
+        command = f"{COMMAND} train --env-manager local -P resume={run_id}"
+        print(f"to go on from the last epoch: {command}", file=sys.stderr)
+        raise
 
 
 # ---------------------------------------------------------------- in the UI
@@ -162,7 +206,7 @@ def ways_on(run_ids: Sequence[str]) -> list[str]:
 def run_text(made: TrainedBackbone, config: Config, records: Records, result: FitResult) -> str:
     """The Markdown on top of a backbone's run."""
     v = made.values
-    return f"""## {made.backbone}: macro AUC {v["macro_auc"]:.4f} on fold 9
+    return f"""## {marked(made.backbone, made.synthetic)}: macro AUC {v["macro_auc"]:.4f} on fold 9
 
 95% interval {interval_text(v, "macro_auc", 4)}, {judged_on(v, records)},
 F_max {v["f_max"]:.4f}, best of {len(result.history)} epochs: {result.best_epoch + 1}.
@@ -222,8 +266,9 @@ def version_text(config: Config, values: dict[str, float], records: Records) -> 
     """The description of a version in the registry."""
     spec = records.spec
     fused = "signal alone" if config.features.source == "none" else "signal and features"
+    warning = f"Careful: {WARNING}. " if made_of(records.metadata) else ""
     return (
-        f"{config.model.backbone} on {fused}: fold-9 macro AUC {values['macro_auc']:.4f} "
+        f"{warning}{config.model.backbone} on {fused}: fold-9 macro AUC {values['macro_auc']:.4f} "
         f"(95% interval {interval_text(values, 'macro_auc', 4)}; "
         f"{judged_on(values, records)}). "
         f"Input: mV, {_shape(spec)}, {spec.fs} Hz, leads {' '.join(spec.leads)}."

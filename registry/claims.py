@@ -29,6 +29,7 @@ from registry.client import Registry
 TAG = "claim/"  # claim/WORK/TOKEN: EXPIRY HOST PID
 RUN_TAG = "claim"  # of the runs that work under a claim: its token
 TRIES, LONGEST_PAUSE = 6, 0.5  # seconds
+LONGEST_SECONDS = 86_400.0  # that a claim may live: no tag keeps others out for ever
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def _parse(model: str, key: str, value: str) -> Claim:
     try:
         expires = float(first)
     except ValueError:
+        expires = 0.0
+    if not expires <= time.time() + LONGEST_SECONDS:  # NaN as well
         expires = 0.0  # written by somebody else's hand: as good as expired
     return Claim(model, work, token, expires, owner)
 

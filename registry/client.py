@@ -9,13 +9,16 @@ from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 
 from heart_reader.bundle.kinds import AnyBundle
+from heart_reader.data.demo.marks import KEY, is_synthetic
 from heart_reader.errors import ModelError
 from heart_reader.models import BACKBONES
 from heart_reader.tracking import ModelVersion, log_bundle, registered_name, resolve_version
 from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.models import ABSENT, CANDIDATE
+from heart_reader.tracking.models import CHAMPION as CHAMPION  # its home is where fold 10 is kept
 
-CHAMPION, PREVIOUS = "champion", "previous"
+PREVIOUS = "previous"
+EXPORT, REFUSED = "export", "refused"  # the tag of a version, and of one whose gate shut
 KINDS = (*BACKBONES, "ensemble", "edge")
 PREFIX = registered_name("")
 SOURCE = "source"  # the tag of an edge version: the pinned version that it was exported from
@@ -56,6 +59,11 @@ def backbone_names(task: str | None) -> tuple[str, ...]:
 def pinned(version: ModelVersion) -> str:
     """``heart-reader-inception1d/3``, as it stands in tags."""
     return f"{version.name}/{version.version}"
+
+
+def made_from(bundle: AnyBundle) -> dict[str, str]:
+    """The tag of a version whose model was trained on synthetic ECGs; else none."""
+    return {KEY: "true"} if is_synthetic(bundle.provenance) else {}
 
 
 def register(

@@ -21,12 +21,13 @@ from heart_reader.config.load import Config
 from heart_reader.config.request import AUTO, ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
+from heart_reader.data.demo.marks import WARNING, data_set, made_of
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.edge import report
 from heart_reader.edge.config import EdgeConfig
 from heart_reader.edge.report import Row
 from heart_reader.edge.stages import DEVICE, FILES, ORIGINAL, PYTORCH, Exporter
-from heart_reader.errors import ConfigError, DataError
+from heart_reader.errors import ConfigError, DataError, RefusedByGateError
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.tables import fold_profile, markdown_table
 from heart_reader.files import cache_folder
@@ -40,7 +41,18 @@ from heart_reader.tracking import (
     resolve_version,
 )
 from heart_reader.tracking import runs as tracking
-from registry.client import LONGEST_DESCRIPTION, SOURCE, kind_of, name_beside, pinned
+from heart_reader.tracking.run import LONGEST_TAG
+from registry.client import (
+    EXPORT,
+    LONGEST_DESCRIPTION,
+    REFUSED,
+    SOURCE,
+    Registry,
+    kind_of,
+    made_from,
+    name_beside,
+    pinned,
+)
 from registry.settings import load_settings
 
 
@@ -91,9 +103,20 @@ def export(request: ExportRequest) -> ModelVersion:
     version = resolve_version(request.model)
     require_editable(name_beside(version.name, "edge"))
     with tracking.open_run(f"export {pinned(version)}") as run:
-        made, rows = export_in(run, version, request)
+        try:
+            made, rows = export_in(run, version, request)
+        except RefusedByGateError as error:
+            _mark(version, {EXPORT: REFUSED, f"{EXPORT}_reason": str(error)[:LONGEST_TAG]}, run)
+            raise
+        if Registry().tags(version).get(EXPORT) == REFUSED:
+            _mark(version, {EXPORT: "made", f"{EXPORT}_reason": "by a later run"}, run)
     print_table(f"{made.name} v{made.version}, made from {pinned(version)}", rows)
     return made
+
+
+def _mark(version: ModelVersion, tags: Mapping[str, str], run: Run) -> None:
+    """On the version that was exported: `sync` doesn't try again what was refused."""
+    Registry().set_tags(version, {**tags, f"{EXPORT}_run": run.run_id})
 
 
 def export_in(
@@ -125,7 +148,8 @@ def export_in(
         rows = report.measured(
             stages, exporter.y_true, exporter.sample, settings.measure, config.seed
         )
-        exporter.write_device_folder({"name": version.name, "version": version.version})
+        named = {"name": version.name, "version": version.version}
+        exporter.write_device_folder(named | made_from(source))
         _log(run, rows, version, settings, folder)
     text = describe(version, exporter, rows)
     run.describe(f"## {pinned(version)} on a device\n\n{text}")
@@ -159,9 +183,12 @@ def _records(source: AnyBundle, config: Config, run: Run) -> Records:
             f"{config.data.root} has {digest}: name its data with data=PATH"
         )
     run.set_tags({"data_digest": digest})
+    synthetic = made_of(records.metadata)
     for context, folds in (("calibration", TRAIN_FOLDS), ("validation", (VALIDATION_FOLD,))):
         profile = fold_profile(records, folds)
-        run.log_dataset(f"ptbxl-{context}", records.digest, config.data.root, context, profile)
+        run.log_dataset(
+            data_set(context, synthetic), records.digest, config.data.root, context, profile
+        )
     return records
 
 
@@ -184,6 +211,9 @@ def _log(
 def tags(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> dict[str, str]:
     """What the registry filters by, and how a version is told from the others."""
     files = [stage.path.name for stage in exporter.stages if stage.on_device]
+    lost = [stage.path.name for stage in exporter.stages if stage.left_out]
+    named = zip(exporter.stages, rows, strict=True)
+    by_name = {stage.path.name: row for stage, row in named}
     table = {
         row.name: {
             "bytes": row.n_bytes,
@@ -201,7 +231,9 @@ def tags(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> dict
         "formats": ",".join(files),
         "stages": json.dumps(table),
         "data_digest": exporter.records.digest[:16],
-        "val_macro_auc": f"{rows[-1].macro_auc:.4f}",
+        **made_from(exporter.source),
+        **({"left_out": ",".join(lost)} if lost else {}),
+        "val_macro_auc": f"{by_name[files[-1]].macro_auc:.4f}",
     }
 
 
@@ -209,8 +241,9 @@ def describe(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> 
     """The Markdown of the run and of the version."""
     table = markdown_table(report.COLUMNS, [report.cells(row, rows[0]) for row in rows])
     notes = "\n".join(f"- {row.name}: {row.notes}" for row in rows if row.notes)
-    return f"""From `{pinned(version)}`, form {exporter.form}. Fold 9, {len(exporter.y_true):,} \
-records; time and memory on one thread of the machine that exported.
+    warning = f"**Careful: {WARNING}.**\n\n" if made_from(exporter.source) else ""
+    return f"""{warning}From `{pinned(version)}`, form {exporter.form}. Fold 9, \
+{len(exporter.y_true):,} records; time and memory on one thread of the machine that exported.
 
 {table}
 

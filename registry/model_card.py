@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from heart_reader.cli.entry import dotted_options, run_entry
+from heart_reader.data.demo.marks import DEMO, KEY, SYNTHETIC, marked
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation.tables import markdown_table
 from heart_reader.evaluation.thresholds import REMEMBERED, YOUDEN
@@ -28,6 +29,8 @@ diagnosis. Not a medical device. Trained on PTB-XL (one country, one maker's dev
 {what} by readers, not outcomes. Thresholds were chosen on fold 9 by the \
 rule `{rule}`: set them anew for other prevalences (entry point `thresholds`). Probabilities \
 aren't calibrated beyond the error given."""
+MADE_UP = f"""**Trained on {SYNTHETIC} ECGs**, made by this project's own generator: for trying \
+the tools. What it says of a real ECG means nothing. Not a medical device."""
 
 
 def main(words: Sequence[str]) -> None:
@@ -69,15 +72,17 @@ def render(version: ModelVersion, tags: Mapping[str, str], sites: bool) -> str:
     validated = {} if run is None else run.metrics()
     tested = Run(tags["test/run_id"]).metrics() if "test/run_id" in tags else {}
     recipe = {} if run is None else run.client.get_run(run.run_id).data.params
+    synthetic = KEY in tags or DEMO in (recipe.get("data.root"), recipe.get("made.data.root"))
+    data = "Synthetic ECGs" if synthetic else "PTB-XL"
     parts = [
-        f"# {pinned(version)}",
+        f"# {marked(pinned(version), synthetic)}",
         _about(tags, validated | tested),
         f"## Metrics\n\n{_metrics(validated, tested, whole=sites)}\n\n{_looks(tags)}",
-        f"## Data\n\nPTB-XL, folds 1 to 8 to train, 9 to choose, 10 to test. Digest of folds 1 to "
+        f"## Data\n\n{data}, folds 1 to 8 to train, 9 to choose, 10 to test. Digest of folds 1 to "
         f"9 `{tags.get('data_digest', 'unknown')}`, of fold 10 "
         f"`{tags.get('test/data_digest', 'not tested')}`.",
         f"## Training\n\n{_recipe(recipe)}",
-        f"## Intended use and limits\n\n{_limits(tags)}",
+        f"## Intended use and limits\n\n{_limits(tags, synthetic)}",
         f"## Lineage\n\n{_lineage(version, tags)}",
         f'## Loading\n\n```python\nmlflow.pyfunc.load_model("{version.uri}")'
         '.predict({"signal": signal})  # mV, float32 (n, 12, 1000)\n```',
@@ -105,7 +110,9 @@ def _about(tags: Mapping[str, str], values: Mapping[str, float]) -> str:
     return f"Task {_task(tags)} of PTB-XL, several classes at once, from a 12-lead ECG{counted}."
 
 
-def _limits(tags: Mapping[str, str]) -> str:
+def _limits(tags: Mapping[str, str], synthetic: bool) -> str:
+    if synthetic:
+        return MADE_UP
     what = "superclasses of statements" if _task(tags) == default_task().name else "statements"
     return LIMITS.format(what=what, rule=tags.get(REMEMBERED, YOUDEN))
 
@@ -204,8 +211,17 @@ def weights_text(text: str) -> str:
 
     >>> weights_text('{"a": [0.3, 0.3], "b": [0.7, 0.6]}')
     'a 0.300, b 0.700/0.600'
+
+    A tag is whatever somebody wrote:
+
+    >>> weights_text("[1")
+    "'[1', which can't be read"
     """
-    weights = {name: [f"{value:.3f}" for value in each] for name, each in json.loads(text).items()}
+    try:
+        tree = json.loads(text)
+        weights = {name: [f"{value:.3f}" for value in each] for name, each in tree.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return f"{text[:50]!r}, which can't be read"
     return ", ".join(f"{name} {_once(each)}" for name, each in weights.items())
 
 

@@ -47,6 +47,7 @@ class GateConfig:
     """What a version must reach on fold 9 to become champion."""
 
     margin: float
+    widest: float
     max_class_loss: float
     max_ece: float
     min_macro_auc: float
@@ -57,7 +58,14 @@ class GateConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        shares = ("margin", "max_class_loss", "max_ece", "min_macro_auc", "min_class_auc")
+        shares = (
+            "margin",
+            "widest",
+            "max_class_loss",
+            "max_ece",
+            "min_macro_auc",
+            "min_class_auc",
+        )
         wrong = [
             f"{name} must lie from 0 to 1, but is {getattr(self, name)}"
             for name in shares

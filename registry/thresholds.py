@@ -37,7 +37,7 @@ MADE_FROM = "thresholds_of"  # tag of a version: the one whose thresholds were c
 # Of the tags of a version, those that its thresholds don't touch; not what others judged of it.
 KEPT_TAGS = (
     "backbone", "data_digest", "config_hash", "git_commit", "method", "weights", "members",
-    "member_runs",
+    "member_runs", "synthetic",
 )  # fmt: skip
 N_GROUPS, SEED = 5, 0  # of patients, for what a rule reaches on those who didn't choose
 

@@ -39,7 +39,8 @@ SLOW_FIXTURES = {
     "bundle", "ensemble", "fleet", "folder", "platform", "postgres", "prepared", "projects",
     "said", "editable", "scratch", "searched", "server", "store", "tflite", "trained", "worse",
 }  # fmt: skip
-SLOW_FILES = ("tests/deploy/", "tests/registry/test_", "tests/tuning/test_", "tests/tracking/",
+SLOW_FILES = ("tests/deploy/", "tests/registry/test_", "tests/registry/sync/",
+              "tests/registry/gate/test_iso", "tests/tuning/test_", "tests/tracking/",
               "tests/edge/", "tests/test_core_alone", "tests/test_full_run", "tests/test_resume",
               "tests/test_tasks", "tests/test_train", "tests/data/test_prepare",
               "tests/house/test_install",
@@ -59,6 +60,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if _is_slow(path, set(getattr(item, "fixturenames", ()))):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: _rank(item.path.relative_to(REPOSITORY).as_posix()))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stops where xdist doesn't group: tests of one story would run in two processes."""
+    grouped = session.config.getoption("loadgroup", False)  # xdist sets it in a worker
+    lost = [item.nodeid for item in session.items if "@" not in item.nodeid]
+    if grouped and lost:
+        raise pytest.UsageError(
+            f"pytest {pytest.__version__} and pytest-xdist don't group tests: {lost[0]} has no "
+            "group in its ID; take the versions of requirements-dev.lock"
+        )
 
 
 def _group(path: str) -> str:

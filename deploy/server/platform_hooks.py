@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 HANDLERS = "mlflow.server.handlers"
 # With these, clients are sent to the store itself, which no client can reach.
 STORE_ITSELF = ("MultipartDownloadMixin", "MultipartUploadMixin", "PresignedUploadMixin")
+AUTH = "mlflow.server.auth"
+RESERVED = "heart-reader-"  # names of models that `sync` looks at
 HOSTS = "MLFLOW_SERVER_ALLOWED_HOSTS"  # set by `mlflow server` for its workers
 
 
@@ -32,6 +34,37 @@ def _without_the_store_itself(handlers: ModuleType) -> None:
         if not hasattr(handlers, name):
             raise ImportError(f"{HANDLERS} has no {name}: deploy/server is for another MLflow")
         setattr(handlers, name, _Nothing)
+
+
+def reserve_names() -> None:
+    """Models of our names are made by who may change them: members, not any user.
+
+    MLflow lets every user make models and own them; `sync` would take such a one for the team's.
+    """
+    after_import(AUTH, _with_reserved_names)
+
+
+def _with_reserved_names(auth: ModuleType) -> None:
+    def named(before: Callable[[], bool], message: type, field: str) -> Callable[[], bool]:
+        def may() -> bool:
+            name = getattr(auth._get_request_message(message()), field)
+            return before() and (not name.startswith(RESERVED) or _may_change(auth, name))
+
+        return may
+
+    create, rename = auth.validate_can_create_registered_model, auth.RenameRegisteredModel
+    for route, validator in auth.BEFORE_REQUEST_VALIDATORS.items():
+        if validator is create:
+            changed = named(validator, auth.CreateRegisteredModel, "name")
+        elif validator is auth.BEFORE_REQUEST_HANDLERS[rename] and "rename" in route[0]:
+            changed = named(validator, rename, "new_name")
+        else:
+            continue
+        auth.BEFORE_REQUEST_VALIDATORS[route] = changed
+
+
+def _may_change(auth: ModuleType, name: str) -> bool:
+    return bool(auth._get_registered_model_permission(name).can_update)
 
 
 def allow_own_address() -> None:

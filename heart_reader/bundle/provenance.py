@@ -12,6 +12,7 @@ from heart_reader.config.load import Config
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.config.yaml_files import merge, read_yaml
 from heart_reader.data.dataset import Records
+from heart_reader.data.demo.marks import KEY, made_of
 from heart_reader.data.lead_sets import NONE
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.evaluation.thresholds import REMEMBERED
@@ -29,7 +30,8 @@ def config_hash(config: Config) -> str:
 
 def provenance(config: Config, records: Records, run_id: str, best_epoch: int) -> dict[str, Any]:
     """What every bundle remembers."""
-    return {
+    made = {KEY: True} if made_of(records.metadata) else {}
+    return made | {
         "run_id": run_id,
         "config_hash": config_hash(config),
         "data_digest": records.digest,

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from heart_reader.cli.endings import Ended, ended
 from heart_reader.cli.usage import usage
 from heart_reader.errors import ConfigError, HeartReaderError
 from heart_reader.interrupt import InterruptedBySignal, signals_raise
@@ -25,19 +26,29 @@ def run_entry(
         defaults: YAML files whose keys are options too, for ``--help``.
         words: of the command line; ``None``: those that the process was started with.
     """
+    how = Ended("it ended without a word")
     try:
         with signals_raise():
             main(sys.argv[1:] if words is None else words)
+        how = Ended(None)
     except HelpAsked:
+        how = Ended(None, refused=True)
         home = main.__globals__
         print(usage(home["__doc__"], home["__spec__"].name, defaults))
     except HeartReaderError as error:
+        how = Ended(f"{type(error).__name__}: {error}", refused=isinstance(error, ConfigError))
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
         return 1
     except InterruptedBySignal as stop:
+        how = Ended(None, stopped=True)
         print(f"stopped by {stop}", file=sys.stderr)
         return 128 + stop.signum
+    except SystemExit as stop:
+        how = Ended(f"exit code {stop.code}" if stop.code else None)
+        raise
+    finally:
+        ended(how)
     return 0
 
 

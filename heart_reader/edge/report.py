@@ -89,7 +89,11 @@ def measured(
                 against.value,
                 *against.interval_95,
                 float(np.abs(stage.y_score - original).max()),
-                stage.notes,
+                "; ".join(
+                    filter(
+                        None, (f"left out: {out}" if (out := stage.left_out) else "", stage.notes)
+                    )
+                ),
             )
         )
     return rows

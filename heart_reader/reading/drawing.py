@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from heart_reader.bundle.measuring import Features
-from heart_reader.data.delineation import main_measurements
+from heart_reader.data.demo.marks import is_synthetic, marked
 from heart_reader.data.features import as_twelve
 from heart_reader.data.quality import GOOD
+from heart_reader.data.recordings.windows import span
+from heart_reader.data.spec import SignalSpec
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
 from heart_reader.evaluation.sheets.ecg import About, ecg_sheet
@@ -22,6 +24,8 @@ from heart_reader.reading.records import (
     findings_of,
     read_recordings,
     require_all_read,
+    told_of_model,
+    window_notes,
 )
 
 Drawn = tuple[Any, float, str, Mapping[str, float], Mapping[str, float]]
@@ -38,7 +42,7 @@ def draw(
     known = abouts(recorded, model)
     for record, stem in enumerate(stems(recorded.recordings)):
         drawn = drawn_of(recorded, record, probabilities, reader)
-        about, notes = known[record], notes_of(recorded, record)
+        about, notes = known[record], notes_of(recorded, record, reader.spec)
         if options.plot:
             sheet = ecg_sheet(*drawn, subtitle=notes, about=about)
             _write(sheet, Path(options.plot) / f"{stem}.png")
@@ -49,12 +53,16 @@ def draw(
 
 def read_with(reader: Reader, model: str, options: argparse.Namespace) -> None:
     """What `predict` does but for explanations, with any reader."""
-    recorded = read_recordings(options, reader.spec, reader.lead_sets)
+    recorded = told_of_model(
+        read_recordings(options, reader.spec, reader.lead_sets), reader.provenance
+    )
     features: Features = "compute" if options.features == "compute" else None
-    probabilities = reader.predict(recorded.signals, features, recorded.age, recorded.sex)
+    age, sex = recorded.of_windows(recorded.age), recorded.of_windows(recorded.sex)
+    probabilities = recorded.means(reader.predict(recorded.signals, features, age, sex))
     findings = findings_of(reader, recorded, probabilities)
-    show(model, recorded, findings, options)
-    draw(options, model, recorded, probabilities, reader)
+    named = marked(model, is_synthetic(reader.provenance))
+    show(model if options.json else named, recorded, findings, options)
+    draw(options, named, recorded, probabilities, reader)
     require_all_read(recorded)
 
 
@@ -68,24 +76,27 @@ def _write(figure: Any, path: Path) -> None:
 
 def abouts(recorded: Recorded, model: str) -> list[About]:
     """What stands on a sheet beside each ECG."""
-    measured = main_measurements(recorded.measured)
-    rows = zip(recorded.age, recorded.sex, measured, strict=True)
-    return [About(float(age), float(sex), each, model) for age, sex, each in rows]
+    rows = zip(recorded.age, recorded.sex, recorded.answers, strict=True)
+    return [About(float(age), float(sex), each.measured, model) for age, sex, each in rows]
 
 
-def notes_of(recorded: Recorded, record: int) -> str:
+def notes_of(recorded: Recorded, record: int, spec: SignalSpec) -> str:
     """How good a recording is, what was done to it, and what was odd in it."""
-    quality = recorded.quality[record]
+    recording, answer = recorded.recordings[record], recorded.answers[record]
+    quality = answer.quality
     told = [] if quality.verdict == GOOD else [f"{quality.verdict}: {w}" for w in quality.reasons]
-    notes = (*recorded.recordings[record].notes, *recorded.measured.warnings[record])
-    return "; ".join((*told, *notes))
+    windows = window_notes(recording, answer, spec)
+    if windows:
+        windows.append(f"drawn: {span(recording.windows.starts[answer.within[0]], spec)}")
+    return "; ".join((*told, *recording.notes, *windows, *answer.warnings))
 
 
 def drawn_of(recorded: Recorded, record: int, probabilities: Any, reader: Reader) -> Drawn:
     """What every picture of a recording begins with; of an unusable one without a model's word."""
-    recording, usable = recorded.recordings[record], recorded.quality[record].usable
+    recording, answer = recorded.recordings[record], recorded.answers[record]
+    usable = answer.quality.usable
     return (
-        as_twelve(recording.signal[None], reader.spec.leads)[0],
+        as_twelve(recorded.signals[[answer.shown]], reader.spec.leads)[0],
         reader.spec.fs,
         Path(recording.name).name,
         by_class(probabilities[record], reader.task.classes) if usable else {},

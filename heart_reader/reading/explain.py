@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heart_reader.bundle.kinds import AnyBundle
-from heart_reader.bundle.measuring import raw_features
 from heart_reader.bundle.single import Bundle
 from heart_reader.data.checks import require_signals
 from heart_reader.data.dataset import Records
@@ -117,13 +116,6 @@ def explain(
             )
         )
     return found
-
-
-def features_to_explain(
-    bundle: AnyBundle, signals: NDArray[np.floating[Any]], age: Any, sex: Any
-) -> NDArray[np.float32] | None:
-    """The raw features (n_records, n_features) that a bundle measures on signals, if it does."""
-    return raw_features(bundle.feature_source, signals, bundle.spec, "compute", age, sex)
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

@@ -25,6 +25,19 @@ def predict_parser() -> argparse.ArgumentParser:
     add_record_options(parser)
     add_drawing_options(parser)
     parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=user_path,
+        help="write a table (.parquet, .csv, .jsonl) of any number of files, folders, patterns "
+        "and lists instead of printing; killed and started again it goes on",
+    )
+    parser.add_argument(
+        "--windows",
+        metavar="FILE",
+        type=user_path,
+        help="write a table (.csv, .parquet, .jsonl) of the windows of each record",
+    )
+    parser.add_argument(
         "--explain",
         metavar="FOLDER",
         type=user_path,
@@ -35,7 +48,9 @@ def predict_parser() -> argparse.ArgumentParser:
 
 def add_record_options(parser: argparse.ArgumentParser) -> None:
     """Which records are read, with what beside them, and what is printed."""
-    kinds = "a file of any kind that is read, or a WFDB record"
+    kinds = (
+        "a file of any kind that is read, a WFDB record, a folder, a pattern or a list of files"
+    )
     parser.add_argument("records", nargs="+", metavar="RECORD", help=kinds)
     parser.add_argument("--fs", type=float, help="Hz, of files that don't say it")
     parser.add_argument("--unit", help="mV, uV, V or nV, of files that don't say it")

@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -11,18 +11,22 @@ from numpy.typing import NDArray
 
 from heart_reader.bundle.measuring import Features
 from heart_reader.data import delineation
-from heart_reader.data.checks import require_signals
-from heart_reader.data.features import as_twelve
+from heart_reader.data.demo.marks import WARNING, is_synthetic
+from heart_reader.data.features import as_twelve, with_demographics
 from heart_reader.data.formats import read_recording
+from heart_reader.data.formats.limits import LONGEST_WORK, TooMuchError, time_limit
 from heart_reader.data.formats.person import checked_age, sex_of_word
 from heart_reader.data.lead_sets import LeadSet
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.data.quality import Quality, assess, assess_leads_there
 from heart_reader.data.recordings.fewer_leads import with_fewer_leads
-from heart_reader.data.recordings.model_input import seconds_wanted, to_model_input
+from heart_reader.data.recordings.model_input import seconds_wanted
+from heart_reader.data.recordings.recording import Recording
+from heart_reader.data.recordings.windows import LONGEST_READ, Windows, span, windows_of
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
-from heart_reader.evaluation.report import by_class
+from heart_reader.reading.answers import Answer, answers_of
+from heart_reader.reading.many.files import files_of
 from heart_reader.tasks.task import Task
 
 
@@ -45,6 +49,10 @@ class Reader(Protocol):
     def thresholds(self) -> NDArray[np.float64]:
         """One for each class of the task; at or above means present."""
 
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """What it was made from."""
+
     def predict(
         self,
         signals: NDArray[np.floating[Any]],
@@ -64,15 +72,17 @@ class Record:
 
     Attributes:
         name: as the user gave it.
-        signal: float32 mV (n_leads, n_times).
+        windows: float32 mV (n_windows, n_leads, n_times), where each starts, what was left out.
         age, sex: years; 0 male, 1 female; NaN where unknown; those of the options first.
+        found: what the file gave, without its samples.
         notes: on the file, and on what was done to it.
     """
 
     name: str
-    signal: NDArray[np.float32]
+    windows: Windows
     age: float
     sex: float
+    found: Recording
     notes: tuple[str, ...]
 
 
@@ -90,10 +100,12 @@ class Recorded:
 
     Attributes:
         recordings: as they were read; those that were refused aside.
-        signals: mV (n_records, n_leads, n_times).
-        age, sex: years; 0 male, 1 female; NaN where unknown.
-        measured: by the delineation.
-        quality: of each record; an unusable one gets no labels and no probabilities.
+        signals: mV (n_windows, n_leads, n_times), the windows of all records behind each other.
+        age, sex: of each record: years; 0 male, 1 female; NaN where unknown.
+        measured: by the delineation, of each window.
+        quality: of each window.
+        rows: the windows of each record.
+        answers: of each record; an unusable one gets no labels and no probabilities.
         read: everything in the order that it was asked for.
     """
 
@@ -103,12 +115,34 @@ class Recorded:
     sex: list[float]
     measured: delineation.Delineation
     quality: list[Quality]
+    rows: list[range]
+    answers: list[Answer]
     read: list[Record | Refused]
 
     @property
     def refused(self) -> list[Refused]:
         """The files that couldn't be read."""
         return [each for each in self.read if isinstance(each, Refused)]
+
+    @property
+    def shown(self) -> list[int]:
+        """The window of each record that is drawn and explained."""
+        return [answer.shown for answer in self.answers]
+
+    def of_windows(self, values: Sequence[float]) -> list[float]:
+        """A record's value for each of its windows."""
+        return [v for v, rows in zip(values, self.rows, strict=True) for _ in rows]
+
+    def features(self, source: str) -> NDArray[np.float32] | None:
+        """What a bundle of a ``feature_source`` reads beside the windows, if it measures that."""
+        if source != "compute":
+            return None
+        age, sex = self.of_windows(self.age), self.of_windows(self.sex)
+        return with_demographics(source, delineation.features_of(self.measured), age, sex).values
+
+    def means(self, scores: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """Of what a model said of all windows, each record's mean: (n_records, n_classes)."""
+        return np.stack([answer.mean(scores) for answer in self.answers])
 
 
 def read_recordings(
@@ -120,25 +154,70 @@ def read_recordings(
     Raises:
         DataError: an option that isn't legal, or no record that can be read.
     """
+    read = read_files(files_of(options.records), options, spec, sets)
+    if not any(isinstance(each, Record) for each in read):
+        raise DataError("\n".join(each.reason for each in read if isinstance(each, Refused)))
+    return recorded_of(read, spec, sets)
+
+
+def read_files(
+    names: Sequence[str],
+    options: argparse.Namespace,
+    spec: SignalSpec,
+    sets: Sequence[LeadSet] = (),
+) -> list[Record | Refused]:
+    """Each file as a model of that spec reads it, or why it can't be read.
+
+    Args:
+        names: of the files.
+        options: what is said of them.
+        spec: of the model.
+        sets: of leads, any of which are enough for it.
+
+    Raises:
+        DataError: an option that isn't legal.
+    """
+    age, sex = checked_person(options)
+    return [_read_or_refuse(path, options, spec, age, sex, sets) for path in names]
+
+
+def checked_person(options: argparse.Namespace) -> tuple[float | None, float | None]:
+    """Age and sex of the options, ``None`` where they don't say it.
+
+    Raises:
+        DataError: an age or a sex that nobody has.
+    """
     age = None if options.age is None else checked_age(options.age)
     sex = None if options.sex is None else sex_of_word(options.sex)
     if sex is not None and math.isnan(sex):
         raise DataError(f"sex must be m or f, but is {options.sex!r}")
-    read = [_read_or_refuse(path, options, spec, age, sex, sets) for path in options.records]
+    return age, sex
+
+
+def recorded_of(
+    read: list[Record | Refused], spec: SignalSpec, sets: Sequence[LeadSet] = ()
+) -> Recorded:
+    """Everything that is measured on what was read, at least one record."""
     recordings = [each for each in read if isinstance(each, Record)]
-    if not recordings:
-        raise DataError("\n".join(each.reason for each in read if isinstance(each, Refused)))
-    signals = np.stack([recording.signal for recording in recordings])
+    signals = np.concatenate([each.windows.signals for each in recordings])
+    ends = np.cumsum([len(each.windows.signals) for each in recordings]).tolist()
+    rows = [range(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
     measured = _of_those(
         delineation.delineate(as_twelve(signals, spec.leads), spec.fs), spec.leads
     )
-    ages, sexes = [each.age for each in recordings], [each.sex for each in recordings]
-    quality = (
-        assess_leads_there(signals, spec.fs, spec.leads)
-        if sets
-        else (assess(signals, spec.fs, spec.leads))
+    judge = assess_leads_there if sets else assess
+    quality = judge(signals, spec.fs, spec.leads)
+    return Recorded(
+        recordings=recordings,
+        signals=signals,
+        age=[each.age for each in recordings],
+        sex=[each.sex for each in recordings],
+        measured=measured,
+        quality=quality,
+        rows=rows,
+        answers=answers_of(rows, measured, quality),
+        read=read,
     )
-    return Recorded(recordings, signals, ages, sexes, measured, quality, read)
 
 
 def _of_those(measured: delineation.Delineation, leads: Sequence[str]) -> delineation.Delineation:
@@ -162,19 +241,36 @@ def _read_or_refuse(
     sets: Sequence[LeadSet],
 ) -> Record | Refused:
     try:
-        wanted = seconds_wanted(spec)
-        found = read_recording(path, options.fs, options.unit, options.gain, wanted)
-        made = with_fewer_leads(found, spec, sets) or to_model_input(found, spec)
-        require_signals(made.signal[None], spec, [f"record {path}"])
+        with time_limit(LONGEST_WORK, path):
+            found = _as_long_as_can_be(path, options, spec)
+            windows = with_fewer_leads(found, spec, sets) or windows_of(found, spec)
     except DataError as error:
         return Refused(path, " ".join(str(error).split()))
     return Record(
         name=path,
-        signal=made.signal,
+        windows=windows,
         age=found.age if age is None else age,
         sex=found.sex if sex is None else sex,
-        notes=(*found.notes, *made.notes),
+        found=replace(found, signal=found.signal[:, :0]),
+        notes=(*found.notes, *windows.notes),
     )
+
+
+def _as_long_as_can_be(path: str, options: argparse.Namespace, spec: SignalSpec) -> Recording:
+    """As much as is averaged; of a file of too many channels or samples for that one window."""
+    asked = (options.fs, options.unit, options.gain)
+    try:
+        return read_recording(path, *asked, max(LONGEST_READ, seconds_wanted(spec)))
+    except TooMuchError:
+        return read_recording(path, *asked, seconds_wanted(spec))
+
+
+def told_of_model(recorded: Recorded, provenance: Mapping[str, Any]) -> Recorded:
+    """The same; of a model trained on synthetic ECGs each record's notes say so first."""
+    if not is_synthetic(provenance):
+        return recorded
+    told = [replace(each, notes=(WARNING, *each.notes)) for each in recorded.recordings]
+    return replace(recorded, recordings=told)
 
 
 def require_all_read(recorded: Recorded) -> None:
@@ -188,29 +284,18 @@ def require_all_read(recorded: Recorded) -> None:
 
 
 def findings_of(reader: Reader, recorded: Recorded, probabilities: Any) -> list[dict[str, Any]]:
-    """What is said of each record."""
-    rows = zip(
-        recorded.recordings,
-        probabilities,
-        delineation.main_measurements(recorded.measured),
-        recorded.measured.warnings,
-        recorded.quality,
-        strict=True,
-    )
+    """What is said of each record; probabilities (n_records, n_classes)."""
+    rows = zip(recorded.recordings, probabilities, recorded.answers, strict=True)
     return [finding(reader, *row) for row in rows]
 
 
 def finding(
-    bundle: Reader,
-    recording: Record,
-    probabilities: Any,
-    measured: delineation.MainMeasurements,
-    warnings: Sequence[str],
-    quality: Quality,
+    reader: Reader, recording: Record, probabilities: Any, answer: Answer
 ) -> dict[str, Any]:
     """What is said of one record, as JSON values; ``null`` where nothing could be measured, and
     no labels and probabilities where the record is unusable."""
-    present, classes = bundle.labels(probabilities) & quality.usable, bundle.task.classes
+    quality, classes = answer.quality, reader.task.classes
+    present = reader.labels(probabilities) & quality.usable
     said = by_class(probabilities, classes) if quality.usable else dict.fromkeys(classes)
     return {
         "record": recording.name,
@@ -218,10 +303,33 @@ def finding(
         "quality_reasons": list(quality.reasons),
         "labels": [name for name, there in zip(classes, present, strict=True) if there],
         "probabilities": said,
-        "thresholds": by_class(bundle.thresholds, classes),
+        "thresholds": by_class(reader.thresholds, classes),
         "measurements": {
             name: None if math.isnan(value) else round(value, 1)
-            for name, value in vars(measured).items()
+            for name, value in vars(answer.measured).items()
         },
-        "notes": [*recording.notes, *warnings],
+        "windows": len(answer.used),
+        "notes": [
+            *recording.notes,
+            *window_notes(recording, answer, reader.spec),
+            *answer.warnings,
+        ],
     }
+
+
+def by_class(values: Any, classes: Sequence[str]) -> dict[str, float]:
+    """Numbers by the names of the task's classes."""
+    return {name: float(value) for name, value in zip(classes, values, strict=True)}
+
+
+def window_notes(recording: Record, answer: Answer, spec: SignalSpec) -> list[str]:
+    """That an answer is a mean, or of a part, where it is; and which windows were of no use."""
+    starts = recording.windows.starts
+    if len(starts) == 1 and not recording.windows.left_out:
+        return []
+    told = [
+        f"{span(starts[row], spec)} left out: {reason}" for row, reason in answer.unusable.items()
+    ]
+    if len(answer.used) == 1:
+        return [f"the answer is that of {span(starts[answer.within[0]], spec)}", *told]
+    return [f"the mean of {len(answer.used)} windows of {spec.seconds:g} s", *told]

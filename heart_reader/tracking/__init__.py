@@ -2,6 +2,7 @@
 
 from heart_reader.tracking.models import (
     ModelVersion,
+    download_bundle,
     load_registered,
     log_bundle,
     register_files,
@@ -26,6 +27,7 @@ __all__ = [
     "Run",
     "child_runs",
     "count_runs",
+    "download_bundle",
     "find_run",
     "left_behind",
     "load_registered",

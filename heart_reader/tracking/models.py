@@ -16,17 +16,23 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 import heart_reader
+from heart_reader.bundle.folders import PARTS
 from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
+from heart_reader.data.demo.marks import is_synthetic
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ModelError, TrackingError
 from heart_reader.tasks.task import Task, class_key, default_task
-from heart_reader.tracking.delivery.outage import waits_for_store
+from heart_reader.tracking.delivery.outage import shown_uri, waits_for_store
 from heart_reader.tracking.permissions import left_behind
 
-CANDIDATE = "candidate"
+CANDIDATE, CHAMPION = "candidate", "champion"
 ADDRESS = re.compile(r"(?:models:/)?([^@/]+)(?:@([^@/]+)|/(\d+))")
 LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+# What a registered model holds: its bundle, and what MLflow writes beside it.
+KEPT = "artifacts"
+BESIDE = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "pyfunc.py", "code",
+          "registered_model_meta")  # fmt: skip
 # What `bundle.single` and the pyfunc import; the versions are those that trained the model.
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "PyYAML", "safetensors", "scipy", "torch")
 
@@ -61,15 +67,22 @@ def registered_name(kind: str, task: str | None = None) -> str:
     return f"heart-reader-{class_key(task)}-{kind}"
 
 
-def signature(task: Task, spec: SignalSpec) -> ModelSignature:
-    """``signal`` alone is an input: a tensor signature has no optional ones, params are."""
+def signature(task: Task, spec: SignalSpec, synthetic: bool = False) -> ModelSignature:
+    """``signal`` alone is an input: a tensor signature has no optional ones, params are.
+
+    Args:
+        task: whose classes are answered.
+        spec: of the signal.
+        synthetic: a model that was trained on such ECGs answers with a warning besides.
+    """
     probabilities = [ColSpec("double", name) for name in task.classes]
     thresholds = [ColSpec("double", f"threshold_{name}") for name in task.classes]
     labels = ColSpec("string", "labels")
     quality = [ColSpec("string", name) for name in ("quality", "quality_reasons")]
+    warning = [ColSpec("string", "warning")] if synthetic else []
     return ModelSignature(
         inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *spec.shape), "signal")]),
-        outputs=Schema([*probabilities, labels, *thresholds, *quality]),
+        outputs=Schema([*probabilities, labels, *thresholds, *quality, *warning]),
         params=ParamSchema(
             [
                 ParamSpec("features", "string", "compute"),
@@ -101,7 +114,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
             python_model=str(package / "tracking" / "pyfunc.py"),
             artifacts={"bundle": str(folder)},
             code_paths=[str(package)],
-            signature=signature(bundle.task, bundle.spec),
+            signature=signature(bundle.task, bundle.spec, is_synthetic(bundle.provenance)),
             pip_requirements=_requirements(),
         )
     draft = ModelVersion(name, "", info.model_id, info.run_id)
@@ -217,8 +230,25 @@ def resolve_version(address: str) -> ModelVersion:
     except MlflowException as error:
         if error.error_code not in ABSENT:
             raise
-        raise ModelError(f"the registry has no {address}: {error.message}") from error
+        raise ModelError(f"the registry has no {address}: {_there(client, name)}") from error
     return _pinned(found)
+
+
+def _there(client: MlflowClient, name: str) -> str:
+    """Where was looked, and what is there."""
+    models = client.search_registered_models(max_results=100)
+    known = {model.name: sorted(f"@{alias}" for alias in model.aliases) for model in models}
+    where = f"{shown_uri()} has"
+    if name in known:
+        return f"{where} {name} with {', '.join(known[name]) or 'no alias'} and older versions"
+    return f"{where} {', '.join(sorted(known)) or 'no registered model'}"
+
+
+@waits_for_store
+def aliases_of(version: ModelVersion) -> set[str]:
+    """Those that stand for a version now."""
+    found = MlflowClient().get_registered_model(version.name).aliases
+    return {alias for alias, number in found.items() if str(number) == version.version}
 
 
 def _pinned(found: mlflow.entities.model_registry.ModelVersion) -> ModelVersion:
@@ -227,18 +257,49 @@ def _pinned(found: mlflow.entities.model_registry.ModelVersion) -> ModelVersion:
     return ModelVersion(found.name, str(found.version), model_id, found.run_id or "")
 
 
-@waits_for_store
 def load_registered(version: ModelVersion) -> AnyBundle:
-    """The bundle inside a registered model.
+    """The bundle inside a registered model, read by our code; its own code is never run.
 
     Raises:
-        ModelError: the model holds no bundle.
+        ModelError: the model holds no bundle, or something else besides.
         TrackingError: the store can't be reached.
     """
     with tempfile.TemporaryDirectory() as folder:
-        local = mlflow.artifacts.download_artifacts(version.uri, dst_path=folder)
-        kept = Path(local) / "artifacts"
-        found = [path for name in READERS for path in kept.glob(f"*/{name}")]
-        if not found:
-            raise ModelError(f"{version.uri} holds no bundle")
-        return open_bundle(found[0].parent)
+        return open_bundle(download_bundle(version, Path(folder)))
+
+
+@waits_for_store
+def download_bundle(version: ModelVersion, folder: Path) -> Path:
+    """Fetches a registered model.
+
+    Args:
+        version: of the registry.
+        folder: that it is put into; made where it isn't there.
+
+    Returns:
+        The folder of its bundle.
+
+    Raises:
+        ModelError: the model holds no bundle, or something else besides.
+        TrackingError: the store can't be reached.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    local = Path(mlflow.artifacts.download_artifacts(version.uri, dst_path=str(folder)))
+    found = [path for name in READERS for path in (local / KEPT).glob(f"*/{name}")]
+    if not found:
+        raise ModelError(f"{version.uri} holds no bundle")
+    _require_own_files(version, local, found[0].parent)
+    return found[0].parent
+
+
+def _require_own_files(version: ModelVersion, local: Path, bundle: Path) -> None:
+    """A version is what `log_bundle` writes: MLflow's files, our package, one bundle."""
+    for path in sorted(local.rglob("*")):
+        inside = path.relative_to(local)
+        top = inside.parts[0]
+        ours = path.name in PARTS if path.is_relative_to(bundle) else top in BESIDE
+        if path.is_file() and not (ours and not path.is_symlink()):
+            raise ModelError(
+                f"{version.uri} holds {inside}, which isn't part of a bundle: a version holds "
+                f"{', '.join(PARTS)}, our package under code/, and MLflow's own files"
+            )

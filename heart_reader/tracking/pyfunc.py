@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from heart_reader.bundle.kinds import open_bundle
+from heart_reader.data.demo.marks import WARNING, is_synthetic
 from heart_reader.data.quality import assess, assess_leads_there, without_labels
 from heart_reader.errors import HeartReaderError
 
@@ -23,7 +24,8 @@ class HeartReaderModel(PythonModel):
     Input: ``signal`` (n_records, n_leads, n_times). Params: ``features`` ("compute" or "none"),
     ``age`` (years) and ``sex`` (0 male, 1 female), each empty or one value a record, NaN or below
     0 where unknown. A record whose ``quality`` is "unusable" gets no labels, and ``None``
-    (``null`` in JSON, which has no NaN) for its probabilities.
+    (``null`` in JSON, which has no NaN) for its probabilities. A model that was trained on
+    synthetic ECGs says so in ``warning``.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -72,6 +74,8 @@ class HeartReaderModel(PythonModel):
             table[f"threshold_{name}"] = threshold
         table["quality"] = [each.verdict for each in quality]
         table["quality_reasons"] = ["; ".join(each.reasons) for each in quality]
+        if is_synthetic(self.bundle.provenance):
+            table["warning"] = WARNING
         return table
 
 

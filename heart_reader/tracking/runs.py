@@ -14,7 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from heart_reader.errors import TrackingError
 from heart_reader.files import expanded_uri
 from heart_reader.interrupt import InterruptedBySignal
-from heart_reader.tracking import session
+from heart_reader.tracking import launcher, session
 from heart_reader.tracking.delivery.outage import (
     PATIENCE,
     limit_retries,
@@ -50,6 +50,7 @@ def set_up_tracking() -> None:
         require_reachable(uri)
         if not given:
             mlflow.set_experiment(EXPERIMENT)
+        launcher.bring_home(EXPERIMENT)
         label_experiment(EXPERIMENT)
     session.keep_launcher()
 
@@ -88,8 +89,10 @@ def _set_up_client() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     uri = mlflow.get_tracking_uri()
-    if expanded_uri(uri) != uri:  # a shell leaves the ~ of sqlite:///~/mlflow.db as it is
-        mlflow.set_tracking_uri(expanded_uri(uri))
+    meant = launcher.launchers_store(expanded_uri(uri))
+    if meant != uri:  # a shell leaves the ~ of sqlite:///~/mlflow.db as it is
+        mlflow.set_tracking_uri(meant)
+        os.environ["MLFLOW_TRACKING_URI"] = meant
 
 
 @contextmanager
@@ -137,15 +140,19 @@ def find_run(run_id: str) -> Run:
     return Run(run_id)
 
 
-def run_address(run_id: str) -> str | None:
-    """The page of a run in its server's UI, or ``None`` where there is no server."""
+def server_address() -> str | None:
+    """Of the server that is tracked to, without a login; ``None`` where there is no server."""
     uri = urlsplit(mlflow.get_tracking_uri())
     if uri.scheme not in ("http", "https"):
         return None
-    host = uri.netloc.rpartition("@")[2]  # without a login that may stand in it
+    host = uri.netloc.rpartition("@")[2]
+    return f"{uri.scheme}://{host}{uri.path.rstrip('/')}"
+
+
+def run_page(run_id: str) -> str:
+    """The page of a run, behind the address of a UI."""
     experiment = waits_for_store(MlflowClient().get_run)(run_id).info.experiment_id
-    page = f"#/experiments/{experiment}/runs/{run_id}"
-    return f"{uri.scheme}://{host}{uri.path.rstrip('/')}/{page}"
+    return f"#/experiments/{experiment}/runs/{run_id}"
 
 
 def continue_experiment(run: Run) -> None:
@@ -154,9 +161,10 @@ def continue_experiment(run: Run) -> None:
     ``mlflow run -P resume=ID`` opens a run before our code starts; it would otherwise be adopted
     by the next run that we open. It says in a tag what it went on with.
     """
-    launcher = os.environ.pop("MLFLOW_RUN_ID", None)
-    if launcher is not None and launcher != run.run_id:
-        Run(launcher).set_tags({"resumes": run.run_id})
+    begun = os.environ.pop("MLFLOW_RUN_ID", None)
+    if begun is not None and begun != run.run_id:
+        Run(begun).set_tags({"resumes": run.run_id})
+        launcher.drop(begun)
     with store_errors():
         mlflow.set_experiment(experiment_id=run.client.get_run(run.run_id).info.experiment_id)
 

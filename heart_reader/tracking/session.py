@@ -40,6 +40,13 @@ def keep_launcher() -> None:
         _launchers[run_id] = Keeper(run_id, None)
 
 
+def let_go(run_id: str) -> None:
+    """Renews the lease of a launcher's run no more."""
+    keeper = _launchers.pop(run_id, None)
+    if keeper is not None:
+        keeper.close()
+
+
 def begin(name: str | None, run_id: str | None, nested: bool) -> tuple[str, Keeper]:
     """Starts a run, or goes on with one, and what its last process left in the spool.
 
@@ -61,9 +68,7 @@ def begin(name: str | None, run_id: str | None, nested: bool) -> tuple[str, Keep
         if spool is not None:
             spool.close()
         raise
-    launcher = _launchers.pop(started, None)
-    if launcher is not None:
-        launcher.close()
+    let_go(started)
     return started, Keeper(started, spool)
 
 

@@ -124,6 +124,12 @@ class Trainer:
             self.epoch += 1
             for hook in hooks:
                 hook(self.epoch - 1, metrics)
+        if self.history:
+            seconds = sum(metrics["epoch_seconds"] for metrics in self.history)
+            print(
+                f"{len(self.history)} epochs in {seconds:.0f} s: {self._reached()}",
+                file=sys.stderr,
+            )
         return FitResult(self.history, self.best_epoch, self.best_weights)
 
     def _where(self) -> str:
@@ -131,12 +137,13 @@ class Trainer:
         line = f"epoch {self.epoch + 1}/{self.config.epochs}"
         if not self.history:
             return line
+        seconds = self.history[-1]["epoch_seconds"] * (self.config.epochs - self.epoch)
+        return f"{line}: before it {self._reached()}; {seconds:.0f} s left"
+
+    def _reached(self) -> str:
         last, best = self.history[-1], self.history[self.best_epoch]["val/macro_auc"]
-        seconds = last["epoch_seconds"] * (self.config.epochs - self.epoch)
-        return (
-            f"{line}: before it loss {last['train/loss']:.3f}, macro AUC "
-            f"{last['val/macro_auc']:.4f}, best {best:.4f}; {seconds:.0f} s left"
-        )
+        loss, reached = last["train/loss"], last["val/macro_auc"]
+        return f"loss {loss:.3f}, macro AUC {reached:.4f}, best {best:.4f}"
 
     @property
     def finished(self) -> bool:

@@ -14,10 +14,11 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from heart_reader.bundle.kinds import READERS
+from heart_reader.edge.device.folder import LABELS
 from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.models import ABSENT
 from registry import claims
-from registry.client import CHAMPION, PREFIX, Registry
+from registry.client import CHAMPION, PREFIX, Registry, kind_of
 from registry.doctor.runs import Remnant, all_runs
 
 MISSING = "artifacts_missing"  # tag of a version that can't be loaded
@@ -94,6 +95,10 @@ def missing_file(client: MlflowClient, version: Entity) -> str | None:
     repository = get_artifact_repository(
         client.get_model_version_download_uri(version.name, version.version)
     )
+    if kind_of(version.name) == "edge" and version.name.startswith(PREFIX):
+        return (
+            None if LABELS in _names(repository, None) else LABELS
+        )  # files that MLflow won't run
     if "MLmodel" not in _names(repository, None):
         return "MLmodel"
     if not version.name.startswith(PREFIX):

@@ -21,6 +21,7 @@ from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config
 from heart_reader.config.request import AUTO, ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
+from heart_reader.data.demo.marks import KEY, is_synthetic
 from heart_reader.errors import ModelError
 from heart_reader.evaluation import metrics, report
 from heart_reader.evaluation.mixing import CrossFitted, cross_fit, fit_weights, mix_scores
@@ -207,6 +208,8 @@ def fit(
         REMEMBERED: str(rule),
         "validation": values,
     }
+    if any(is_synthetic(member.bundle.provenance) for member in members):
+        provenance[KEY] = True
     bundle = EnsembleBundle(
         tuple(member.bundle for member in members),
         tuple(member.name for member in members),
@@ -242,7 +245,7 @@ def log_and_register(
     named = {member.name: member.y_score for member in members}
     table = written.comparisons(fitted.judged, named, config.evaluation.n_resamples)
     values = dict(fitted.bundle.provenance["validation"])
-    written.log_data(run, ground, config)
+    written.log_data(run, ground, config, is_synthetic(fitted.bundle.provenance))
     text = written.describe(fitted.bundle, versions, values, table)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -13,6 +13,7 @@ from rich.table import Table
 from heart_reader.bundle.ensemble import EnsembleBundle
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.config.load import Config
+from heart_reader.data.demo.marks import WARNING, data_set
 from heart_reader.data.ptbxl import VALIDATION_FOLD
 from heart_reader.evaluation import bootstrap, metrics, report, tables
 from heart_reader.evaluation.fast_auc import mixture_auc
@@ -23,7 +24,7 @@ from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import REMEMBERED, rule_of
 from heart_reader.tasks.task import MANY, by_key
 from heart_reader.tracking import ModelVersion, Run
-from registry.client import pinned, short_name
+from registry.client import made_from, pinned, short_name
 from registry.ground.fold9 import CROSS_FITTED, LOGGED, Ground
 from registry.settings import EnsembleConfig
 
@@ -81,14 +82,16 @@ def tags(bundle: AnyBundle, values: Mapping[str, float]) -> dict[str, str]:
         "data_digest": str(bundle.provenance["data_digest"])[:16],
         "val_macro_auc": f"{values['macro_auc']:.4f}",
         REMEMBERED: str(rule_of(bundle.provenance)),
+        **made_from(bundle),
     }
 
 
-def log_data(run: Run, ground: Ground, config: Config) -> None:
+def log_data(run: Run, ground: Ground, config: Config, synthetic: bool) -> None:
     """The fold that the weights come from."""
     profile = tables.label_profile(ground.fold.y_true, (VALIDATION_FOLD,), ground.fold.classes)
     digest = ground.fold.digest
-    run.log_dataset("ptbxl-validation", digest, config.data.root, "validation", profile)
+    name = data_set("validation", synthetic)
+    run.log_dataset(name, digest, config.data.root, "validation", profile)
 
 
 # ---------------------------------------------------------------- files
@@ -143,8 +146,9 @@ def describe(
         for k, version in enumerate(versions)
     ]
     header = ("member", "weight", "macro AUC", "ensemble's gain (95%, paired)")
-    return f"""Ensemble of {len(versions)}, method {bundle.provenance["method"]}: fold-9 macro \
-AUC {values["macro_auc"]:.4f} (95% interval {values["macro_auc_low95"]:.4f} to \
+    warning = f"**Careful: {WARNING}.**\n\n" if made_from(bundle) else ""
+    return f"""{warning}Ensemble of {len(versions)}, method {bundle.provenance["method"]}: fold-9 \
+macro AUC {values["macro_auc"]:.4f} (95% interval {values["macro_auc_low95"]:.4f} to \
 {values["macro_auc_high95"]:.4f}), cross-fitted by patient: weights and thresholds always come \
 from other patients than those scored.
 

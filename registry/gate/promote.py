@@ -1,26 +1,25 @@
 """Entry point ``promote``: the gate. It judges on fold 9 alone, and exits 2 where it refuses.
 
 python -m registry.gate.promote --model heart-reader-se_resnet1d@candidate
+python -m registry.gate.promote --model all
 python -m registry.gate.promote --model heart-reader-se_resnet1d@candidate --force "REASON"
 python -m registry.gate.promote --model heart-reader-se_resnet1d --rollback true
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.cli.entry import dotted_options, run_entry, truth
 from heart_reader.config.load import Config
 from heart_reader.config.request import ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
+from heart_reader.data.demo.marks import data_set, is_synthetic
 from heart_reader.errors import ConfigError, DataError, ModelError, TrackingError
-from heart_reader.evaluation.tables import markdown_table
 from heart_reader.tracking import (
     ModelVersion,
     Run,
@@ -29,8 +28,9 @@ from heart_reader.tracking import (
     resolve_version,
 )
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.delivery.outage import shown_uri
 from heart_reader.tracking.models import CANDIDATE
-from registry.client import CHAMPION, PREVIOUS, Registry, pinned
+from registry.client import CHAMPION, PREVIOUS, Registry, backbone_names, pinned
 from registry.commands import DEFAULTS
 from registry.gate import rules as gate
 from registry.gate.reproduce import (
@@ -41,6 +41,7 @@ from registry.gate.reproduce import (
     reads_table,
 )
 from registry.gate.rules import Check
+from registry.gate.texts import gate_text, print_checks
 from registry.ground.fold9 import (
     LOGGED,
     Ground,
@@ -54,7 +55,7 @@ from registry.model_card import write_card
 from registry.settings import GateConfig, load_settings
 
 REFUSED = 2  # exit code
-NONE = "none"
+NONE, ALL = "none", "all"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class PromoteRequest:
     """What a user, or the plan, asks of ``promote``.
 
     Attributes:
-        model: the address of a version, or a registered name: its candidate.
+        model: the address of a version, or a registered name: its candidate; ``all``: the
+            candidates of all backbones.
         force: a reason to promote in spite of the gate, or ``None``.
         config: reads the data that versions are judged on.
         settings: what the gate demands.
@@ -86,11 +88,29 @@ def main(words: Sequence[str]) -> None:
     request = read_request(options)
     tracking.set_up_tracking()
     registry = Registry()
-    require_editable(request.model.removeprefix("models:/").partition("@")[0].partition("/")[0])
+    asked = [replace(request, model=model) for model in models_of(registry, request)]
+    for each in asked:
+        require_editable(each.model.removeprefix("models:/").partition("@")[0].partition("/")[0])
     if rollback:
-        roll_back(registry, request.model.removeprefix("models:/").partition("@")[0])
-    elif not promote(registry, request):
+        for each in asked:
+            roll_back(registry, each.model.removeprefix("models:/").partition("@")[0])
+    elif not all([promote(registry, each) for each in asked]):
         raise SystemExit(REFUSED)
+
+
+def models_of(registry: Registry, request: PromoteRequest) -> list[str]:
+    """The model that was named; for ``all``, those of the backbones that have a candidate.
+
+    Raises:
+        ModelError: there are none.
+    """
+    if request.model != ALL:
+        return [request.model]
+    names = backbone_names(request.config.changes.get("task.name"))
+    found = [name for name in names if registry.find(name, CANDIDATE) is not None]
+    if not found:
+        raise ModelError(f"no backbone has a candidate in {shown_uri()}: train some first")
+    return found
 
 
 def read_request(options: Mapping[str, str]) -> PromoteRequest:
@@ -136,7 +156,11 @@ def promote(registry: Registry, request: PromoteRequest) -> bool:
         both = [version] if champion is None else [version, champion]
         ground = find_ground(both, tables, config, request.config.names_data)
         run.log_dataset(
-            "ptbxl-validation", ground.fold.digest, config.data.root, "gate", '{"folds": [9]}'
+            data_set("validation", is_synthetic(bundle.provenance)),
+            ground.fold.digest,
+            config.data.root,
+            "gate",
+            '{"folds": [9]}',
         )
         checks = judge(version, champion, bundle, ground, config, request.settings)
         return conclude(registry, run, version, champion, checks, request.force)
@@ -254,34 +278,6 @@ def roll_back(registry: Registry, name: str) -> None:
         registry.set_tags(champion, judged | {"gate": "rolled back", "gate_reason": back})
         registry.set_tags(previous, judged | {"gate": "put back", "gate_reason": back})
     print(f"{pinned(previous)} is champion again, in place of {pinned(champion)}")
-
-
-# ---------------------------------------------------------------- words
-
-
-def gate_text(
-    version: ModelVersion, champion: ModelVersion | None, checks: Sequence[Check], outcome: str
-) -> str:
-    """The Markdown on top of the run."""
-    rows = [(check.name, "yes" if check.passed else "**no**", check.text) for check in checks]
-    rival = "no champion yet" if champion is None else f"champion `{pinned(champion)}`"
-    return f"""## `{pinned(version)}` {outcome}
-
-Fold 9, {rival}.
-
-{markdown_table(("rule", "holds", "figures"), rows)}
-"""
-
-
-def print_checks(
-    version: ModelVersion, champion: ModelVersion | None, checks: Sequence[Check], outcome: str
-) -> None:
-    """One row a rule."""
-    rival = "no champion yet" if champion is None else f"against {pinned(champion)}"
-    table = Table("rule", "holds", "figures", title=f"{pinned(version)}, {rival}: {outcome}")
-    for check in checks:
-        table.add_row(check.name, "yes" if check.passed else "[bold]no[/bold]", check.text)
-    Console().print(table)
 
 
 if __name__ == "__main__":

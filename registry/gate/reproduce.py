@@ -1,4 +1,4 @@
-"""Does a registered model load where nothing of ours is, and say again what was logged of it?"""
+"""Does a registered bundle load in a clean process, and say again what was logged of it?"""
 
 import os
 import subprocess
@@ -8,29 +8,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 from numpy.typing import NDArray
 
+import heart_reader
 from heart_reader.bundle.evidence import Evidence
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import age_years
 from heart_reader.errors import ModelError
-from heart_reader.tracking import ModelVersion
+from heart_reader.tracking import ModelVersion, download_bundle
+from registry.gate import clean_load
 
 SECONDS = 900  # that loading and predicting may take on a busy machine
-SCRIPT = Path(__file__).with_name("clean_load.py")
+# All that the clean process inherits: nothing that logs in anywhere.
+INHERITED = ("PATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "TMPDIR")
 
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 def arrays_of(bundle: AnyBundle, records: Records, rows: NDArray[np.intp]) -> Arrays:
-    """Some records as the clean process reads them.
-
-    It measures the features itself: the delineation of today may differ from the model's.
-    """
+    """Some records as the clean process reads them; it measures the features itself."""
     arrays = {
         "signals": records.millivolts(rows),
         "age": age_years(records.metadata)[rows],
@@ -48,19 +47,27 @@ def arrays_of_probes(evidence: Evidence) -> Arrays:
 
 
 def predict_in_clean_process(version: ModelVersion, arrays: Arrays) -> NDArray[np.float32]:
-    """Probabilities (n_records, n_classes) by a process that finds no code but the model's own.
+    """Probabilities (n_records, n_classes) by a process that has the bundle, and no secrets.
 
     Raises:
-        ModelError: the model can't be loaded there, or can't predict; with its last line.
+        ModelError: the version holds something else than a bundle and MLflow's own files, or the
+            bundle can't be loaded there, or can't predict; with its last line.
     """
     with tempfile.TemporaryDirectory() as name:
-        given, target = Path(name) / "given.npz", Path(name) / "said.npy"
+        folder = Path(name)
+        bundle = download_bundle(version, folder / "version")
+        given, target = folder / "given.npz", folder / "said.npy"
         np.savez(given, allow_pickle=False, **arrays)
-        # -P keeps the folder of the script and the current one off the path.
-        command = [sys.executable, "-P", str(SCRIPT), version.uri, str(given), str(target)]
+        # -P keeps the current folder off the path.
+        command = [sys.executable, "-P", "-m", clean_load.__name__]
         try:
             done = subprocess.run(
-                command, env=_environment(), capture_output=True, text=True, timeout=SECONDS
+                [*command, str(bundle), str(given), str(target)],
+                env=_environment(folder),
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
             )
         except subprocess.TimeoutExpired as error:
             raise ModelError(f"{version.uri} didn't predict within {SECONDS} s") from error
@@ -75,6 +82,7 @@ def reads_table(bundle: AnyBundle) -> bool:
     return bundle.encoder is not None and bundle.encoder.source != "compute"
 
 
-def _environment() -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    return kept | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
+def _environment(home: Path) -> dict[str, str]:
+    kept = {key: os.environ[key] for key in INHERITED if key in os.environ}
+    ours = Path(heart_reader.__file__).parents[1]
+    return kept | {"PYTHONPATH": str(ours), "HOME": str(home), "LC_ALL": "C.UTF-8"}

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.evaluation import bootstrap, metrics, report
+from heart_reader.evaluation.paired.decision import half_width, is_lost, records_needed
 from heart_reader.evaluation.subgroups import FEWEST
 from heart_reader.tasks.task import class_key
 from registry.settings import GateConfig
@@ -44,20 +45,38 @@ def against_champion(
     losses = {n: loss for n, loss in zip(classes, values, strict=True) if loss == loss}
     held, unheld = _held(y_true, classes, losses)
     worst = min(held, key=losses.__getitem__)
+    small, note = _too_few(found.macro, len(y_true), config)
     macro = Check(
         "macro AUC against the champion",
-        low > -config.margin,
+        low > -config.margin or (small and found.macro.value >= 0),
         f"{found.macro.value:+.4f} (95% paired interval {low:+.4f} to {high:+.4f}), "
-        f"must lie above {-config.margin:+.4f}{_over(len(losses), classes)}",
+        f"must lie above {-config.margin:+.4f}{_over(len(losses), classes)}{note}",
         {"macro_auc": found.macro.value, "macro_auc_low95": low, "macro_auc_high95": high},
     )
+    each = dict(zip(classes, found.classes, strict=True))
+    lost = [name for name in held if is_lost(each[name], config.max_class_loss)]
+    worst = min(lost or held, key=losses.__getitem__)
+    w_low, w_high = each[worst].interval_95
     one_class = Check(
         "each class against the champion",
-        losses[worst] >= -config.max_class_loss,
-        f"{worst} {losses[worst]:+.4f}, may lose at most {config.max_class_loss:.4f}{unheld}",
+        not lost,
+        f"{worst} {losses[worst]:+.4f} (95% paired interval {w_low:+.4f} to {w_high:+.4f}), may "
+        f"lose at most {config.max_class_loss:.4f}{unheld}",
         {f"auc_{class_key(name)}": value for name, value in losses.items()},
     )
     return [macro, one_class]
+
+
+def _too_few(
+    difference: bootstrap.Difference, n_records: int, config: GateConfig
+) -> tuple[bool, str]:
+    """Whether an interval is too wide to tell a margin, and what is said then."""
+    if half_width(difference) <= config.widest:
+        return False, ""
+    needed = records_needed(difference, config.margin, n_records)
+    return True, (
+        f"; {n_records} records are too few to tell, {needed:,} could: what is no worse passes"
+    )
 
 
 def floors(

@@ -26,7 +26,7 @@ from heart_reader.project import REPOSITORY
 from heart_reader.tracking import ModelVersion, Run, log_bundle, registered_name, require_editable
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.models import CANDIDATE
-from registry.client import Registry, member_tags, pinned
+from registry.client import Registry, made_from, member_tags, pinned
 from registry.ensemble import report as ensemble_report
 from registry.ground.fold9 import CROSS_FITTED, LOGGED
 
@@ -166,6 +166,7 @@ def _log(run: Run, it: Imported, lineage: Mapping[str, str]) -> ModelVersion:
         "data_digest": str(made.get("data_digest", "unknown"))[:16],
         "config_hash": str(made.get("config_hash", "unknown")),
         **lineage,
+        **made_from(it.bundle),
     }
     run.set_tags(tags)
     text = f"{it.kind}, imported from a bundle of run {made.get('run_id', 'unknown')}."

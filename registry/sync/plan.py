@@ -10,6 +10,8 @@ from heart_reader.tracking import ModelVersion, registered_name
 from heart_reader.tracking.models import CANDIDATE
 from registry.client import (
     CHAMPION,
+    EXPORT,
+    REFUSED,
     SOURCE,
     Registry,
     backbone_names,
@@ -80,9 +82,8 @@ class State:
 
     @cached_property
     def reported(self) -> list[ModelVersion]:
-        """Versions that a test report is wanted of, each once."""
-        ensembles = [self.candidate, self.ensemble]
-        return list({pinned(v): v for v in [*self.champions, *ensembles] if v}.values())
+        """The champions: fold 10 is for nobody else."""
+        return [*self.champions, *([self.ensemble] if self.ensemble is not None else [])]
 
     @cached_property
     def exported(self) -> set[str | None]:
@@ -138,8 +139,12 @@ def evaluate_due(state: State) -> list[Step]:
 
 
 def export_due(state: State) -> list[Step]:
-    """A champion has no files for a device."""
-    missing = [each for each in state.champions if pinned(each) not in state.exported]
+    """A champion has no files for a device, and wasn't refused any."""
+    missing = [
+        each
+        for each in state.champions
+        if pinned(each) not in state.exported and state.tags(each).get(EXPORT) != REFUSED
+    ]
     return [_on_version("export", version, "no edge export") for version in missing]
 
 

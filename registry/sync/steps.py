@@ -1,9 +1,11 @@
 """The kinds of follow-on runs: when one is due, what it does. A new one is a line in `STEPS`."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from heart_reader.config.request import ConfigRequest
+from heart_reader.errors import RefusedByGateError
 from heart_reader.evaluate import evaluate, test_request
 from heart_reader.tracking import resolve_version
 from registry.client import Registry
@@ -61,6 +63,17 @@ def due(registry: Registry) -> list[Step]:
     return [step for state in states for kind in STEPS.values() for step in kind.due(state)]
 
 
+def lacking(registry: Registry) -> list[str]:
+    """Why a task with a champion gets no ensemble."""
+    states = [State(registry, task) for task in registry.tasks()]
+    return [
+        f"{len(state.champions)} champion ({', '.join(v.name for v in state.champions)}); an "
+        "ensemble needs 2: promote another backbone, -P model=all takes every candidate"
+        for state in states
+        if len(state.champions) == 1
+    ]
+
+
 # ---------------------------------------------------------------- what each does
 
 
@@ -87,7 +100,11 @@ def _evaluate(registry: Registry, step: Step, request: SyncRequest) -> int:
 
 
 def _export(registry: Registry, step: Step, request: SyncRequest) -> int:
-    export(ExportRequest(step.target, request.config, request.settings.edge))
+    try:
+        export(ExportRequest(step.target, request.config, request.settings.edge))
+    except RefusedByGateError as error:
+        print(f"refused, and not tried again: {error}", file=sys.stderr)
+        return REFUSED
     return 0
 
 

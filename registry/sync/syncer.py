@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -28,7 +29,7 @@ from registry.ground.fold9 import data_present, data_root_of
 from registry.settings import load_settings
 from registry.sync.plan import Step
 from registry.sync.step import BUSY
-from registry.sync.steps import STEPS, SyncRequest, due
+from registry.sync.steps import STEPS, SyncRequest, due, lacking
 
 PAUSE = 1.0  # seconds between two looks while somebody else works
 
@@ -70,6 +71,7 @@ class Syncer:
     Attributes:
         wake: set by whoever knows of a change; a watch then looks at once.
         stop: set to end a watch; a step that is running is asked to end by SIGTERM.
+        looked: when the last round of a watch ended, on the monotonic clock.
     """
 
     def __init__(self, registry: Registry, request: SyncRequest) -> None:
@@ -78,6 +80,7 @@ class Syncer:
         self.settings = request.settings.sync
         self.wake = threading.Event()
         self.stop = threading.Event()
+        self.looked = time.monotonic()
         self._failures: dict[str, tuple[int, float]] = {}  # how often, and when the last time
         self._roots: dict[str, str] = {}  # of the data that steps read
 
@@ -126,6 +129,8 @@ class Syncer:
             else:
                 break
         self._say_unavailable()
+        for line in lacking(self.registry):
+            print(line, flush=True)
         if self._failures:
             raise TrackingError(f"steps that failed: {', '.join(sorted(self._failures))}")
         if not done:
@@ -135,19 +140,31 @@ class Syncer:
         """Rounds for ever, one after each interval or when woken."""
         while not self.stop.is_set():
             self.wake.clear()
-            try:
-                self.round()
-            except HeartReaderError as error:
-                # The store may be away, or a step fail: the next look finds what is missing.
-                print(f"error: {error}", file=sys.stderr, flush=True)
+            self.attempt(self.round)
+            self.looked = time.monotonic()
             self.wake.wait(self.settings.interval)
+
+    def attempt(self, work: Callable[[], None]) -> bool:
+        """Does something that may fail without taking the watch along; whether it went well.
+
+        The store may be away, or a step fail: the next look finds what is missing. What the
+        registry holds was written by whoever may write there, so that any error may come of it.
+        """
+        try:
+            work()
+        except HeartReaderError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        except Exception:
+            traceback.print_exc()
+        else:
+            return True
+        return False
 
     def run(self, step: Step) -> bool:
         """Runs one step; whether it was done here."""
-        print(f"{step.entry} for {step.model}: {step.reason}", flush=True)
-        if STEPS[step.entry].in_process:
-            return STEPS[step.entry].run(self.registry, step, self.request) == 0
-        code = self._process(step)
+        left = len(self.look()[0])
+        print(f"{step.entry} for {step.model}: {step.reason} ({left} due now)", flush=True)
+        code = self._in_process(step) if STEPS[step.entry].in_process else self._process(step)
         if code == BUSY or self.stop.is_set():
             return False
         if code in (0, REFUSED):
@@ -157,6 +174,12 @@ class Syncer:
         self._failures[step.key] = (times + 1, time.monotonic())
         print(f"error: {step.key} ended with {code}", file=sys.stderr, flush=True)
         return False
+
+    def _in_process(self, step: Step) -> int:
+        codes: list[int] = []
+        kind = STEPS[step.entry]
+        self.attempt(lambda: codes.append(kind.run(self.registry, step, self.request)))
+        return codes[0] if codes else 1
 
     def _process(self, step: Step) -> int:
         # Under `mlflow run` the steps are children of its run; it ends that run itself.

@@ -46,6 +46,7 @@ from registry.sync.syncer import Syncer, read_request
 
 T = TypeVar("T")
 NAME = "heart-reader-sync"
+WATCH = "watch"  # the thread that looks
 PAUSE = 1.0  # seconds between two tries to reach the server
 PATH = "/registry"
 EVENTS = (
@@ -186,11 +187,14 @@ def make_app(config: WebhookConfig, verifier: Verifier, syncer: Syncer) -> Starl
         return Response(status_code=202)
 
     async def health(_: Request) -> Response:
-        return PlainTextResponse("ok\n")
+        age = time.monotonic() - syncer.looked
+        alive = any(thread.name == WATCH and thread.is_alive() for thread in threading.enumerate())
+        text = f"{'ok' if alive else 'the watch has ended'}, looked {age:.0f} s ago\n"
+        return PlainTextResponse(text, 200 if alive else 503)
 
     @contextlib.asynccontextmanager
     async def watching(_: Starlette) -> AsyncIterator[None]:
-        thread = threading.Thread(target=syncer.watch)
+        thread = threading.Thread(target=syncer.watch, name=WATCH)
         thread.start()
         try:
             yield

@@ -13,7 +13,7 @@ from heart_reader.edge.formats.onnx_format import INT8 as ONNX_INT8
 from heart_reader.edge.measure import inputs_of
 from heart_reader.edge.run import open_device
 from heart_reader.edge.stages import FINETUNED, ORIGINAL, PRUNED, Exporter
-from heart_reader.errors import DataError, ModelError
+from heart_reader.errors import DataError, ModelError, RefusedByGateError
 from heart_reader.evaluation.thresholds import youden
 from registry.settings import load_settings
 from tests.training.tiny import tiny_config
@@ -130,3 +130,53 @@ def test_an_error_names_its_stage(bundle, prepared, tmp_path):
     made, _ = exporter(bundle, replace(prepared, records=bare), tmp_path, stages="quantize")
     with pytest.raises(DataError, match="stage 'ONNX INT8': there are no records to calibrate on"):
         made.run()
+
+
+# ---------------------------------------------------------------- what breaks its word
+
+
+def test_a_file_that_differs_is_left_out_with_its_reason(bundle, prepared, tmp_path, monkeypatch):
+    made, said = exporter(bundle, prepared, tmp_path, finetune_epochs="0")
+    differs = type(made)._differs
+    wrong = lambda self, stage, bar: ["it lies"] if stage.name == ONNX else differs(self, stage, 9)  # noqa: E731
+    monkeypatch.setattr(type(made), "_differs", wrong)
+    made.run()
+    *_, onnx, int8 = made.stages
+    assert (onnx.on_device, onnx.left_out, int8.on_device) == (False, "it lies", True)
+    assert "left out: it lies" in said
+    folder = made.write_device_folder({"name": "m", "version": "1"})
+    labels = json.loads((folder / "labels.json").read_text())
+    assert list(labels["files"]) == ["heart_reader.int8.onnx"]
+    assert labels["left_out"] == {"heart_reader.onnx": "it lies"}
+    assert not (folder / "heart_reader.onnx").exists()
+    assert "Left out: `heart_reader.onnx`, it lies." in (folder / "README.md").read_text()
+    row = report.measured(made.stages, made.y_true, made.sample, made.chosen.measure, 0)[-2]
+    assert row.notes.startswith("left out: it lies")
+
+
+def test_without_any_file_the_export_is_refused(bundle, prepared, tmp_path):
+    options = {"parity.fp32": "0", "stages": "prune"}
+    made, _ = exporter(bundle, prepared, tmp_path, **options)
+    with pytest.raises(
+        RefusedByGateError, match=r"'ONNX fp32' differs by .*nothing is registered"
+    ):
+        made.run()
+
+
+def test_a_loss_that_chance_explains_is_noted_and_one_that_it_doesnt_is_refused(
+    bundle, prepared, tmp_path
+):
+    options = {"stages": "prune", "parity.max_auc_loss": "0", "measure.n_resamples": "200"}
+    made, _ = exporter(bundle, prepared, tmp_path, **options)
+    made._bundle_stage(ORIGINAL, made.source, "")
+    sure = (0.2 + 0.6 * made.y_true).astype(np.float32)
+    original = made.stages[0] = replace(made.stages[0], y_score=sure)
+    one = original.y_score.copy()
+    y = made.y_true[:, 0]
+    first, last = np.flatnonzero(y)[0], np.flatnonzero(y == 0)[0]
+    one[first, 0], one[last, 0] = 0, 1
+    lost, note = made._loss(replace(original, name="one", y_score=one))
+    assert lost == "" and "can't tell it from chance" in note and "could" in note
+    none = replace(original, name="none", y_score=1 - original.y_score)
+    lost, note = made._loss(none)
+    assert "stage 'none' loses" in lost and "parity.max_auc_loss" in lost and note == ""

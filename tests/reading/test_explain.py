@@ -8,6 +8,7 @@ import pytest
 
 from heart_reader.bundle.ensemble import EnsembleBundle
 from heart_reader.bundle.kinds import AnyBundle
+from heart_reader.bundle.measuring import raw_features
 from heart_reader.bundle.single import Bundle
 from heart_reader.data.delineation import delineate, main_measurements
 from heart_reader.data.normal.ecg import normal_ecg
@@ -22,7 +23,7 @@ from heart_reader.evaluation.sheets.explanation import (
     waves,
 )
 from heart_reader.fitting import Prepared, make_bundle, make_trainer
-from heart_reader.reading.explain import classes_to_explain, explain, features_to_explain
+from heart_reader.reading.explain import classes_to_explain, explain
 from heart_reader.reading.usual import FLAT, NORMAL, usual_ecg, usual_features
 from tests.training.tiny import tiny_config, tiny_prepared
 
@@ -62,7 +63,7 @@ def signals(prepared: Prepared) -> np.ndarray:
 @pytest.fixture(scope="module")
 def features(bundle: Bundle, signals: np.ndarray) -> np.ndarray:
     age, sex = np.linspace(30, 80, N_RECORDS), np.arange(N_RECORDS) % 2
-    return features_to_explain(bundle, signals, age, sex)
+    return raw_features(bundle.feature_source, signals, bundle.spec.fs, "compute", age, sex)
 
 
 def log_odds(p: float) -> float:

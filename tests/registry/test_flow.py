@@ -2,7 +2,7 @@
 
 Covers: registry.ensemble.report, registry.gate.clean_load, registry.gate.reproduce,
     registry.gate.rules, registry.model_card, registry.sync.plan, registry.ground.logged,
-    registry.thresholds.
+    registry.thresholds, registry.gate.texts.
 """
 
 import os

@@ -15,12 +15,15 @@ import pytest
 from cryptography.fernet import Fernet
 from mlflow import MlflowClient
 
+from heart_reader.bundle.evidence import load_evidence
 from heart_reader.data.ptbxl import SUPERCLASSES
+from heart_reader.project import REPOSITORY
 from tests.registry.fleet import ENSEMBLE, OPEN_GATE, SE, XRES, bundle_of, running
 from tests.tracking.processes import SECONDS, Started, Store
 
 pytest_plugins = ["tests.registry.fleet"]
 MLFLOW = str(Path(sys.executable).with_name("mlflow"))
+PROBES = load_evidence(REPOSITORY / "pretrained" / "ensemble").probe_signals()  # synthetic ECGs
 WITHIN = 5.0  # seconds from the alias to the wake-up
 
 
@@ -118,7 +121,7 @@ def ask(url: str, signal_: object, **params: object) -> tuple[int, object]:
 @pytest.mark.parametrize("n_records", [1, 3])
 def test_it_serves_what_the_bundle_says(fleet: Store, serving: str, features: str, n_records: int):
     bundle = bundle_of(fleet, f"models:/{ENSEMBLE}@candidate")
-    signals = np.random.default_rng(0).normal(0, 0.3, (n_records, 12, 1000)).round(3)
+    signals = PROBES[:n_records].round(3)
     status, answer = ask(serving, signals.tolist(), features=features)
     assert status == 200
     rows = answer["predictions"]
@@ -129,6 +132,14 @@ def test_it_serves_what_the_bundle_says(fleet: Store, serving: str, features: st
         there = [name for name, yes in zip(SUPERCLASSES, present, strict=True) if yes]
         assert row["labels"] == ", ".join(there)
         assert [row[f"threshold_{n}"] for n in SUPERCLASSES] == bundle.thresholds.tolist()
+
+
+def test_noise_gets_no_answer(serving: str):
+    noise = np.random.default_rng(0).normal(0, 0.3, (1, 12, 1000))
+    status, answer = ask(serving, noise.tolist())
+    (row,) = answer["predictions"]
+    assert status == 200 and row["quality"] == "unusable" and row["labels"] == ""
+    assert [row[name] for name in SUPERCLASSES] == [None] * 5
 
 
 WRONG = {

@@ -101,11 +101,11 @@ def recording(leads: tuple[str, ...], signal: np.ndarray) -> Recording:
 def test_a_recording_of_fewer_leads_is_read_by_a_set_of_them(prepared, bundle):
     signal = prepared.records.millivolts(np.array([0]))[0]
     two = with_fewer_leads(recording(("II", "V4"), signal), PTBXL_SIGNAL, bundle.lead_sets)
-    np.testing.assert_allclose(two.signal, only(signal[None], LEADS, ("II",))[0], atol=1e-6)
+    np.testing.assert_allclose(two.signals[0], only(signal[None], LEADS, ("II",))[0], atol=1e-6)
     assert two.notes[-1].startswith("read by the leads II alone, without I, III")
     # Two limb leads say all six; twelve are read as ever; none of a set whole is refused later.
     six = with_fewer_leads(recording(("I", "II"), signal), PTBXL_SIGNAL, bundle.lead_sets)
-    assert (six.signal[:6] != 0).any(axis=1).all() and not six.signal[6:].any()
+    assert (six.signals[0, :6] != 0).any(axis=1).all() and not six.signals[0, 6:].any()
     assert with_fewer_leads(recording(LEADS, signal), PTBXL_SIGNAL, bundle.lead_sets) is None
     assert with_fewer_leads(recording(("V1",), signal), PTBXL_SIGNAL, bundle.lead_sets) is None
     assert with_fewer_leads(recording(("II",), signal), PTBXL_SIGNAL, ()) is None

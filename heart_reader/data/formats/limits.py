@@ -1,5 +1,7 @@
 """What a file may ask of the reader: sizes, and the folder that it may name files in."""
 
+import ctypes
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,12 @@ MOST_TAGS = 10**6  # of an XML file
 LARGEST_HEADER = 2**20  # bytes of a text header
 MOST_CHANNELS = 512
 MOST_SAMPLES = 50_000_000  # values of all leads together that are held at once
+LONGEST_WORK = 60.0  # s on one file; damaged ones took half a second at most
 LOWEST_FS, HIGHEST_FS = 50, 10_000  # Hz
+
+
+class TooMuchError(DataError):
+    """More samples than are held at once; fewer seconds may be asked for."""
 
 
 def require_size(path: Path, largest: int = LARGEST_WHOLE) -> None:
@@ -33,12 +40,13 @@ def require_samples(name: str, n_channels: int, n_times: float) -> None:
     """Refuses what a header claims before memory is taken for it.
 
     Raises:
-        DataError: more channels or samples than are held at once.
+        DataError: more channels than any recorder has.
+        TooMuchError: more samples than are held at once.
     """
     if not 0 < n_channels <= MOST_CHANNELS:
         raise DataError(f"{name} claims {n_channels} channels; 1 to {MOST_CHANNELS} are read")
     if not 0 <= n_times * n_channels <= MOST_SAMPLES:
-        raise DataError(
+        raise TooMuchError(
             f"{name} claims {n_channels} channels of {n_times:.0f} samples; at most "
             f"{MOST_SAMPLES} values are held at once"
         )
@@ -85,3 +93,35 @@ def decoding(name: str, kind: str) -> Iterator[None]:
         raise DataError(
             f"{name} can't be read as {kind}: {why} ({type(error).__name__})"
         ) from error
+
+
+class _OutOfTime(BaseException):  # an Exception would be taken for damage
+    """Raised by a timer inside whatever reads a file."""
+
+
+@contextmanager
+def time_limit(seconds: float, name: str) -> Iterator[None]:
+    """Ends what is inside after some seconds, in any thread; between two steps of Python.
+
+    Raises:
+        DataError: time is up.
+    """
+    thread, lock, over = ctypes.c_ulong(threading.get_ident()), threading.Lock(), [False]
+
+    def interrupt() -> None:
+        with lock:
+            if not over[0]:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(_OutOfTime))
+
+    timer = threading.Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        try:
+            yield
+        finally:
+            with lock:
+                over[0] = True
+            timer.cancel()  # a call: what was raised a moment before arrives here at the latest
+    except _OutOfTime:
+        raise DataError(f"{name} can't be read: it took more than {seconds:g} s") from None

@@ -17,7 +17,7 @@ import yaml
 from heart_reader.config.yaml_files import read_yaml
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.families.wfdb_header import Header, parse_header
-from heart_reader.data.recordings.windows import to_windows
+from heart_reader.data.signals.own import to_windows
 from heart_reader.data.spec import SignalConfig
 from heart_reader.errors import DataError
 from heart_reader.files import written_whole
@@ -121,7 +121,7 @@ def _found(folder: Path, path: Path, signal: SignalConfig) -> Found:
     file = (name.with_suffix("") if is_header else name).as_posix()
     try:
         recording = read_recording(str(folder / file))
-        to_windows(recording, signal.spec, signal.short)
+        to_windows(recording, signal)
     except DataError as error:
         return Found(file, math.nan, math.nan, (), " ".join(str(error).split()))
     header = _header(path) if is_header else None

@@ -7,15 +7,15 @@ import numpy as np
 
 from heart_reader.data.lead_sets import LeadSet, set_name, widest
 from heart_reader.data.recordings.limb_leads import LIMB_LEADS
-from heart_reader.data.recordings.model_input import ModelInput, to_model_input
 from heart_reader.data.recordings.recording import Recording
+from heart_reader.data.recordings.windows import Windows, windows_of
 from heart_reader.data.spec import SignalSpec
 
 
 def with_fewer_leads(
     recording: Recording, spec: SignalSpec, sets: Sequence[LeadSet]
-) -> ModelInput | None:
-    """The recording with flat lines for the leads that it lacks.
+) -> Windows | None:
+    """The windows of a recording with flat lines for the leads that it lacks.
 
     Args:
         recording: of any leads.
@@ -37,9 +37,9 @@ def with_fewer_leads(
     if leads is None:
         return None
     ordered = tuple(lead for lead in spec.leads if lead in leads)
-    made = to_model_input(recording, replace(spec, leads=ordered))
-    signal = np.zeros(spec.shape, np.float32)
-    signal[[spec.leads.index(lead) for lead in ordered]] = made.signal
+    made = windows_of(recording, replace(spec, leads=ordered))
+    signals = np.zeros((len(made.signals), *spec.shape), np.float32)
+    signals[:, [spec.leads.index(lead) for lead in ordered]] = made.signals
     missing = [lead for lead in spec.leads if lead not in leads]
     note = f"read by the leads {set_name(ordered)} alone, without {', '.join(missing)}"
-    return ModelInput(signal, (*made.notes, note))
+    return replace(made, signals=signals, notes=(*made.notes, note))

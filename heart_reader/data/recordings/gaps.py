@@ -11,8 +11,17 @@ LONGEST_BRIDGE = 0.2  # s; a QRS is half as long
 
 def gaps_of(values: NDArray[np.floating[Any]]) -> list[tuple[int, int]]:
     """First and one past the last sample of each stretch that isn't finite, of (n_times,)."""
-    missing = np.concatenate([[False], ~np.isfinite(values), [False]])
-    edges = np.flatnonzero(missing[1:] != missing[:-1])
+    return runs_of(~np.isfinite(values))
+
+
+def runs_of(true: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and one past the last of each run of True, of (n,).
+
+    >>> runs_of(np.array([True, False, True, True]))
+    [(0, 1), (2, 4)]
+    """
+    padded = np.concatenate([[False], true, [False]])
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 

@@ -24,7 +24,20 @@ from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError, did_you_mean
 
 SHORTEST = 2.5  # s, repeated: a longer window moves probabilities by 0.04 on the mean
+CONTRADICTED = "the limb leads contradict each other"
 MARGIN = 1.0  # s beyond the window, for the filter of the resampling
+
+
+class GapError(DataError):
+    """A window with a stretch without values that isn't bridged."""
+
+
+class MissingLeadsError(DataError):
+    """A recording that lacks leads of a model; ``found`` are those that it has."""
+
+    def __init__(self, message: str, found: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +59,28 @@ def to_model_input(recording: Recording, spec: SignalSpec) -> ModelInput:
     Raises:
         DataError: leads missing, a rate that no ECG has, too short, or a gap in what is used.
     """
+    made = window_at(recording, spec)
+    if recording.seconds * spec.fs > spec.n_times + 0.5:
+        first = f"the first {spec.seconds:g} of {recording.seconds:g} s"
+        return ModelInput(made.signal, (*made.notes, first))
+    return made
+
+
+def window_at(recording: Recording, spec: SignalSpec, start: int = 0) -> ModelInput:
+    """One window of a recording as a model wants it.
+
+    Args:
+        recording: as it was read.
+        spec: of the model.
+        start: the window's first sample.
+
+    Raises:
+        GapError: a gap that isn't bridged.
+        DataError: leads missing, a rate that no ECG has, or too short.
+    """
     name, fs = recording.name, recording.fs
     require_rate(name, fs)
-    window = recording.signal[:, : int(-(-seconds_wanted(spec) * fs // 1))]
+    window = recording.signal[:, start : start + int(-(-seconds_wanted(spec) * fs // 1))]
     n_used = min(window.shape[1], int(-(-spec.n_times / spec.fs * fs // 1)))
     shortest = min(SHORTEST, spec.seconds)
     if n_used < shortest * fs:
@@ -56,17 +88,14 @@ def to_model_input(recording: Recording, spec: SignalSpec) -> ModelInput:
             f"record {name} must last at least {shortest:g} s, but lasts {n_used / fs:.2f} s"
         )
     there = dict(zip(recording.leads, window, strict=True))
-    leads, notes = _complete(name, there, recording.others, n_used, fs, spec)
+    leads, notes = _complete(recording, there, n_used, start, spec)
     signal = np.stack([leads[lead] for lead in spec.leads])  # (n_leads, n)
     if fs != spec.fs:
         signal = _resampled(signal, fs, spec.fs)
         notes.append(f"resampled from {fs:g} to {spec.fs} Hz")
-    wanted = spec.n_times / spec.fs
     if signal.shape[1] < spec.n_times:
-        notes.append(f"{n_used / fs:.2f} s, repeated to {wanted:g} s")
+        notes.append(f"{n_used / fs:.2f} s, repeated to {spec.seconds:g} s")
         signal = _filled_up(signal, spec.n_times)
-    elif recording.seconds * spec.fs > spec.n_times + 0.5:
-        notes.append(f"the first {wanted:g} of {recording.seconds:g} s")
     return ModelInput(np.ascontiguousarray(signal[:, : spec.n_times], np.float32), tuple(notes))
 
 
@@ -86,9 +115,10 @@ def _filled_up(signal: NDArray[Any], n_times: int) -> NDArray[Any]:
 
 
 def _complete(
-    name: str, there: Leads, others: tuple[str, ...], n_used: int, fs: float, spec: SignalSpec
+    recording: Recording, there: Leads, n_used: int, start: int, spec: SignalSpec
 ) -> tuple[Leads, list[str]]:
     """Every lead of the spec without a gap, and notes on what was bridged or computed."""
+    fs = recording.fs
     gaps = {lead: _gaps_before(values, n_used) for lead, values in there.items()}
     whole = {lead: bridged(values) for lead, values in there.items() if not gaps[lead]}
     notes = _contradictions(whole, n_used)
@@ -104,15 +134,16 @@ def _complete(
         if lead not in filled and longest(gaps[lead]) <= LONGEST_BRIDGE * fs
     ]
     leads |= {lead: bridged(there[lead]) for lead in short}
-    notes += _gap_notes(gaps, filled, fs, "filled from the other limb leads")
-    notes += _gap_notes(gaps, short, fs, "bridged")
+    said = {lead: [(a + start, b + start) for a, b in gaps[lead]] for lead in gapped}
+    notes += _gap_notes(said, filled, fs, "filled from the other limb leads")
+    notes += _gap_notes(said, short, fs, "bridged")
     made = {lead: values for lead, values in computed(leads).items() if lead not in there}
     needed = [lead for lead in LIMB_LEADS if lead in made and lead in spec.leads]
     if needed:
         notes.append(f"{', '.join(needed)} computed from the other limb leads")
     leads |= made
-    broken = {lead: max(gaps[lead], key=lambda gap: gap[1] - gap[0]) for lead in gapped}
-    _require_leads(name, leads, broken, (*there, *others), fs, spec)
+    broken = {lead: max(said[lead], key=lambda gap: gap[1] - gap[0]) for lead in gapped}
+    _require_leads(recording, leads, broken, spec)
     return leads, notes
 
 
@@ -125,7 +156,7 @@ def _contradictions(leads: Leads, n_used: int) -> list[str]:
     if share <= MOST_CONTRADICTION:
         return []
     return [
-        f"the limb leads contradict each other by {100 * share:.0f}% of their energy, {worst} "
+        f"{CONTRADICTED} by {100 * share:.0f}% of their energy, {worst} "
         "most: cables or columns may be swapped"
     ]
 
@@ -142,21 +173,18 @@ def _gap_notes(
 
 
 def _require_leads(
-    name: str,
-    leads: Leads,
-    broken: dict[str, tuple[int, int]],
-    found: tuple[str, ...],
-    fs: float,
-    spec: SignalSpec,
+    recording: Recording, leads: Leads, broken: dict[str, tuple[int, int]], spec: SignalSpec
 ) -> None:
+    name, found = recording.name, (*recording.leads, *recording.others)
     missing = [lead for lead in spec.leads if lead not in leads]
     for lead in missing:
         if lead in broken:
-            raise DataError(f"record {name}: {describe([lead], broken[lead], fs)}")
+            raise GapError(f"record {name}: {describe([lead], broken[lead], recording.fs)}")
     if missing:
         hint = did_you_mean(missing[0], [lead for lead in found if lead not in leads])
-        raise DataError(
+        raise MissingLeadsError(
             f"record {name} must have the leads {' '.join(spec.leads)}, but lacks "
             f"{', '.join(missing)}{hint} (it has {', '.join(found) or 'none'}"
-            f"{other_system(found)})"
+            f"{other_system(found)})",
+            found,
         )

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from heart_reader.data.formats import read_recording
-from heart_reader.data.recordings.windows import Windows, to_windows
+from heart_reader.data.recordings.recording import Recording
+from heart_reader.data.recordings.windows import Windows, windows_of
 from heart_reader.data.signals.store import (
     Block,
     Digital,
@@ -120,7 +121,7 @@ def _read_block(ecg_ids: Ints, files: list[str], signal: SignalConfig) -> Block:
     warnings: dict[int, str] = {}
     for ecg_id, file in zip(ecg_ids.tolist(), files, strict=True):
         try:
-            windows = to_windows(read_recording(file), spec, signal.short)
+            windows = to_windows(read_recording(file), signal)
         except DataError as error:
             defects[ecg_id] = " ".join(str(error).split())
             continue
@@ -133,10 +134,26 @@ def _read_block(ecg_ids: Ints, files: list[str], signal: SignalConfig) -> Block:
     return Block(np.array(ids, np.int64), samples, gain, np.zeros(gain.shape), defects, warnings)
 
 
+def to_windows(recording: Recording, signal: SignalConfig) -> Windows:
+    """A recording as training reads it: the windows that prediction would answer.
+
+    Raises:
+        DataError: no window can be used, or it is shorter than the user wants.
+    """
+    spec = signal.spec
+    if signal.short == "refuse" and recording.seconds < spec.seconds - 0.5 / spec.fs:
+        raise DataError(
+            f"record {recording.name} must last {spec.seconds:g} s (signal.short is refuse), but "
+            f"lasts {recording.seconds:.2f} s"
+        )
+    return windows_of(recording, spec)
+
+
 def _said(windows: Windows, spec: SignalSpec) -> list[str]:
     flat = (windows.signals.min(axis=2) == windows.signals.max(axis=2)).any(axis=0)
+    notes = [note for note in windows.notes if not note.startswith("resampled")]
     leads = [lead for lead, is_flat in zip(spec.leads, flat, strict=True) if is_flat]
-    return [*([f"flat lead {', '.join(leads)}"] if leads else []), *windows.notes]
+    return [*([f"flat lead {', '.join(leads)}"] if leads else []), *notes]
 
 
 def _as_steps(signals: np.ndarray) -> tuple[Digital, Floats]:

@@ -87,6 +87,7 @@ def write_device_folder(
     source: Mapping[str, str],
     task: Task,
     spec: SignalSpec,
+    left_out: Mapping[str, str] | None = None,
 ) -> None:
     """Writes the folder whole: it is there complete or not at all.
 
@@ -96,11 +97,14 @@ def write_device_folder(
         encoder: of the bundle, for the fused form; ``None`` for the signal-only form.
         source: name, version and the like of the registered model.
         task, spec: of the bundle.
+        left_out: files that aren't there since their gate refused them, and why.
 
     Raises:
         ModelError: the folder exists already.
     """
     tree = _contract(task, spec) | _tree(files, encoder, source, task, spec)
+    if left_out:
+        tree["left_out"] = dict(left_out)
     with whole_folder(folder) as temporary:
         for file in files:
             shutil.copyfile(file.path, temporary / file.path.name)

@@ -1,6 +1,6 @@
 """Reads ECGs with a device's model file as a bundle would."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,11 @@ class DeviceReader:
     def thresholds(self) -> NDArray[np.float64]:
         """One for each class of the task; at or above means present."""
         return self.meaning.thresholds
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """What the file was made from."""
+        return self.meaning.source
 
     def predict(
         self,

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from heart_reader.data.demo.marks import KEY, WARNING, is_synthetic, marked
 from heart_reader.edge.formats.base import Format
 from heart_reader.edge.formats.table import FORMATS
 
 _README = """# {title}
 
-Reads a 12-lead ECG and gives the probability of each of {classes}.
+{warning}Reads a 12-lead ECG and gives the probability of each of {classes}.
 
 | input | shape | type | what |
 |---|---|---|---|
@@ -18,7 +19,7 @@ Reads a 12-lead ECG and gives the probability of each of {classes}.
 The output `probabilities` is float32, one row a record, in the order above. Nothing else is to be
 done: normalisation, scaling of features and the sigmoid are inside the model. A probability at
 or above its threshold in `labels.json` means that the finding is there; thresholds were chosen on
-PTB-XL's fold 9 for each file. {numbers}
+{data} for each file. {numbers}
 Match inputs by name: their order differs between files.
 
 A model answers whatever it is given, a flat line too. `heart_reader.edge.run` judges the signal
@@ -28,7 +29,7 @@ read; `example.py` refuses flat lines alone.
 | file | bytes | SHA-256 |
 |---|---|---|
 {files}
-
+{left_out}
     python example.py {first} ECG.csv    # {n_times} lines of {n_leads} numbers
     python -m heart_reader.edge.run {first} RECORD
 
@@ -60,11 +61,14 @@ for name, p in zip(labels["classes"], probabilities[0]):
 
 def readme(tree: Mapping[str, Any]) -> str:
     """README.md of a folder whose labels.json holds ``tree``."""
-    features = tree["features"]
+    features, synthetic = tree["features"], is_synthetic(tree["source"])
     rows = "" if features is None else _FEATURE_ROWS.format(n=len(features["names"]))
-    files = tree["files"]
+    files, lost = tree["files"], tree.get("left_out", {})
+    named = [f"{key} {value}" for key, value in tree["source"].items() if key != KEY]
     return _README.format(
-        title=f"ECG model for a device, form {tree['form']!r}",
+        title=marked(f"ECG model for a device, form {tree['form']!r}", synthetic),
+        warning=f"**Careful: {WARNING}.**\n\n" if synthetic else "",
+        data="fold 9 of synthetic ECGs" if synthetic else "PTB-XL's fold 9",
         classes=", ".join(tree["classes"]),
         shape=f"(n, {len(tree['leads'])}, {tree['n_times']})",
         fs=tree["sampling_rate"],
@@ -74,8 +78,9 @@ def readme(tree: Mapping[str, Any]) -> str:
         feature_rows=rows,
         numbers=_numbers(),
         files="\n".join(f"| `{k}` | {v['size']} | `{v['sha256']}` |" for k, v in files.items()),
+        left_out="".join(f"\nLeft out: `{k}`, {v}.\n" for k, v in lost.items()),
         first=next(iter(_examples(tree))),
-        source=", ".join(f"{key} {value}" for key, value in tree["source"].items()) or "a bundle",
+        source=", ".join(named) or "a bundle",
     )
 
 

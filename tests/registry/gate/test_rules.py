@@ -5,6 +5,7 @@ Covers: registry.gate.rules.
 
 import numpy as np
 import pytest
+from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from registry.gate.rules import against_champion, floors
@@ -53,3 +54,47 @@ def test_a_first_champions_floor_likewise(fold):
     _, single = floors(y_true, candidate, CLASSES, load_settings({})[0].gate)
     assert single.passed and single.text.startswith("COMMON 1.0000")
     assert set(single.values) == {"auc_COMMON", "auc_PRC_S_"}
+
+
+# ---------------------------------------------------------------- few records
+
+
+def few(n: int, shift: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A champion, and a candidate that is better or worse than it by a draw and by ``shift``."""
+    rng = np.random.default_rng(seed)
+    y_true = (rng.random((n, 3)) < 0.4).astype(np.uint8)
+    champion = 0.3 * y_true + rng.normal(0.4, 0.25, y_true.shape)
+    candidate = champion + shift * (y_true - 0.5) + rng.normal(0, 0.05, y_true.shape)
+    return y_true, expit(candidate).astype(np.float32), expit(champion).astype(np.float32)
+
+
+def test_on_few_records_a_better_candidate_goes_through_and_a_worse_one_doesnt():
+    gate = load_settings({})[0].gate
+    y_true, candidate, champion = few(79, 0.0, 3)
+    values = [roc_auc_score(y_true, s) for s in (candidate, champion)]
+    better, worse = (candidate, champion), (champion, candidate)
+    if values[0] < values[1]:
+        better, worse = worse, better
+    macro, single = against_champion(y_true, *better, CLASSES, gate)
+    assert macro.values["macro_auc_low95"] < -gate.margin  # no proof: 79 records have none
+    assert macro.passed and "79 records are too few to tell" in macro.text
+    assert single.passed
+    macro, _ = against_champion(y_true, *worse, CLASSES, gate)
+    assert not macro.passed and "could: what is no worse passes" in macro.text
+
+
+def test_on_enough_records_the_interval_alone_decides():
+    gate = load_settings({"gate.widest": "0.05"})[0].gate
+    y_true, candidate, champion = few(79, 0.0, 3)
+    for pair in ((candidate, champion), (champion, candidate)):
+        macro, _ = against_champion(y_true, *pair, CLASSES, gate)
+        assert macro.passed is (macro.values["macro_auc_low95"] > -gate.margin)
+        assert "too few" not in macro.text
+
+
+def test_a_class_that_loses_by_chance_alone_is_held_against_nobody():
+    gate = load_settings({"gate.max_class_loss": "0.0001"})[0].gate
+    y_true, candidate, champion = few(79, 0.0, 3)
+    _, single = against_champion(y_true, candidate, champion, CLASSES, gate)
+    worst = min(single.values.values())
+    assert worst < -0.0001 and single.passed and "95% paired interval" in single.text

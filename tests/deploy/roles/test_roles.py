@@ -2,6 +2,8 @@
 
 ``1`` may, ``0`` may not. An owner is a member who made the experiment and the model, a
 member is another one.
+
+Covers: deploy.roles.
 """
 
 from collections.abc import Callable

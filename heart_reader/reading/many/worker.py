@@ -1,0 +1,46 @@
+"""One process of several that read files: it holds the model, and answers a chunk at a time."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from heart_reader.bundle.kinds import AnyBundle, open_bundle
+from heart_reader.reading.records import (
+    Record,
+    Refused,
+    findings_of,
+    read_files,
+    recorded_of,
+)
+from heart_reader.reading.rows import refused_row, result_row
+from heart_reader.reading.tables import Row
+
+_held: dict[str, AnyBundle] = {}  # of this process
+
+
+def start(folder: str) -> None:
+    """Opens the model; each process computes on one core, since there are as many as cores."""
+    import torch
+
+    torch.set_num_threads(1)
+    _held["model"] = open_bundle(Path(folder))
+
+
+def rows_of(
+    names: Sequence[str], options: argparse.Namespace, versions: Mapping[str, str]
+) -> list[Row]:
+    """A row for each file, in order."""
+    bundle = _held["model"]
+    read = read_files(names, options, bundle.spec, bundle.lead_sets)
+    answered: list[Row] = []
+    if any(isinstance(each, Record) for each in read):
+        recorded = recorded_of(read, bundle.spec, bundle.lead_sets)
+        features = None
+        if options.features == "compute":
+            features = recorded.features(bundle.feature_source)
+        scores = recorded.means(bundle.predict(recorded.signals, features))
+        answered = [result_row(each, versions) for each in findings_of(bundle, recorded, scores)]
+    found = iter(answered)
+    return [
+        refused_row(each, versions) if isinstance(each, Refused) else next(found) for each in read
+    ]

@@ -1,0 +1,65 @@
+"""What was tried against a platform, by who may not: each must be refused.
+
+Covers: deploy.server.platform_hooks.
+"""
+
+import pytest
+
+from tests.deploy.roles.test_roles import API, FILES
+from tests.deploy.running import User
+
+MODELS = f"{API}/registered-models"
+OURS = "heart-reader-attacked"
+
+
+@pytest.fixture(scope="module")
+def eve(people: dict[str, User], trained: list[str]) -> User:  # trained: there is a run to steal
+    """A user without any role, with a model of her own."""
+    user = people["none"]
+    assert user.ask("POST", f"{MODELS}/create", {"name": "eves"}).status_code == 200
+    return user
+
+
+def version_of(user: User, source: str, **body: str) -> int:
+    made = {"name": "eves", "source": source, **body}
+    return user.ask("POST", f"{API}/model-versions/create", made).status_code
+
+
+@pytest.mark.parametrize("where", [
+    "s3://mlflow/1/{run}/artifacts", "file:///etc", "http://127.0.0.1/", "/etc",
+    "mlflow-artifacts:/1/{run}/artifacts", "runs:/{run}/", "mlflow-artifacts:/../1/{run}",
+])  # fmt: skip
+@pytest.mark.parametrize("naming", [True, False])
+def test_a_version_does_not_reach_into_the_store(
+    eve: User, trained: list[str], where: str, naming: bool
+):
+    run = trained[0]
+    named = {"run_id": run} if naming else {}
+    assert version_of(eve, where.format(run=run), **named) in (400, 403)
+
+
+def test_an_admin_neither(people: dict[str, User], eve: User, trained: list[str]):
+    answer = version_of(people["admin"], f"s3://mlflow/1/{trained[0]}/artifacts")
+    assert answer == 400
+
+
+def test_nobodys_files_are_read_by_who_may_not(eve: User, trained: list[str]):
+    path = f"{FILES}/1/{trained[0]}/artifacts/config.yaml"
+    assert eve.ask("GET", path).status_code == 403
+
+
+@pytest.mark.parametrize(("role", "answer"), [
+    ("nobody", 401), ("none", 403), ("reader", 403), ("member", 200), ("admin", 200)
+])  # fmt: skip
+def test_our_names_are_reserved(people: dict[str, User], eve: User, role: str, answer: int):
+    made = people[role].ask("POST", f"{MODELS}/create", {"name": f"{OURS}-{role}"})
+    assert made.status_code == answer, made.text
+
+
+def test_nor_is_a_model_renamed_to_one(eve: User, people: dict[str, User]):
+    body = {"name": "eves", "new_name": f"{OURS}-renamed"}
+    assert eve.ask("POST", f"{MODELS}/rename", body).status_code == 403
+    body["new_name"] = "eves-other"
+    assert eve.ask("POST", f"{MODELS}/rename", body).status_code == 200
+    back = {"name": "eves-other", "new_name": "eves"}
+    assert eve.ask("POST", f"{MODELS}/rename", back).status_code == 200
