@@ -1,6 +1,6 @@
 """A manifest of one's own, other leads and another length, from training to a device's evidence.
 
-Covers: heart_reader.initial, heart_reader.data.labelled.
+Covers: heart_reader.initial, heart_reader.data.labelled, heart_reader.reading.explained.
 """
 
 import json
@@ -100,10 +100,15 @@ def test_the_bundle_knows_task_signal_and_sets(own):
 def test_what_stands_behind_goes_by_the_bundle(own, call: Call, tmp_path: Path):
     store, manifest = own
     file = pd.read_csv(manifest)["file"][0]
-    called = call(predict.main, store, "--model", SOURCE, "--json", file)
+    explained = ("--explain", str(tmp_path / "why"))
+    called = call(predict.main, store, "--model", SOURCE, "--json", file, *explained)
     (found,) = json.loads(called.out)["records"]
     assert tuple(found["probabilities"]) == CLASSES
-    assert "the first 5 of 10 s" in found["notes"]
+    assert "the mean of 2 windows of 5 s" in found["notes"]
+    (why,) = [each for each in found["explanations"].values()][:1]
+    read = {"I", "II", "V1", "V2", "V3", "V4", "V5", "V6"}
+    assert {each["lead"] for each in why["stretches"]} <= read
+    assert list((tmp_path / "why").glob("*.png"))
     # Two leads are enough for a model that was trained on them.
     lead = wfdb.rdsamp(file)[0][:, 1:2].T  # (1, 1000), of II
     np.savez(tmp_path / "one.npz", signal=lead, leads=["II"], fs=100, unit="mV")

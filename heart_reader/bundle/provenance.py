@@ -61,6 +61,8 @@ def travelling(
     tree = {**remembered, "command": command, "git_commit": commit}
     if "data" in tree:
         tree["data"] = {**tree["data"], "root": ANYWHERE}
+    if "task" in tree:  # a task file's folder is this machine's own
+        tree["task"] = {**tree["task"], "name": Path(tree["task"]["name"]).name}
     if config:
         tree["config"] = {**config, "data": {**config["data"], "root": ANYWHERE}}
     return tree

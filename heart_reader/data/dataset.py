@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,6 +189,12 @@ def pack_of(found: Labelled, signal: SignalConfig, cache: Path, on_defect: OnDef
     """
     if not found.is_own and signal.spec == PTBXL_SIGNAL:
         return load_pack(found.root, found.metadata, cache, on_defect, progress=True)
+    if signal.fs > PTBXL_SIGNAL.fs and not found.is_own and not (found.root / HIGH).is_dir():
+        print(
+            f"note: {found.root} has no {HIGH}: its records at {PTBXL_SIGNAL.fs} Hz are resampled "
+            f"to {signal.fs} Hz, which adds nothing to them",
+            file=sys.stderr,
+        )
     return load_own_pack(source_of(found, signal), signal, cache, on_defect, progress=True)
 
 

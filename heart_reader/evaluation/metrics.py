@@ -247,10 +247,9 @@ def challenge_metrics(
         DataError: bad input, or no record with a label.
     """
     labels, predictions = check_predictions(y_true, y_pred)
-    rows, columns = labelled(labels), labels.any(axis=0)
-    known = known_labels(y_true)[rows]
-    counts = challenge_counts(labels[rows], predictions[rows], known).sum(axis=1)
-    tp, fp, fn = counts[:, columns]
+    rows, known = labelled(labels), known_labels(y_true)
+    counts = challenge_counts(labels[rows], predictions[rows], known[rows]).sum(axis=1)
+    tp, fp, fn = counts[:, labels.any(axis=0)]
     f, g = f_and_g(tp, fp, fn, beta)
     return ChallengeMetrics(f_beta=float(f), g_beta=float(g))
 
@@ -274,13 +273,10 @@ def brier_score(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Floats:
         DataError: bad input.
     """
     labels, scores = check_scores(y_true, y_score)
-    return _mean_known(np.square(scores - labels), known_labels(y_true))
-
-
-def _mean_known(values: Floats, known: Bools) -> Floats:
-    """The mean of each class, NaN where nothing is known of it."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, values, 0).sum(axis=0) / known.sum(axis=0))
+    known = known_labels(y_true)
+    squares = np.where(known, np.square(scores - labels), 0)
+    with np.errstate(invalid="ignore"):  # a class of which nothing is known
+        return np.asarray(squares.sum(axis=0) / known.sum(axis=0))
 
 
 def expected_calibration_error(
@@ -301,9 +297,6 @@ def expected_calibration_error(
     bins = np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], scores)
     known = known_labels(y_true)
     gap = np.where(known, scores - labels, 0)
-    gaps = [
-        np.bincount(bins[:, c], weights=gap[:, c], minlength=n_bins)
-        for c in range(labels.shape[1])
-    ]
-    with np.errstate(invalid="ignore"):  # a class of which nothing is known
+    gaps = [np.bincount(b, g, n_bins) for b, g in zip(bins.T, gap.T, strict=True)]
+    with np.errstate(invalid="ignore"):
         return np.asarray(np.abs(gaps).sum(axis=1) / known.sum(axis=0))
