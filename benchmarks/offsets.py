@@ -23,6 +23,7 @@ from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import load_config
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
+from heart_reader.data.spec import PTBXL_SIGNAL
 from heart_reader.edge.sample import Array, Sample
 from heart_reader.files import cache_folder
 
@@ -112,7 +113,7 @@ def files(
 def sample(records: Records, rows: Any) -> Sample:
     """Some records with their features as a device reads them."""
     signal = records.millivolts(rows).astype(np.float32)
-    raw = measure(signal, "compute", None, None, FS)
+    raw = measure(signal, "compute", None, None, PTBXL_SIGNAL)
     known = np.isfinite(raw)
     return Sample(signal, np.where(known, raw, 0).astype(np.float32), known.astype(np.float32))
 
@@ -121,7 +122,7 @@ def on_device(path: Path, signal: Array) -> Array:
     """With the features measured on the very signal."""
     from heart_reader.edge.formats.table import load_runtime
 
-    features = measure(signal, "compute", None, None, FS)
+    features = measure(signal, "compute", None, None, PTBXL_SIGNAL)
     return load_runtime(path).probabilities(signal, features, None)
 
 

@@ -19,6 +19,7 @@ from heart_reader.config.load import Config
 from heart_reader.config.request import AUTO, ConfigRequest, config_request
 from heart_reader.data.dataset import Records, load_development, load_test
 from heart_reader.data.demo.marks import data_set, made_of, marked
+from heart_reader.data.labelled import data_name
 from heart_reader.data.ptbxl import TEST_FOLD, VALIDATION_FOLD
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation import report, subgroups
@@ -115,7 +116,7 @@ def evaluate(request: EvaluateRequest) -> dict[str, float]:
         n_looks = count_runs({EVALUATED: version.uri, "fold": str(fold)})
         wanted = type(config.features)(bundle.feature_source)
         load = load_test if fold == TEST_FOLD else load_development
-        records = load(config.data, config.task, wanted, cache_folder())
+        records = load(config.data, config.task, wanted, cache_folder(), config.signal)
         require_some_class(records, (fold,), LEFT_OUT)
         scored = score(bundle, records, (fold,))
         values = report.metrics_with_intervals(scored, config.evaluation)
@@ -181,8 +182,9 @@ def log_evaluation(
     """Everything that the evaluation found, in its run and on the model version."""
     prefix = PREFIX[fold]
     profile = fold_profile(records, (fold,))
-    name = data_set(prefix, made_of(records.metadata))
-    run.log_dataset(name, records.digest, config.data.root, prefix, profile)
+    root = config.data.root
+    name = data_set(prefix, made_of(records.metadata), data_name(root))
+    run.log_dataset(name, records.digest, root, prefix, profile)
     run.set_tags({"data_digest": records.digest[:16]})
     run.log_metrics({f"{prefix}/{k}": v for k, v in values.items()}, 0, version.model_id or None)
     parts = {f"{prefix}/{g.name}/{k}": v for g in groups for k, v in g.values.items()}

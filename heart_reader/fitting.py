@@ -14,6 +14,7 @@ from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records, to_device
 from heart_reader.data.features import FeatureEncoder, fit_encoder
+from heart_reader.data.lead_sets import LeadSet, lead_sets_of, set_name
 from heart_reader.data.normaliser import Normaliser, fit_normaliser
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import ConfigError, DataError
@@ -23,9 +24,11 @@ from heart_reader.evaluation.thresholds import choose
 from heart_reader.files import cache_folder
 from heart_reader.models import FusionModel, build_model
 from heart_reader.models.predicting import probabilities
+from heart_reader.training.lead_sets import make_lead_sets
 from heart_reader.training.precision import resolve_device
 from heart_reader.training.teacher import boosted_scores, cached_scores, parts_of, soften
 from heart_reader.training.trainer import FitResult, Trainer
+from heart_reader.training.transfer import take_over
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Prepared:
     normaliser: Normaliser
     encoder: FeatureEncoder | None
     split: Split
+    start: Bundle | None = None
+    """What the training starts from, whose normaliser and encoder are then these."""
 
 
 def require_some_class(records: Records, folds: Sequence[int], cannot: str) -> None:
@@ -61,7 +66,7 @@ def require_some_class(records: Records, folds: Sequence[int], cannot: str) -> N
     Raises:
         DataError: there is no other class.
     """
-    labels = records.y_true[records.rows(folds)].astype(bool)
+    labels = records.y_true[records.rows(folds)]
     there = judged(labels) if len(labels) else np.zeros(records.task.n_classes, bool)
     where = f"fold {folds[0]}" if len(folds) == 1 else f"folds {folds[0]} to {folds[-1]}"
     if not there.any():
@@ -78,14 +83,21 @@ def require_some_class(records: Records, folds: Sequence[int], cannot: str) -> N
         )
 
 
-def prepare(records: Records, split: Split = FOLD_9) -> Prepared:
+def prepare(records: Records, split: Split = FOLD_9, start: Bundle | None = None) -> Prepared:
     """Fits the normaliser and the feature encoder on the training folds alone.
+
+    Args:
+        records: of the training and the validation folds.
+        split: which those are.
+        start: a model to start from; its own are taken, by which its weights were learned.
 
     Raises:
         DataError: no class has a positive and a negative in the training or the validation folds.
     """
     require_some_class(records, split.train, "can't be learned")
     require_some_class(records, split.validation, LEFT_OUT)
+    if start is not None:
+        return Prepared(records, start.normaliser, start.encoder, split, start)
     rows = records.rows(split.train)
     encoder = None
     if records.features is not None:
@@ -98,6 +110,14 @@ def make_trainer(prepared: Prepared, config: Config) -> Trainer:
     training = config.training
     torch.manual_seed(config.seed)
     model = fresh_model(prepared, config)
+    if prepared.start is not None:
+        ours, theirs = prepared.records.task.classes, prepared.start.task.classes
+        same = take_over(model, prepared.start.model, ours, theirs)
+        print(
+            f"starts from {config.training.init}, classes of the same name: "
+            f"{', '.join(same) or 'none'}",
+            file=sys.stderr,
+        )
     targets = None
     if training.teacher != "none":
         y_true = prepared.records.y_true[prepared.records.rows(prepared.split.train)]
@@ -139,7 +159,24 @@ def make_trainer_of(
         config.training,
         config.augmentation,
         torch.Generator(device).manual_seed(config.seed),
+        make_lead_sets(lead_sets_in(config, records), records.spec.leads, encoder, device),
     )
+
+
+def lead_sets_in(config: Config, records: Records) -> tuple[LeadSet, ...]:
+    """The sets of leads that a configuration trains on; none where it trains on all.
+
+    Raises:
+        ConfigError: a set has a lead that the records don't.
+    """
+    sets = lead_sets_of(config.training.lead_sets)
+    for each in sets:
+        if missing := [lead for lead in each if lead not in records.spec.leads]:
+            raise ConfigError(
+                f"training.lead_sets has {set_name(each)}, but signal.leads lacks "
+                f"{', '.join(missing)}"
+            )
+    return sets
 
 
 def make_bundle(

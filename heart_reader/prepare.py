@@ -1,6 +1,9 @@
-"""Entry point ``prepare``: fetch or verify a PTB-XL tree, pack its signals, count its classes.
+"""Entry point ``prepare``: fetch or verify a PTB-XL tree or a manifest, pack its signals, count
+its classes; make a manifest of a folder.
 
 python -m heart_reader.prepare --data /path/to/ptb-xl --download true
+python -m heart_reader.prepare --data records.csv
+python -m heart_reader.prepare --data /path/to/folder --write records.csv
 python -m heart_reader.prepare --data demo
 python -m heart_reader.prepare --data /path/to/ptb-xl --clean true
 """
@@ -19,18 +22,25 @@ from rich.table import Table
 from heart_reader.cli.entry import dotted_options, run_entry, truth
 from heart_reader.config.request import config_request
 from heart_reader.data import ptbxl
-from heart_reader.data.dataset import DataConfig, data_root
+from heart_reader.data.dataset import DataConfig, data_root, pack_of, source_of
 from heart_reader.data.download import PHYSIONET, download
+from heart_reader.data.labelled import read_all, require_parts
+from heart_reader.data.manifest import is_manifest
+from heart_reader.data.manifest.columns import is_there
+from heart_reader.data.manifest.make import describe, find_records, write_manifest
 from heart_reader.data.quality import DOUBTFUL, UNUSABLE, Quality, scale_note
 from heart_reader.data.quality.survey import survey
+from heart_reader.data.signals.own import describe_own_defects, verify_own
 from heart_reader.data.signals.pack import describe_defects, load_pack, verify
 from heart_reader.data.signals.stale import remove_stale_packs
+from heart_reader.data.spec import PTBXL_SIGNAL, SignalConfig
 from heart_reader.errors import ConfigError, DataError
-from heart_reader.files import cache_folder
+from heart_reader.files import cache_folder, user_path
 from heart_reader.project import CONFIG_DEFAULTS
 from heart_reader.tasks.ptbxl import TaskConfig, ptbxl_task, read_statements, statement_labels
 from heart_reader.tasks.task import MANY, Task, default_task
 
+NONE = "none"
 _SHOWN = 10  # warnings and defects printed one by one
 
 
@@ -39,25 +49,29 @@ class PrepareRequest:
     """What a user asks of ``prepare``.
 
     Attributes:
-        data: which tree.
+        data: which tree, manifest or folder.
         task: whose classes are counted.
+        signal: what the records become.
         url: where to fetch what is missing from; ``None``: nothing is fetched.
         clean: removes packs whose tree is gone or changed.
+        write: the manifest that is to be made of the folder ``data``; ``None``: none.
     """
 
     data: DataConfig
     task: TaskConfig
+    signal: SignalConfig
     url: str | None
     clean: bool
+    write: Path | None
 
 
 @dataclass(frozen=True)
 class CheckedTree:
-    """What `check_tree` saw; records by ``ecg_id``."""
+    """What `check_tree` and `check_manifest` saw; records by ``ecg_id``."""
 
     metadata: pd.DataFrame
     task: Task
-    labels: np.ndarray  # (n_records, n_classes)
+    labels: np.ndarray  # (n_records, n_classes), 0, 1 or UNKNOWN
     absent_folds: tuple[int, ...]
     digest: str
     defects: dict[int, str]
@@ -81,23 +95,91 @@ def read_request(options: Mapping[str, str]) -> PrepareRequest:
     left = dict(options)
     fetch = truth("download", left.pop("download", "false"))
     clean = truth("clean", left.pop("clean", "false"))
-    url = left.pop("url", PHYSIONET)
+    url, write = left.pop("url", PHYSIONET), left.pop("write", NONE)
     config = config_request(left).for_training()
     if fetch and config.data.root == "demo":
         raise ConfigError("download=true needs a folder to fetch to: give it as --data PATH")
-    return PrepareRequest(config.data, config.task, url if fetch else None, clean)
+    if fetch and is_manifest(config.data.root):
+        raise ConfigError(f"download=true is for PTB-XL, but data is {config.data.root}")
+    path = None if write == NONE else user_path(write)
+    if path is not None and not is_manifest(str(path)):
+        raise ConfigError(f"write must name a .csv or .parquet file, but is {write!r}")
+    source = url if fetch else None
+    return PrepareRequest(config.data, config.task, config.signal, source, clean, path)
 
 
 def prepare(request: PrepareRequest) -> None:
     """Fetches, verifies, packs, prints the table, and clears the cache where that is asked for."""
     config, cache = request.data, cache_folder()
+    if request.write is not None:
+        make_manifest(request, request.write)
+        return
     if request.url is not None:
         n_files = download(data_root(config, cache), request.url)
         print(f"{n_files} files are there and have the published hashes")
-    print_tree(check_tree(data_root(config, cache), config, request.task, cache), Console())
+    print_tree(check(request, cache), Console())
     if request.clean:
         removed = remove_stale_packs(cache)
         print("\n".join(f"removed {line}" for line in removed) or "no old pack in the cache")
+
+
+def make_manifest(request: PrepareRequest, path: Path) -> None:
+    """A manifest of a folder, whose every file was opened.
+
+    Raises:
+        DataError: files that can't be used, unless they are to be left out.
+    """
+    folder = Path(request.data.root).absolute()
+    if path.exists():
+        raise DataError(f"{path} is there already: remove it, or write another")
+    found = find_records(folder, request.signal)
+    lines = describe(folder, found)
+    if lines and request.data.on_defect == "error":
+        n_bad = sum(bool(each.defect) for each in found)
+        raise DataError(
+            "\n".join(lines)
+            + f"\n{n_bad} of {len(found)} files can't be used, and nothing was written: "
+            "data.on_defect=skip leaves them out"
+        )
+    written = write_manifest(folder, found, path.absolute())
+    n_labelled = sum(bool(each.codes) for each in found)
+    for line in lines:
+        print(f"left out: {line}")
+    n_good = sum(not each.defect for each in found)
+    print(f"{n_good} of {len(found)} files are records, {n_labelled} with labels")
+    print("written: " + ", ".join(map(str, written)))
+
+
+def check(request: PrepareRequest, cache: Path) -> CheckedTree:
+    """Reads every record once, and packs those of folds 1 to 9.
+
+    Raises:
+        DataError, ConfigError: whatever is wrong with the data or the task.
+    """
+    config, root = request.data, data_root(request.data, cache)
+    if not is_manifest(str(root)) and request.signal.spec == PTBXL_SIGNAL:
+        return check_tree(root, config, request.task, cache)
+    found = read_all(root, request.task, config.min_likelihood)
+    require_parts(found, (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD))
+    fold = found.metadata["strat_fold"].to_numpy()
+    development = found.some(np.flatnonzero(fold != ptbxl.TEST_FOLD))
+    test = found.some(np.flatnonzero(fold == ptbxl.TEST_FOLD))
+    pack = pack_of(development, request.signal, cache, config.on_defect)
+    source = source_of(test, request.signal)
+    there = any(map(is_there, source.records["file"]))
+    defects, warnings = verify_own(source, request.signal, progress=True) if there else ({}, {})
+    if defects and config.on_defect == "error":
+        raise DataError(describe_own_defects(source, defects))
+    return CheckedTree(
+        metadata=found.metadata,
+        task=found.task,
+        labels=found.y_true,
+        absent_folds=() if there else (ptbxl.TEST_FOLD,),
+        digest=pack.digest,
+        defects=pack.defects | defects,
+        warnings=pack.warnings | warnings,
+        quality=survey(pack, request.signal.spec.leads),
+    )
 
 
 def check_tree(root: Path, config: DataConfig, asked: TaskConfig, cache: Path) -> CheckedTree:
@@ -170,8 +252,9 @@ def print_tree(tree: CheckedTree, console: Console) -> None:
 
 
 def _counts(labels: np.ndarray, many: bool) -> list[str]:
-    by_class = () if many else labels.sum(axis=0)
-    columns = [len(labels), *by_class, (labels.sum(axis=1) == 0).sum()]
+    positive = labels == 1
+    by_class = () if many else positive.sum(axis=0)
+    columns = [len(labels), *by_class, (positive.sum(axis=1) == 0).sum()]
     return [str(int(n)) for n in columns]
 
 
@@ -186,7 +269,7 @@ def _class_table(tree: CheckedTree) -> Table:
     }
     for heading in parts:
         table.add_column(heading, justify="right")
-    counts = np.stack([tree.labels[rows].sum(axis=0, dtype=int) for rows in parts.values()])
+    counts = np.stack([(tree.labels[rows] == 1).sum(axis=0, dtype=int) for rows in parts.values()])
     for name, title, row in zip(
         tree.task.classes, tree.task.titles, counts.T.tolist(), strict=True
     ):

@@ -15,12 +15,14 @@ from pathlib import Path
 from heart_reader import train_text
 from heart_reader.bundle.evidence import patients_of
 from heart_reader.bundle.provenance import config_hash, git_commit, provenance
+from heart_reader.bundle.scoring import judged_by_set
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config, read_config
 from heart_reader.config.request import ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.dataset import Records, load_development
 from heart_reader.data.demo.marks import KEY, data_set, made_of, marked
+from heart_reader.data.labelled import data_name, task_name
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import ConfigError, DataError, TrackingError
 from heart_reader.evaluation import report
@@ -29,7 +31,8 @@ from heart_reader.evaluation.plots.training_curves import training_curves
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.tables import fold_profile
 from heart_reader.files import cache_folder
-from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
+from heart_reader.fitting import Prepared, lead_sets_in, make_bundle, make_trainer, prepare
+from heart_reader.initial import INIT, pinned_start, start_of
 from heart_reader.project import CONFIG_DEFAULTS, REPOSITORY
 from heart_reader.reading.explain import write_explained_sheets
 from heart_reader.tracking import Run, log_bundle, registered_name, require_editable
@@ -126,6 +129,14 @@ def job_of(request: TrainRequest) -> Job:
     """A new job, or one that goes on with a run that was killed."""
     if request.resume is not None:
         return resumed_job(request.resume, request.config)
+    config, backbone = pinned_start(request.config)
+    if backbone is not None:
+        if request.backbones not in (ALL, (backbone,)):
+            raise ConfigError(
+                f"init {config.changes[INIT]} is of backbone {backbone}, but backbone asks for "
+                f"{','.join(request.backbones)}"
+            )
+        request = replace(request, config=config, backbones=(backbone,))
     return Job(request.configs(), None, {})
 
 
@@ -171,21 +182,26 @@ def train(job: Job) -> list[train_text.TrainedBackbone]:
     resumed_id = job.resumed.run_id if job.resumed else None
     if job.resumed:
         tracking.continue_experiment(job.resumed)
-    single = len(job.backbones) == 1
+    single, start = len(job.backbones) == 1, start_of(job.config)
     name = None if job.resumed else train_text.run_name(job.config, job.backbones)
+    task = task_name(job.config.data.root, job.config.task)
     for backbone in job.backbones:
-        require_editable(registered_name(backbone, job.config.task.name))
+        require_editable(registered_name(backbone, task))
     with (
         tracking.open_run(name, resumed_id, system_metrics=single) as run,
         train_text.resume_told(run.run_id),
     ):
         log_job(run, job)
         records = load_development(
-            job.config.data, job.config.task, job.config.features, cache_folder()
+            job.config.data,
+            job.config.task,
+            job.config.features,
+            cache_folder(),
+            job.config.signal,
         )
         train_text.print_records(records)
         log_records(run, records, job.config)
-        prepared = prepare(records)
+        prepared = prepare(records, start=start)
         if single:
             return [train_backbone(run, job.config, prepared)]
         trained = [train_child(run, config, job.tags, prepared) for config in job.configs]
@@ -236,6 +252,9 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
             folder / "report" / "explained",
             backbone,
         )
+        by_set = judged_by_set(bundle, prepared.records, lead_sets_in(config, prepared.records))
+        if len(by_set):
+            by_set.to_csv(folder / "report" / "lead_sets.csv", index=False, float_format="%.4f")
         run.log_folder(folder / "report")
         bundle.save(folder / "bundle")
         tags = train_text.version_tags(config, prepared.records, values)
@@ -255,9 +274,14 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
         run.run_id,
         made_of(prepared.records.metadata),
     )
-    run.log_once({"n_parameters": n_parameters, "seconds": seconds}, 0)
+    aucs = {
+        f"val_leads/{name}": float(auc)
+        for name, auc in (by_set[["leads", "macro_auc"]].to_numpy() if len(by_set) else ())
+    }
+    run.log_once({"n_parameters": n_parameters, "seconds": seconds, **aucs}, 0)
     run.set_tags({"model": version.uri})
-    run.describe(train_text.run_text(trained, config, prepared.records, result))
+    text = train_text.run_text(trained, config, prepared.records, result)
+    run.describe(text + train_text.lead_sets_text(by_set))
     run.flush()  # the last checkpoint may be on its way
     shutil.rmtree(work_folder(run), ignore_errors=True)
     return trained
@@ -307,7 +331,7 @@ def log_job(run: Run, job: Job) -> None:
         {
             **job.tags,
             "backbones": ",".join(job.backbones),
-            "task": job.config.task.name,
+            "task": task_name(job.config.data.root, job.config.task),
             "config_hash": config_hash(job.config),
             "git_commit": git_commit(REPOSITORY),
         }
@@ -331,7 +355,8 @@ def log_records(run: Run, records: Records, config: Config) -> None:
     for context, folds in (("training", TRAIN_FOLDS), ("validation", (VALIDATION_FOLD,))):
         profile = fold_profile(records, folds)
         source = str(config.data.root)
-        run.log_dataset(data_set(context, synthetic), records.digest, source, context, profile)
+        name = data_set(context, synthetic, data_name(source))
+        run.log_dataset(name, records.digest, source, context, profile)
 
 
 def write_report(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pandas as pd
 import psutil
 import yaml
 from rich.console import Console
@@ -23,6 +24,7 @@ from heart_reader.data.demo.marks import (
     made_of,
     marked,
 )
+from heart_reader.data.labelled import task_name
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.data.spec import SignalSpec
 from heart_reader.evaluation.tables import (
@@ -89,7 +91,8 @@ def run_name(config: Config, backbones: Sequence[str]) -> str:
     what = backbones[0] if len(backbones) == 1 else f"{len(backbones)} backbones"
     where = config.data.root.rstrip("/").rsplit("/", 1)[-1]
     where = SYNTHETIC if where == DEMO else where
-    task = "" if config.task.name == default_task().name else f"{config.task.name}, "
+    name = task_name(config.data.root, config.task)
+    task = "" if name == default_task().name else f"{name}, "
     return f"{task}{what}, {where}, {config.training.epochs} epochs"
 
 
@@ -102,6 +105,7 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
         "config_hash": config_hash(config),
         "val_macro_auc": f"{values['macro_auc']:.4f}",
         REMEMBERED: str(config.evaluation.rule),
+        **({} if config.training.init == "none" else {"init": config.training.init}),
         **({KEY: "true"} if made_of(records.metadata) else {}),
     }
 
@@ -112,7 +116,7 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
 def print_records(records: Records) -> None:
     """How many records of which class there are to train and to validate with."""
     parts = [records.y_true[records.rows(f)] for f in (TRAIN_FOLDS, (VALIDATION_FOLD,))]
-    counts = [[str(len(part)), *map(str, part.sum(axis=0, dtype=int))] for part in parts]
+    counts = [[str(len(part)), *map(str, (part == 1).sum(axis=0, dtype=int))] for part in parts]
     headings = ("records", *records.task.classes)
     if records.task.n_classes > MANY:  # a row a class, not a column
         table = Table("", "folds 1 to 8", "fold 9", title=_title(records.task))
@@ -220,6 +224,14 @@ model = mlflow.pyfunc.load_model("{made.model}")
 model.predict({{"signal": signal}})  # mV, float32 {_shape(records.spec)}, {records.spec.fs} Hz
 ```
 """
+
+
+def lead_sets_text(by_set: pd.DataFrame) -> str:
+    """The Markdown table of the sets of leads; "" where the model needs all of its leads."""
+    if not len(by_set):
+        return ""
+    rows = [(str(row.leads), f"{row.macro_auc:.4f}") for row in by_set.itertuples()]
+    return f"\n## Fewer leads\n\n{markdown_table(('leads', 'macro AUC, fold 9'), rows)}\n"
 
 
 def comparison(trained: Sequence[TrainedBackbone], config: Config, records: Records) -> str:

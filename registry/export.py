@@ -175,7 +175,7 @@ def _records(source: AnyBundle, config: Config, run: Run) -> Records:
         DataError: other data than those that it was trained on.
     """
     features = FeaturesConfig("none" if source.encoder is None else source.encoder.source)
-    records = load_development(config.data, config.task, features, cache_folder())
+    records = load_development(config.data, config.task, features, cache_folder(), config.signal)
     digest, trained = records.digest[:16], str(source.provenance.get("data_digest", ""))[:16]
     if trained != digest:
         raise DataError(

@@ -194,6 +194,8 @@ def _lineage(version: ModelVersion, tags: Mapping[str, str]) -> str:
     ):
         name, _, number = member.partition("/")
         lines.append(f"- Member [{member}](#/models/{name}/versions/{number}), run `{run_id}`")
+    if "init" in tags:
+        lines.append(f"- Fine-tuned from `{tags['init']}`")
     if "thresholds_of" in tags:
         lines.append(f"- Thresholds changed of `{tags['thresholds_of']}`")
     if "weights" in tags:

@@ -26,7 +26,7 @@ from heart_reader.evaluation.mixing import patient_groups
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.tables import markdown_table
 from heart_reader.evaluation.thresholds import REMEMBERED, Rule, choose, cross_fitted, parse_rule
-from heart_reader.tasks.task import class_key
+from heart_reader.tasks.task import UNKNOWN, class_key
 from heart_reader.tracking import ModelVersion, Run, load_registered, resolve_version
 from heart_reader.tracking import runs as tracking
 from registry.client import Registry, kind_of, pinned, register
@@ -126,8 +126,10 @@ def change(before: NDArray[np.float64], rule: Rule, logged: Logged) -> Changed:
         )
     after = choose(rule, logged.y_true, logged.own, logged.classes)
     y_pred = cross_fitted(rule, logged.y_true, logged.judged, groups_of(logged))
+    known = logged.y_true != UNKNOWN
     reached = [
-        _reached(logged.y_true[:, k] == 1, y_pred[:, k]) for k in range(len(logged.classes))
+        _reached(logged.y_true[known[:, k], k] == 1, y_pred[known[:, k], k])
+        for k in range(len(logged.classes))
     ]
     return Changed(before, after, reached)
 

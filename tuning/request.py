@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from heart_reader.config.load import Config
 from heart_reader.config.request import AUTO
+from heart_reader.errors import ConfigError
+from heart_reader.initial import INIT
 from heart_reader.train import TrainRequest, refuse_changes
 from heart_reader.train import read_request as read_training
 from tuning.config import TuningConfig, load_tuning, split_options
@@ -56,9 +58,13 @@ def read_request(options: Mapping[str, str]) -> SearchAndTrainRequest:
         return SearchAndTrainRequest(training, None)
     if own.get("study", AUTO) != AUTO and own.get("trials", AUTO) == AUTO:
         own["trials"] = "0"  # a study that was searched before
+    if INIT in training.config.changes and own.get("trials", AUTO) == AUTO:
+        own["trials"] = "0"  # the demo searches first, but not around a model that is there
     return SearchAndTrainRequest(training, _request(own, training))
 
 
 def _request(own: Mapping[str, str], training: TrainRequest) -> TuneRequest:
     tuning = load_tuning(training.config.training_overlay, own)
+    if tuning.trials > 0 and INIT in training.config.changes:
+        raise ConfigError("a search starts from fresh weights: leave out init, or trials")
     return TuneRequest(tuning, training.configs())

@@ -41,7 +41,9 @@ def search_all(request: TuneRequest) -> list[Study]:
     """One worker of a study for each backbone, one study after the other."""
     first, alone = request.configs[0], len(request.configs) == 1
     with opened_storage(request.tuning) as storage:
-        records = load_development(first.data, first.task, first.features, cache_folder())
+        records = load_development(
+            first.data, first.task, first.features, cache_folder(), first.signal
+        )
         return [
             search(config, request.tuning, records, storage, alone) for config in request.configs
         ]

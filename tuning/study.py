@@ -31,6 +31,13 @@ FREE_KEYS = ("data.root", "training.device", "training.precision")
 SECONDS_FOR_IDENTITY = 10.0
 
 
+# What trainings did before there were these keys.
+LATER = (
+    ("training.init", "none"), ("training.freeze_epochs", 0), ("training.layer_decay", 1.0),
+    ("training.lead_sets", "none"),
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Identity:
     """What makes two trials comparable: only then they belong to one study.
@@ -63,8 +70,10 @@ def make_identity(
         for key, value in flat.items()
         if key not in FREE_KEYS
         and key not in space.keys
-        # The digest of the data changes with the task: studies of a time without one go on.
-        and not key.startswith(("evaluation.", "task."))
+        # The digest of the data changes with the task and the signal: studies of a time without
+        # them go on, and so they do where a key that came later is as if it weren't there.
+        and not key.startswith(("evaluation.", "task.", "signal."))
+        and (key, value) not in LATER
     }
     objective = "fold9" if tuning.objective == "fold9" else f"cv of {tuning.cv_splits}"
     return Identity(space.as_dict(), records.digest[:16], objective, fixed)

@@ -24,6 +24,7 @@ from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
 from heart_reader.config.strict import parse, to_dict
 from heart_reader.data.checks import require_signals
 from heart_reader.data.features import FeatureEncoder
+from heart_reader.data.lead_sets import LeadSet
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ConfigError, ModelError
 from heart_reader.evaluation.mixing import mix_scores
@@ -73,6 +74,12 @@ class EnsembleBundle:
         return self.members[0].spec
 
     @property
+    def lead_sets(self) -> tuple[LeadSet, ...]:
+        """As of `Bundle.lead_sets`: those that every member serves."""
+        first, *others = (member.lead_sets for member in self.members)
+        return tuple(each for each in first if all(each in theirs for theirs in others))
+
+    @property
     def feature_source(self) -> str:
         """As of `Bundle.feature_source`."""
         return feature_source(self.encoder)
@@ -93,7 +100,7 @@ class EnsembleBundle:
         require_signals(signals, self.spec)
         raw = None
         if len(signals):  # measured once, for all members
-            raw = raw_features(self.feature_source, signals, self.spec.fs, features, age, sex)
+            raw = raw_features(self.feature_source, signals, self.spec, features, age, sex)
         scores = [member.predict(signals, raw) for member in self.members]
         return mix_scores(np.stack(scores), self.weights)
 

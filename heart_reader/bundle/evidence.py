@@ -18,6 +18,10 @@ from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.data.dataset import Records
 from heart_reader.data.demo.patients import draw_patients
 from heart_reader.data.demo.tree import synthesize
+from heart_reader.data.ptbxl import LEADS
+from heart_reader.data.recordings.model_input import to_model_input
+from heart_reader.data.recordings.recording import Recording
+from heart_reader.data.spec import PTBXL_SIGNAL, SignalSpec
 from heart_reader.errors import ModelError
 from heart_reader.evaluation.scored import Scored
 from heart_reader.tasks.task import default_task
@@ -81,7 +85,8 @@ def gather(
         y_judged: what it may be judged by; ``own.y_score`` where nothing was fitted on fold 9.
     """
     rng = np.random.default_rng(PROBE_SEED)
-    probes, _ = synthesize(draw_patients(N_PROBES, rng), np.arange(N_PROBES), rng)
+    made, _ = synthesize(draw_patients(N_PROBES, rng), np.arange(N_PROBES), rng)
+    probes = made if bundle.spec == PTBXL_SIGNAL else _as_read(made, bundle.spec)
     evidence = Evidence(
         digest,
         own.ecg_id.astype(np.int32),
@@ -95,6 +100,23 @@ def gather(
     )
     evidence.probe_score[:] = bundle.predict(evidence.probe_signals())
     return evidence
+
+
+def _as_read(probes: NDArray[np.int16], spec: SignalSpec) -> NDArray[np.int16]:
+    """Synthetic ECGs of PTB-XL's shape as a model of another spec reads them, µV."""
+    mv = probes.transpose(0, 2, 1) / MICROVOLTS  # (n_probes, 12, 1000)
+    fs, seconds = PTBXL_SIGNAL.fs, PTBXL_SIGNAL.seconds
+    read = [
+        to_model_input(
+            Recording(
+                "probe", "synthetic", LEADS, signal, fs, seconds, (), None, np.nan, np.nan, ()
+            ),
+            spec,
+        ).signal
+        for signal in mv
+    ]
+    steps = np.rint(np.stack(read).transpose(0, 2, 1) * MICROVOLTS)
+    return np.asarray(steps, np.int16)
 
 
 def patients_of(records: Records, rows: NDArray[np.intp]) -> NDArray[np.int64]:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.data import delineation
-from heart_reader.data.features import FeatureEncoder, with_demographics
+from heart_reader.data.features import FeatureEncoder, as_twelve, with_demographics
+from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
 
 Features = Literal["compute"] | NDArray[np.float32] | None
@@ -20,7 +21,7 @@ def feature_source(encoder: FeatureEncoder | None) -> str:
 def raw_features(
     source: str,
     signals: NDArray[np.floating[Any]],
-    fs: int,
+    spec: SignalSpec,
     features: Features,
     age: Any,
     sex: Any,
@@ -30,7 +31,7 @@ def raw_features(
     Args:
         source: of the features that the model was trained on.
         signals: mV (n_records, n_leads, n_times).
-        fs: Hz.
+        spec: of the signals; what leads that aren't in it would measure is missing.
         features, age, sex: as of `Bundle.predict`.
 
     Raises:
@@ -40,14 +41,14 @@ def raw_features(
         return None
     if isinstance(features, str):
         # Fitted on another tool's values: ours don't mean the same.
-        return measure(signals, features, age, sex, fs) if source == "compute" else None
+        return measure(signals, features, age, sex, spec) if source == "compute" else None
     if len(features) != len(signals):
         raise DataError(f"{len(features)} rows of features for {len(signals)} signals")
     return features
 
 
 def measure(
-    signals: NDArray[np.floating[Any]], features: str, age: Any, sex: Any, fs: int
+    signals: NDArray[np.floating[Any]], features: str, age: Any, sex: Any, spec: SignalSpec
 ) -> NDArray[np.float32]:
     """Raw features of signals in mV, (n_records, n_features), as every encoder reads them.
 
@@ -64,5 +65,5 @@ def measure(
                 f"{name} must have one value for each of {len(signals)} signals, "
                 f"but has the shape {values.shape}"
             )
-    measured = delineation.extract(signals, fs)
+    measured = delineation.extract(as_twelve(signals, spec.leads), spec.fs)
     return with_demographics("compute", measured, age, sex).values

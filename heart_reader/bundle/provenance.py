@@ -13,6 +13,7 @@ from heart_reader.config.strict import flatten, to_dict
 from heart_reader.config.yaml_files import merge, read_yaml
 from heart_reader.data.dataset import Records
 from heart_reader.data.demo.marks import KEY, made_of
+from heart_reader.data.lead_sets import NONE
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.evaluation.thresholds import REMEMBERED
 from heart_reader.project import CONFIG_FOLDER
@@ -36,6 +37,8 @@ def provenance(config: Config, records: Records, run_id: str, best_epoch: int) -
         "data_digest": records.digest,
         "data": to_dict(config.data),
         "task": to_dict(config.task),
+        "signal": to_dict(config.signal),
+        **({"lead_sets": config.training.lead_sets} if config.training.lead_sets != NONE else {}),
         "seed": config.seed,
         "best_epoch": best_epoch,
         "train_folds": list(TRAIN_FOLDS),
@@ -58,6 +61,8 @@ def travelling(
     tree = {**remembered, "command": command, "git_commit": commit}
     if "data" in tree:
         tree["data"] = {**tree["data"], "root": ANYWHERE}
+    if "task" in tree:  # a task file's folder is this machine's own
+        tree["task"] = {**tree["task"], "name": Path(tree["task"]["name"]).name}
     if config:
         tree["config"] = {**config, "data": {**config["data"], "root": ANYWHERE}}
     return tree

@@ -2,14 +2,29 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from heart_reader.bundle.kinds import AnyBundle
+from heart_reader.bundle.measuring import raw_features
 from heart_reader.data.dataset import Records
+from heart_reader.data.lead_sets import LeadSet, only, set_name
+from heart_reader.data.ptbxl import VALIDATION_FOLD, age_years
 from heart_reader.errors import DataError
+from heart_reader.evaluation.metrics import defined_auc, mean_defined
 from heart_reader.evaluation.scored import Scored
+from heart_reader.tasks.task import by_key
 
 
-def score(bundle: AnyBundle, records: Records, folds: Sequence[int]) -> Scored:
+def score(
+    bundle: AnyBundle, records: Records, folds: Sequence[int], leads: LeadSet | None = None
+) -> Scored:
     """What a bundle says about the records of some folds, features as in the records' table.
+
+    Args:
+        bundle: that says it.
+        records: of these folds and others.
+        folds: to be scored.
+        leads: all others are flat lines, and what they measure is missing; ``None``: as it is.
 
     Raises:
         DataError: the records are labelled for another task.
@@ -22,6 +37,26 @@ def score(bundle: AnyBundle, records: Records, folds: Sequence[int]) -> Scored:
         )
     rows = records.rows(folds)
     features = None if records.features is None else records.features.values[rows]
-    y_score = bundle.predict(records.millivolts(rows), features)
+    signals = records.millivolts(rows)
+    if leads is not None and set(leads) != set(records.spec.leads):
+        signals = only(signals, records.spec.leads, leads)
+        if features is not None:
+            about = records.metadata.iloc[rows]
+            features = raw_features(
+                bundle.feature_source, signals, records.spec, "compute",
+                age_years(about), about["sex"].to_numpy(),
+            )  # fmt: skip
+    y_score = bundle.predict(signals, features)
     y_true, limits, classes = records.y_true[rows], bundle.thresholds, bundle.task.classes
     return Scored(rows, records.ecg_id[rows], y_true, y_score, limits, classes)
+
+
+def judged_by_set(bundle: AnyBundle, records: Records, sets: Sequence[LeadSet]) -> pd.DataFrame:
+    """Fold-9 AUC with each set of leads alone: a row a set, ``macro_auc`` and a column a class."""
+    rows = []
+    for leads in sets:
+        scored = score(bundle, records, (VALIDATION_FOLD,), leads)
+        auc = defined_auc(scored.y_true, scored.y_score)
+        by_class = by_key("auc", scored.classes, auc.tolist())
+        rows.append({"leads": set_name(leads), "macro_auc": float(mean_defined(auc)), **by_class})
+    return pd.DataFrame(rows)

@@ -23,6 +23,7 @@ from heart_reader.bundle.measuring import Features, feature_source, raw_features
 from heart_reader.config.strict import parse, to_dict
 from heart_reader.data.checks import require_signals
 from heart_reader.data.features import FeatureEncoder
+from heart_reader.data.lead_sets import NONE, LeadSet, lead_sets_of
 from heart_reader.data.normaliser import Normaliser
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ConfigError, ModelError
@@ -83,6 +84,11 @@ class Bundle:
         return np.ones((1, self.task.n_classes))
 
     @property
+    def lead_sets(self) -> tuple[LeadSet, ...]:
+        """The sets of leads that it serves, flat lines for the others; none: all are needed."""
+        return lead_sets_of(str(self.provenance.get("lead_sets", NONE)))
+
+    @property
     def feature_source(self) -> str:
         """Where the features come from that it reads: "compute", a table's path, or "none"."""
         return feature_source(self.encoder)
@@ -114,7 +120,7 @@ class Bundle:
         require_signals(signals, self.spec)
         if len(signals) == 0:
             return np.empty((0, self.task.n_classes), np.float32)
-        raw = raw_features(self.feature_source, signals, self.spec.fs, features, age, sex)
+        raw = raw_features(self.feature_source, signals, self.spec, features, age, sex)
         encoded = present = None
         if self.encoder is not None and raw is not None:
             encoded, present = self.encoder.encode(raw)

@@ -14,12 +14,15 @@ from heart_reader.config.strict import parse, to_dict
 from heart_reader.config.yaml_files import merge, named_yaml, read_yaml
 from heart_reader.data.augmentation import AugmentationConfig
 from heart_reader.data.dataset import DataConfig, FeaturesConfig
+from heart_reader.data.labelled import TASK_FILE
+from heart_reader.data.manifest import is_manifest
+from heart_reader.data.spec import SignalConfig
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.files import user_path
 from heart_reader.models import ModelConfig
 from heart_reader.project import CONFIG_DEFAULTS, CONFIG_FOLDER
-from heart_reader.tasks.ptbxl import TaskConfig
+from heart_reader.tasks.ptbxl import LABELS, TaskConfig
 from heart_reader.training.config import TrainingConfig
 
 # What a user types most often, without its section.
@@ -29,10 +32,18 @@ SHORT_NAMES = {
     "features": "features.source",
     "backbone": "model.backbone",
     "thresholds": "evaluation.thresholds",
+    "init": "training.init",
 }
 # Keys that runs of earlier versions lack, and what those did: such a run can go on.
 YOUNGER: Mapping[str, Any] = {
     "task": {"name": "superdiagnostic", "unlabelled": "drop"},
+    "signal": {"leads": "all", "fs": 100, "seconds": 10.0, "short": "repeat"},
+    "training": {
+        "lead_sets": "none",
+        "init": "none",
+        "freeze_epochs": 0,
+        "layer_decay": 1.0,
+    },
     "evaluation": {"thresholds": "youden"},
 }
 
@@ -44,6 +55,7 @@ class Config:
     seed: int
     data: DataConfig
     task: TaskConfig
+    signal: SignalConfig
     features: FeaturesConfig
     model: ModelConfig
     training: TrainingConfig
@@ -65,9 +77,23 @@ def load_config(overlay: str, overrides: Mapping[str, object]) -> Config:
     tree = read_yaml(CONFIG_DEFAULTS)
     if overlay != "default":
         tree = merge(tree, read_yaml(named_yaml(CONFIG_FOLDER, overlay, "config")))
-    for key, value in overrides.items():
-        _set_dotted(tree, SHORT_NAMES.get(key, key), value)
+    full = {SHORT_NAMES.get(key, key): value for key, value in overrides.items()}
+    for key, value in full.items():
+        _set_dotted(tree, key, value)
+    if (
+        "task.name" not in full
+        and tree["task"]["name"] == read_yaml(CONFIG_DEFAULTS)["task"]["name"]
+    ):
+        tree["task"]["name"] = _unasked_task(str(tree["data"]["root"]), tree["task"]["name"])
     return _parsed(tree)
+
+
+def _unasked_task(root: str, default: str) -> str:
+    """The task where nobody named one: of a manifest what lies beside it, or its labels."""
+    if not is_manifest(root):
+        return default
+    beside = user_path(root).with_name(TASK_FILE)
+    return str(beside.absolute()) if beside.is_file() else LABELS
 
 
 def changed(config: Config, overrides: Mapping[str, object]) -> Config:
@@ -119,12 +145,16 @@ def _lacking(tree: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str =
 def _parsed(tree: dict[str, Any]) -> Config:
     """A configuration whose paths are those that the user means."""
     config = parse(tree, Config)
-    root, source = (
+    root, source, name = (
         str(user_path(word)) if word.startswith("~") else word
-        for word in (config.data.root, config.features.source)
+        for word in (config.data.root, config.features.source, config.task.name)
     )
-    data, features = replace(config.data, root=root), replace(config.features, source=source)
-    return replace(config, data=data, features=features)
+    return replace(
+        config,
+        data=replace(config.data, root=root),
+        features=replace(config.features, source=source),
+        task=replace(config.task, name=name),
+    )
 
 
 # ---------------------------------------------------------------- reading and layering

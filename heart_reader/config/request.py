@@ -52,14 +52,16 @@ class ConfigRequest:
         """The configuration that reads what a bundle was made from, unless data are named.
 
         Args:
-            provenance: of the bundle; ``data`` and ``task`` in it are its maker's; before there
-                were several tasks, none was remembered.
+            provenance: of the bundle; ``data``, ``task`` and ``signal`` in it are its maker's;
+                before there were several, none was remembered.
             own: the overlay that "auto" stands for.
 
         Raises:
             ConfigError: every unknown key and illegal value, together.
         """
-        made_from = flatten({part: provenance.get(part, {}) for part in ("data", "task")})
+        made_from = flatten(
+            {part: provenance.get(part, {}) for part in ("data", "task", "signal")}
+        )
         return load_config(
             own if self.overlay == AUTO else self.overlay, {**made_from, **self.changes}
         )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,24 +14,32 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from heart_reader.config.strict import to_dict
 from heart_reader.data import ptbxl
 from heart_reader.data.demo.tree import demo_tree
 from heart_reader.data.features import (
     FeatureEncoder,
     FeatureTable,
+    as_twelve,
     feature_table,
 )
-from heart_reader.data.signals.pack import OnDefect, SignalPack, load_pack
-from heart_reader.data.spec import SignalSpec, default_spec
-from heart_reader.tasks.ptbxl import TaskConfig, ptbxl_task, read_statements, statement_labels
-from heart_reader.tasks.task import Task, default_task
+from heart_reader.data.labelled import Labelled, read_labelled
+from heart_reader.data.signals.own import Source, load_own_pack
+from heart_reader.data.signals.pack import load_pack
+from heart_reader.data.signals.store import OnDefect, SignalPack
+from heart_reader.data.spec import PTBXL_SIGNAL, SignalConfig, SignalSpec
+from heart_reader.tasks.ptbxl import TaskConfig
+from heart_reader.tasks.task import UNKNOWN, Task, default_task
+
+PTBXL_CONFIG = SignalConfig("all", PTBXL_SIGNAL.fs, PTBXL_SIGNAL.seconds, "repeat")
+HIGH = "records500"  # the folder in which a tree of PTB-XL has its records at 500 Hz
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """Which records, and what counts as a label."""
 
-    root: str  # a PTB-XL tree, or "demo"
+    root: str  # a PTB-XL tree, a manifest (CSV, Parquet), or "demo"
     min_likelihood: float  # of an SCP code, in percent; 0: every diagnostic code counts
     on_defect: OnDefect  # "error", or "skip" a record with a defect and name it
     records_per_fold: int | None  # the first so many of each fold; null: all
@@ -61,8 +70,9 @@ class Records:
     """Labelled records; row i of every field is the same ECG.
 
     Attributes:
-        metadata: of PTB-XL, indexed by ``ecg_id``.
-        y_true: (n_records, n_classes), 0 or 1.
+        metadata: of PTB-XL or of a manifest, indexed by ``ecg_id``; the windows of a long record
+            share one.
+        y_true: (n_records, n_classes), 0, 1 or `UNKNOWN`.
         pack: signals; its rows are given by ``pack_rows``.
         pack_rows: (n_records,), since records without a class stay in the pack.
         features: raw features, or ``None``.
@@ -98,26 +108,45 @@ class Records:
         """Signals in mV, (n_rows, n_leads, n_times)."""
         return self.pack.millivolts(self.pack_rows[rows])
 
+    def twelve(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The same as (n_rows, 12, n_times), NaN where there is no such lead: for drawings."""
+        return np.asarray(as_twelve(self.millivolts(rows), self.spec.leads), np.float64)
+
 
 def data_root(config: DataConfig, cache: Path) -> Path:
-    """The PTB-XL tree that the configuration names; the demo tree is made where it is missing."""
+    """The tree or manifest that is meant; the demo tree is made where it is missing."""
     if config.root == "demo":
         return demo_tree(cache, config.demo_records, config.demo_seed)
     return Path(config.root).absolute()  # under `mlflow run` the folder isn't the user's own
 
 
 def load_development(
-    config: DataConfig, task: TaskConfig, features: FeaturesConfig, cache: Path
+    config: DataConfig,
+    task: TaskConfig,
+    features: FeaturesConfig,
+    cache: Path,
+    signal: SignalConfig | None = None,
 ) -> Records:
-    """Folds 1 to 9: what training, tuning and every choice may see."""
-    return _load(config, task, features, (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD), cache)
+    """Folds 1 to 9: what training, tuning and every choice may see.
+
+    Args:
+        config, task, features: of the configuration.
+        cache: folder.
+        signal: what the records become; ``None``: PTB-XL's as they are.
+    """
+    folds = (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD)
+    return _load(config, task, features, folds, cache, signal)
 
 
 def load_test(
-    config: DataConfig, task: TaskConfig, features: FeaturesConfig, cache: Path
+    config: DataConfig,
+    task: TaskConfig,
+    features: FeaturesConfig,
+    cache: Path,
+    signal: SignalConfig | None = None,
 ) -> Records:
     """Fold 10. Only ``heart_reader.evaluate`` may call this."""
-    return _load(config, task, features, (ptbxl.TEST_FOLD,), cache)
+    return _load(config, task, features, (ptbxl.TEST_FOLD,), cache, signal)
 
 
 def _load(
@@ -126,27 +155,53 @@ def _load(
     features: FeaturesConfig,
     folds: Sequence[int],
     cache: Path,
+    signal: SignalConfig | None,
 ) -> Records:
+    signal = PTBXL_CONFIG if signal is None else signal
     root = data_root(config, cache)
-    metadata = ptbxl.load_metadata(root)
-    ptbxl.check_patients_disjoint(metadata)
-    metadata = ptbxl.select_folds(metadata, folds)
+    found = read_labelled(root, asked, config.min_likelihood, folds)
     if config.records_per_fold is not None:
-        metadata = metadata.groupby("strat_fold").head(config.records_per_fold)
-    pack = load_pack(root, metadata, cache, config.on_defect, progress=True)
-    metadata = metadata.loc[pack.ecg_id]
-    statements = read_statements(root)
-    task = ptbxl_task(asked.name, statements, asked.unlabelled)
-    y_true = statement_labels(metadata, statements, task, config.min_likelihood)
-    table = feature_table(features.source, pack, metadata, cache)
+        found = found.some(first_of_folds(found.metadata, config.records_per_fold))
+    pack = pack_of(found, signal, cache, config.on_defect)
+    found = found.some(found.metadata.index.get_indexer(pd.Index(pack.ecg_id)))
+    table = feature_table(features.source, pack, found.metadata, cache, signal.spec.leads)
     # Records without any class are dropped in the PTB-XL benchmark, and kept in later papers.
-    kept = np.flatnonzero(y_true.any(axis=1) | (task.unlabelled == "keep"))
+    kept = np.flatnonzero(found.counted())
     if table is not None:
         table = FeatureTable(table.source, table.names, table.values[kept])
-    metadata, y_true = metadata.iloc[kept], y_true[kept]
-    digest = _digest(pack, metadata, y_true, task, table)
-    # What a tree of PTB-XL is read as: its records at 100 Hz.
-    return Records(metadata, y_true, pack, kept, table, digest, task, default_spec())
+    found = found.some(kept)
+    metadata, y_true, task = found.metadata, found.y_true, found.task
+    digest = _digest(pack, metadata, y_true, task, signal.spec, table)
+    return Records(metadata, y_true, pack, kept, table, digest, task, signal.spec)
+
+
+def first_of_folds(metadata: pd.DataFrame, n_records: int) -> NDArray[np.intp]:
+    """Rows of the first so many records of each fold."""
+    rows = pd.Series(np.arange(len(metadata)))
+    return rows.groupby(metadata["strat_fold"].to_numpy()).head(n_records).to_numpy(np.intp)
+
+
+def pack_of(found: Labelled, signal: SignalConfig, cache: Path, on_defect: OnDefect) -> SignalPack:
+    """Signals of labelled records: of PTB-XL as it is by the quick way, else by any reader.
+
+    Raises:
+        DataError: what is wrong with the records' files.
+    """
+    if not found.is_own and signal.spec == PTBXL_SIGNAL:
+        return load_pack(found.root, found.metadata, cache, on_defect, progress=True)
+    if signal.fs > PTBXL_SIGNAL.fs and not found.is_own and not (found.root / HIGH).is_dir():
+        print(
+            f"note: {found.root} has no {HIGH}: its records at {PTBXL_SIGNAL.fs} Hz are resampled "
+            f"to {signal.fs} Hz, which adds nothing to them",
+            file=sys.stderr,
+        )
+    return load_own_pack(source_of(found, signal), signal, cache, on_defect, progress=True)
+
+
+def source_of(found: Labelled, signal: SignalConfig) -> Source:
+    """Where the files of labelled records are; PTB-XL has them at 100 and at 500 Hz."""
+    high = signal.fs > PTBXL_SIGNAL.fs and not found.is_own and (found.root / HIGH).is_dir()
+    return found.source("filename_hr" if high else "filename_lr")
 
 
 def _digest(
@@ -154,6 +209,7 @@ def _digest(
     metadata: pd.DataFrame,
     y_true: NDArray[np.uint8],
     task: Task,
+    spec: SignalSpec,
     table: FeatureTable | None,
 ) -> str:
     text = hashlib.sha256(pack.digest.encode())
@@ -163,6 +219,8 @@ def _digest(
     # The digest of the default task is that of the time when there was no other.
     if task.classes != default_task().classes:
         text.update(json.dumps(task.classes).encode())
+    if spec != PTBXL_SIGNAL:
+        text.update(json.dumps(to_dict(spec)).encode())
     # Measured features follow from the signals, and models with and without them share a digest.
     if table is not None and table.source != "compute":
         text.update(table.values.tobytes())
@@ -179,7 +237,7 @@ class DeviceRecords:
     Attributes:
         signals: int16 (n_records, n_times, n_leads), the layout of WFDB and of channels_last.
         gain, baseline: adu/mV and adu, (n_records, 1, n_leads).
-        y_true: float32 (n_records, n_classes).
+        y_true: float32 (n_records, n_classes), NaN where unknown.
         features: encoded, float32 (n_records, n_encoded), or ``None``.
         present: bool (n_records,), which records have features, or ``None``.
         classes: names of the columns of ``y_true``.
@@ -195,6 +253,11 @@ class DeviceRecords:
 
     def __len__(self) -> int:
         return len(self.y_true)
+
+    @property
+    def all_known(self) -> bool:
+        """Whether no label is NaN."""
+        return not bool(torch.isnan(self.y_true).any())
 
     def millivolts(self, rows: Tensor) -> Tensor:
         """float32 mV (n_rows, n_leads, n_times), a view of (n_rows, n_times, n_leads) memory."""
@@ -222,8 +285,13 @@ def to_device(
         tensor(pack.signals[pack_rows]),
         tensor(pack.gain[pack_rows, None].astype(np.float32)),  # (n_rows, 1, n_leads)
         tensor(pack.baseline[pack_rows, None].astype(np.float32)),
-        tensor(records.y_true[rows].astype(np.float32)),
+        tensor(as_targets(records.y_true[rows])),
         features,
         present,
         records.task.classes,
     )
+
+
+def as_targets(y_true: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Labels as a loss takes them: NaN where unknown."""
+    return np.where(y_true == UNKNOWN, np.float32(np.nan), y_true.astype(np.float32))

@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from heart_reader.data import delineation
-from heart_reader.data.ptbxl import TRAIN_FOLDS, age_years
+from heart_reader.data.ptbxl import LEADS, SAMPLING_RATE, TRAIN_FOLDS, age_years
 from heart_reader.data.ptbxl_plus import read_ptbxl_plus
-from heart_reader.data.signals.pack import SignalPack
+from heart_reader.data.signals.store import SignalPack
 from heart_reader.errors import DataError
 from heart_reader.files import written_whole
 from heart_reader.progress import progress
@@ -40,7 +40,11 @@ class FeatureTable:
 
 
 def feature_table(
-    source: str, pack: SignalPack, metadata: pd.DataFrame, cache: Path
+    source: str,
+    pack: SignalPack,
+    metadata: pd.DataFrame,
+    cache: Path,
+    leads: Sequence[str] = LEADS,
 ) -> FeatureTable | None:
     """The features of the pack's records, from the waveform or from a table.
 
@@ -50,6 +54,7 @@ def feature_table(
         pack: signals, row by row the records of ``metadata``.
         metadata: with ``age`` and ``sex``.
         cache: folder in which measured features are kept.
+        leads: of the pack; what the others of the twelve would measure is missing.
 
     Raises:
         DataError: a table that isn't there or isn't PTB-XL+.
@@ -57,7 +62,7 @@ def feature_table(
     if source == "none":
         return None
     if source == "compute":
-        measured = _computed(pack, cache)
+        measured = _computed(pack, cache, leads)
     else:
         measured = read_ptbxl_plus(Path(source), pack.ecg_id)
     return with_demographics(source, measured, age_years(metadata), metadata["sex"].to_numpy())
@@ -70,9 +75,25 @@ def with_demographics(source: str, measured: FloatArray, age: Any, sex: Any) -> 
     return FeatureTable(source, delineation.FEATURE_NAMES + DEMOGRAPHICS, values)
 
 
-def _computed(pack: SignalPack, cache: Path) -> FloatArray:
+def as_twelve(signals: NDArray[np.floating[Any]], leads: Sequence[str]) -> NDArray[Any]:
+    """Signals (n_records, 12, n_times) of some leads, NaN where there is none.
+
+    >>> as_twelve(np.ones((1, 1, 2)), ["II"])[0, :3, 0].tolist()
+    [nan, 1.0, nan]
+    """
+    if tuple(leads) == LEADS:
+        return signals
+    twelve = np.full((len(signals), len(LEADS), signals.shape[2]), np.nan, signals.dtype)
+    twelve[:, [LEADS.index(lead) for lead in leads]] = signals
+    return twelve
+
+
+def _computed(pack: SignalPack, cache: Path, leads: Sequence[str]) -> FloatArray:
     """Measured features, kept beside the digest of the signals and the code's own version."""
-    key = hashlib.sha256(f"{pack.digest} {delineation.VERSION}".encode()).hexdigest()[:16]
+    said = f"{pack.digest} {delineation.VERSION}"
+    if tuple(leads) != LEADS or pack.fs != SAMPLING_RATE:
+        said += f" {pack.fs} {' '.join(leads)}"
+    key = hashlib.sha256(said.encode()).hexdigest()[:16]
     path = cache / "features" / f"{key}.npy"
     if path.exists():
         return np.asarray(np.load(path), np.float32)
@@ -80,7 +101,7 @@ def _computed(pack: SignalPack, cache: Path) -> FloatArray:
     values = np.empty((n_records, len(delineation.FEATURE_NAMES)), np.float32)
     for start in progress(range(0, n_records, BATCH), "measuring ECGs", f"x {BATCH} records"):
         rows = np.arange(start, min(start + BATCH, n_records))
-        values[rows] = delineation.extract(pack.millivolts(rows), pack.fs)
+        values[rows] = delineation.extract(as_twelve(pack.millivolts(rows), leads), pack.fs)
     with written_whole(path) as temporary:
         np.save(temporary, values)
     return values

@@ -1,11 +1,25 @@
 """What a model reads: leads in order, sampling rate, length."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from heart_reader.config.strict import parse
+from heart_reader.data.ptbxl import LEADS
+from heart_reader.errors import DataError, did_you_mean
 from heart_reader.tasks.task import default_section
 
 LONGEST = 10_000_000  # samples; nearly three hours at 1 kHz
+FS_RANGE = (50, 1000)  # Hz, of what is packed
+LONGEST_SECONDS = 600.0
+
+# Sets of leads that have a name of their own.
+SETS = {
+    "12": LEADS,
+    "8": ("I", "II", *LEADS[6:]),  # the others follow from them
+    "6": LEADS[:6],
+    "all": LEADS,
+}
+Short = Literal["repeat", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,72 @@ class SignalSpec:
         if not 1 <= self.n_times <= LONGEST:
             found.append(f"n_times must lie from 1 to {LONGEST}, but is {self.n_times}")
         return found
+
+
+@dataclass(frozen=True)
+class SignalConfig:
+    """What a model is to read."""
+
+    leads: str  # names with commas, ranges such as V1-V6, or 12 (all), 8, 6
+    fs: int  # Hz; records of other rates are resampled once
+    seconds: float  # longer records are cut into windows
+    short: Short  # shorter ones, down to 2.5 s: "repeat" them, or "refuse" them
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        found = []
+        try:
+            leads_of(self.leads)
+        except DataError as error:
+            found.append(f"leads {error}")
+        if not FS_RANGE[0] <= self.fs <= FS_RANGE[1]:
+            found.append(f"fs must lie from {FS_RANGE[0]} to {FS_RANGE[1]} Hz, but is {self.fs}")
+        if not 1 <= self.seconds <= LONGEST_SECONDS:
+            found.append(
+                f"seconds must lie from 1 to {LONGEST_SECONDS:g}, but is {self.seconds:g}"
+            )
+        elif abs(self.seconds * self.fs - round(self.seconds * self.fs)) > 1e-6:
+            found.append(f"seconds must be whole samples at {self.fs} Hz, but is {self.seconds:g}")
+        return found
+
+    @property
+    def spec(self) -> SignalSpec:
+        """The same as a value that travels in a bundle."""
+        return SignalSpec(leads_of(self.leads), self.fs, round(self.seconds * self.fs))
+
+
+def leads_of(text: str) -> tuple[str, ...]:
+    """The leads that a user names.
+
+    >>> leads_of("I,II,V1-V3"), leads_of("6")
+    (('I', 'II', 'V1', 'V2', 'V3'), ('I', 'II', 'III', 'aVR', 'aVL', 'aVF'))
+
+    Raises:
+        DataError: a name that is none of the twelve, one that is there twice, or none at all.
+    """
+    if text.strip() in SETS:
+        return SETS[text.strip()]
+    found = [lead for word in text.replace("+", ",").split(",") for lead in _range(word.strip())]
+    twice = sorted({lead for lead in found if found.count(lead) > 1})
+    if twice:
+        raise DataError(f"must be different, but {', '.join(twice)} is there twice in {text!r}")
+    return tuple(found)
+
+
+def _range(word: str) -> tuple[str, ...]:
+    first, hyphen, last = word.partition("-")
+    a, b = _place(first, word), _place(last if hyphen else first, word)
+    if b < a:
+        raise DataError(f"must go up in a range, but {word!r} goes down")
+    return LEADS[a : b + 1]
+
+
+def _place(name: str, word: str) -> int:
+    for place, lead in enumerate(LEADS):
+        if lead.lower() == name.strip().lower():
+            return place
+    hint = did_you_mean(name, LEADS) or f" (there are {', '.join(LEADS)}, or 12, 8, 6)"
+    raise DataError(f"must be of the twelve, but {word!r} isn't{hint}")
 
 
 def default_spec() -> SignalSpec:

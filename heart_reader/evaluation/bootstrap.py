@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from heart_reader.errors import DataError
 from heart_reader.evaluation.checks import (
-    Bools,
     Floats,
     check_labels,
     check_predictions,
     check_scores,
     judged,
+    known_labels,
     require_labelled,
 )
 from heart_reader.evaluation.metrics import (
@@ -71,8 +71,10 @@ def draw(
         DataError: bad input, ``n_resamples`` under 1, no class that can be judged, or classes that
             stay out of resamples drawn ``MAX_REDRAWS`` times.
     """
-    labels = check_labels(y_true)
+    check_labels(y_true)
+    labels = np.asarray(y_true)
     labels = labels[:, asked_for(labels)]
+    positive, negative = ((labels == value).astype(np.float64) for value in (1, 0))
     if n_resamples < 1:
         raise DataError(f"n_resamples must be at least 1, but is {n_resamples}")
     n_records = len(labels)
@@ -80,8 +82,8 @@ def draw(
     missing = np.arange(n_resamples)
     for _ in range(MAX_REDRAWS):
         indices[missing] = generator.integers(0, n_records, (missing.size, n_records), np.int32)
-        n_positive = _count(indices[missing]) @ labels.astype(np.float64)
-        missing = missing[((n_positive == 0) | (n_positive == n_records)).any(axis=1)]
+        counts = _count(indices[missing])
+        missing = missing[((counts @ positive == 0) | (counts @ negative == 0)).any(axis=1)]
         if missing.size == 0:
             return Resamples(indices)
     raise DataError(
@@ -90,7 +92,7 @@ def draw(
     )
 
 
-def asked_for(labels: Bools) -> npt.NDArray[np.intp]:
+def asked_for(y_true: npt.ArrayLike) -> npt.NDArray[np.intp]:
     """Columns of the classes that every resample must hold.
 
     The most frequent first, as many as leave a resample `LEAST_CHANCE` to hold them all, if they
@@ -99,11 +101,12 @@ def asked_for(labels: Bools) -> npt.NDArray[np.intp]:
     Raises:
         DataError: no class has both a positive and a negative.
     """
+    labels = np.asarray(y_true)
     columns = np.flatnonzero(judged(labels))
     if columns.size == 0:
         raise DataError(f"no class has both a positive and a negative among {len(labels)} records")
-    n_positive = labels[:, columns].sum(axis=0)
-    rarer = np.minimum(n_positive, len(labels) - n_positive)
+    n_positive, n_negative = ((labels[:, columns] == value).sum(axis=0) for value in (1, 0))
+    rarer = np.minimum(n_positive, n_negative)
     columns = columns[np.argsort(-rarer, kind="stable")]
     absent = (1 - np.sort(rarer)[::-1] / len(labels)) ** len(labels)
     possible = np.cumprod(1 - absent) >= LEAST_CHANCE
@@ -119,14 +122,17 @@ def auc_bootstrap(y_true: npt.ArrayLike, y_score: npt.ArrayLike, resamples: Resa
     Raises:
         DataError: bad input, or resamples drawn from another number of records.
     """
-    labels, scores = check_scores(y_true, y_score)
+    _, scores = check_scores(y_true, y_score)
+    labels = np.asarray(y_true)
     counts = np.ascontiguousarray(_counts_for(resamples, len(labels)).T)  # (n, n_resamples)
     aucs = [_auc_one(labels[:, c], scores[:, c], counts) for c in range(labels.shape[1])]
     return np.stack(aucs, axis=1)  # (n_resamples, n_classes)
 
 
-def _auc_one(labels: Bools, scores: Floats, counts: npt.NDArray[np.int32]) -> Floats:
-    positive, negative = np.flatnonzero(labels), np.flatnonzero(~labels)
+def _auc_one(
+    labels: npt.NDArray[np.generic], scores: Floats, counts: npt.NDArray[np.int32]
+) -> Floats:
+    positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
     negative = negative[np.argsort(scores[negative])]
     below = np.zeros((negative.size + 1, counts.shape[1]), dtype=np.int32)
     np.cumsum(counts[negative], axis=0, out=below[1:])  # negatives up to each rank
@@ -159,7 +165,8 @@ def f_max_bootstrap(y_true: npt.ArrayLike, y_score: npt.ArrayLike, resamples: Re
     """
     labels, scores = check_scores(y_true, y_score)
     counts, rows = _counts_for(resamples, len(labels)), labelled(labels)
-    steps, counts = f_max_steps(labels[rows], scores[rows]), counts[:, rows]
+    steps = f_max_steps(labels[rows], scores[rows], known_labels(y_true)[rows])
+    counts = counts[:, rows]
     n_labelled = np.maximum(counts.sum(axis=1), 1).tolist()
     return np.array(
         [steps.curve(w, n).max() for w, n in zip(counts, n_labelled, strict=True)], np.float64
@@ -177,7 +184,8 @@ def challenge_bootstrap(
     labels, predictions = check_predictions(y_true, y_pred)
     require_labelled(labels)
     counts = _counts_for(resamples, len(labels)).astype(np.float64)
-    tp, fp, fn = counts @ challenge_counts(labels, predictions)  # each (n_resamples, n_classes)
+    by_record = challenge_counts(labels, predictions, known_labels(y_true))
+    tp, fp, fn = counts @ by_record  # each (n_resamples, n_classes)
     return f_and_g(tp, fp, fn, beta)
 
 

@@ -6,26 +6,32 @@ import numpy as np
 import numpy.typing as npt
 
 from heart_reader.errors import DataError
+from heart_reader.tasks.task import UNKNOWN
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
 def check_labels(y_true: npt.ArrayLike) -> Bools:
-    """Labels as booleans ``(n, n_classes)``.
+    """Labels as booleans ``(n, n_classes)``, false where unknown: `known_labels` tells.
 
     Raises:
-        DataError: not two-dimensional, empty, or a value other than 0 and 1.
+        DataError: not two-dimensional, empty, or a value other than 0, 1 and `UNKNOWN`.
     """
     labels = np.asarray(y_true)
     if labels.ndim != 2 or labels.size == 0:
         raise DataError(
             f"y_true must be (n, n_classes) and not empty, but has shape {labels.shape}"
         )
-    wrong = labels[(labels != 0) & (labels != 1)]
+    wrong = labels[(labels != 0) & (labels != 1) & (labels != UNKNOWN)]
     if wrong.size:
         raise DataError(f"y_true must hold 0 and 1 only, but holds {wrong[0]} ({wrong.size} such)")
-    return labels.astype(bool)
+    return np.asarray(labels == 1)
+
+
+def known_labels(y_true: npt.ArrayLike) -> Bools:
+    """Which labels somebody gave, ``(n, n_classes)``; the others are in no figure."""
+    return np.asarray(np.asarray(y_true) != UNKNOWN)
 
 
 def check_scores(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> tuple[Bools, Floats]:
@@ -76,23 +82,26 @@ def require_positives(labels: Bools, class_names: Sequence[str] = ()) -> None:
             raise DataError(f"{name} has 0 positives among {len(labels)} records, needs 1")
 
 
-def require_both(labels: Bools, class_names: Sequence[str] = ()) -> None:
+def require_both(y_true: npt.ArrayLike, class_names: Sequence[str] = ()) -> None:
     """Refuse labels in which a class occurs never or always: its AUC is not defined.
+
+    Unknown ones aside.
 
     Raises:
         DataError: naming the class and the number of records.
     """
-    require_positives(labels, class_names)
-    for column, count in enumerate(labels.sum(axis=0)):
-        if count == len(labels):
+    labels = np.asarray(y_true)
+    require_positives(labels == 1, class_names)
+    for column, count in enumerate((labels == 0).sum(axis=0)):
+        if count == 0:
             name = name_class(column, class_names)
             raise DataError(f"{name} has 0 negatives among {len(labels)} records, needs 1")
 
 
-def judged(labels: Bools) -> Bools:
+def judged(y_true: npt.ArrayLike) -> Bools:
     """Which classes can be judged: those with a positive and a negative, (n_classes,)."""
-    count = labels.sum(axis=0)
-    return np.asarray((count > 0) & (count < len(labels)))
+    labels = np.asarray(y_true)
+    return np.asarray((labels == 1).any(axis=0) & (labels == 0).any(axis=0))
 
 
 def require_labelled(labels: Bools) -> None:

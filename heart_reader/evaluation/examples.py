@@ -4,13 +4,13 @@ import numpy as np
 import numpy.typing as npt
 
 from heart_reader.errors import DataError
-from heart_reader.evaluation.checks import Bools, Floats, check_scores
+from heart_reader.evaluation.checks import Bools, Floats, check_scores, known_labels
 
 Rows = npt.NDArray[np.intp]
 
 
 def record_loss(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Floats:
-    """Binary cross-entropy of each record, mean over the classes, ``(n,)``.
+    """Binary cross-entropy of each record, mean over the classes that are known, ``(n,)``.
 
     Scores are kept 1e-7 away from 0 and 1, so that a confident error stays finite.
 
@@ -19,8 +19,9 @@ def record_loss(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Floats:
     """
     labels, scores = check_scores(y_true, y_score)
     scores = np.clip(scores, 1e-7, 1 - 1e-7)
-    loss: Floats = -np.log(np.where(labels, scores, 1 - scores)).mean(axis=1)
-    return loss
+    loss = -np.log(np.where(labels, scores, 1 - scores))
+    known = known_labels(y_true)
+    return np.asarray(np.where(known, loss, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
 
 
 def best_and_worst(y_true: npt.ArrayLike, y_score: npt.ArrayLike, k: int) -> tuple[Rows, Rows]:
@@ -36,7 +37,7 @@ def best_and_worst(y_true: npt.ArrayLike, y_score: npt.ArrayLike, k: int) -> tup
     n_labelled = int(labels.any(axis=1).sum())
     if not 0 <= k <= n_labelled:
         raise DataError(f"k must lie in 0 to {n_labelled} (the records with a label), but is {k}")
-    ascending = np.argsort(record_loss(labels, scores), kind="stable")
+    ascending = np.argsort(record_loss(y_true, scores), kind="stable")
     return _best_by_class(labels, ascending, k), ascending[::-1][:k]
 
 

@@ -1,7 +1,7 @@
 """Metrics of multi-label classification, by the definitions of the PTB-XL benchmark.
 
-Notation: ``y_true`` is (n, n_classes) of 0 and 1, ``y_score`` the same shape in [0, 1],
-``y_pred`` the same shape of booleans.
+Notation: ``y_true`` is (n, n_classes) of 0, 1 and `UNKNOWN`, ``y_score`` the same shape in [0, 1],
+``y_pred`` the same shape of booleans. What is unknown counts nowhere.
 
 Strodthoff et al., "Deep Learning for ECG Analysis: Benchmarks and Insights from PTB-XL", 2021.
 https://doi.org/10.1109/JBHI.2020.3022989
@@ -21,9 +21,12 @@ from heart_reader.evaluation.checks import (
     check_predictions,
     check_scores,
     judged,
+    known_labels,
     require_both,
     require_positives,
 )
+
+Labels = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,11 @@ def class_auc(
         DataError: bad input, or a class without a positive or without a negative.
     """
     labels, scores = check_scores(y_true, y_score)
-    require_both(labels, class_names)
-    ranks = rankdata(scores, axis=0)
+    require_both(y_true, class_names)
+    known = known_labels(y_true)
+    ranks = rankdata(np.where(known, scores, np.inf), axis=0)  # what is unknown comes last
     n_positive = labels.sum(axis=0)
-    n_negative = len(labels) - n_positive
+    n_negative = known.sum(axis=0) - n_positive
     rank_sum = np.where(labels, ranks, 0.0).sum(axis=0)
     auc: Floats = (rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
     return auc
@@ -68,7 +72,7 @@ def defined_auc(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Floats:
     Raises:
         DataError: bad input, or no class that can be judged.
     """
-    return per_defined(class_auc, *check_scores(y_true, y_score))
+    return per_defined(class_auc, y_true, y_score)
 
 
 def macro_auc(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> float:
@@ -91,10 +95,11 @@ def mean_defined(values: Floats, axis: int = -1) -> Floats:
 
 
 def per_defined(
-    measure: Callable[[Bools, Floats], Floats], labels: Bools, scores: Floats
+    measure: Callable[[Labels, Floats], Floats], y_true: npt.ArrayLike, y_score: npt.ArrayLike
 ) -> Floats:
     """A measure of each class that can be judged, NaN for the others, ``(n_classes,)``."""
-    columns = judged(labels)
+    _, scores = check_scores(y_true, y_score)
+    labels, columns = np.asarray(y_true), judged(y_true)
     if not columns.any():
         raise DataError(f"no class has both a positive and a negative among {len(labels)} records")
     values = np.full(labels.shape[1], np.nan)
@@ -112,6 +117,7 @@ def average_precision(
     """
     labels, scores = check_scores(y_true, y_score)
     require_positives(labels, class_names)
+    scores = np.where(known_labels(y_true), scores, -1)  # last: no hit, and nothing behind
     order = np.argsort(-scores, axis=0, kind="stable")
     scores = np.take_along_axis(scores, order, axis=0)
     hits = np.cumsum(np.take_along_axis(labels, order, axis=0), axis=0, dtype=np.int64)
@@ -160,14 +166,15 @@ class FMaxSteps:
         return f
 
 
-def f_max_steps(labels: Bools, scores: Floats) -> FMaxSteps:
+def f_max_steps(labels: Bools, scores: Floats, known: Bools) -> FMaxSteps:
     """Sort every score once, and find what each adds to the precision and recall of its record."""
     n_classes = labels.shape[1]
+    scores = np.where(known, scores, -1)  # last in the record, where it adds nothing
     order = np.argsort(-scores, axis=1)
     scores = np.take_along_axis(scores, order, axis=1)
     hits = np.take_along_axis(labels, order, axis=1).astype(np.float64)
     own_precision = np.cumsum(hits, axis=1) / np.arange(1, n_classes + 1)
-    precision = np.diff(own_precision, axis=1, prepend=0)
+    precision = np.where(scores < 0, 0, np.diff(own_precision, axis=1, prepend=0))
     recall = hits / labels.sum(axis=1, keepdims=True)
     first = np.zeros_like(scores)
     first[:, 0] = 1
@@ -196,21 +203,20 @@ def f_max(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> FMax:
     """
     labels, scores = check_scores(y_true, y_score)
     rows = labelled(labels)
-    labels, scores = labels[rows], scores[rows]
-    steps = f_max_steps(labels, scores)
-    curve = steps.curve(None, len(labels))
+    steps = f_max_steps(labels[rows], scores[rows], known_labels(y_true)[rows])
+    curve = steps.curve(None, int(rows.sum()))
     best = int(curve.argmax())
     return FMax(value=float(curve[best]), threshold=float(steps.scores[steps.ends[best]]))
 
 
-def challenge_counts(labels: Bools, predictions: Bools) -> Floats:
+def challenge_counts(labels: Bools, predictions: Bools, known: Bools) -> Floats:
     """Each record's weighted true positive, false positive, false negative: (3, n, n_classes).
 
     A record weighs 1 / (number of its true labels).
     """
     weight = 1 / labels.sum(axis=1, keepdims=True)
     outcomes = np.stack(
-        [labels & predictions, ~labels & predictions, labels & ~predictions]
+        [labels & predictions, ~labels & known & predictions, labels & ~predictions]
     )  # (3, n, n_classes)
     weighted: Floats = outcomes * weight
     return weighted
@@ -241,9 +247,9 @@ def challenge_metrics(
         DataError: bad input, or no record with a label.
     """
     labels, predictions = check_predictions(y_true, y_pred)
-    rows, columns = labelled(labels), labels.any(axis=0)
-    counts = challenge_counts(labels[rows], predictions[rows]).sum(axis=1)
-    tp, fp, fn = counts[:, columns]
+    rows, known = labelled(labels), known_labels(y_true)
+    counts = challenge_counts(labels[rows], predictions[rows], known[rows]).sum(axis=1)
+    tp, fp, fn = counts[:, labels.any(axis=0)]
     f, g = f_and_g(tp, fp, fn, beta)
     return ChallengeMetrics(f_beta=float(f), g_beta=float(g))
 
@@ -267,8 +273,10 @@ def brier_score(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Floats:
         DataError: bad input.
     """
     labels, scores = check_scores(y_true, y_score)
-    score: Floats = np.square(scores - labels).mean(axis=0)
-    return score
+    known = known_labels(y_true)
+    squares = np.where(known, np.square(scores - labels), 0)
+    with np.errstate(invalid="ignore"):  # a class of which nothing is known
+        return np.asarray(squares.sum(axis=0) / known.sum(axis=0))
 
 
 def expected_calibration_error(
@@ -287,9 +295,8 @@ def expected_calibration_error(
     if n_bins < 1:
         raise DataError(f"n_bins must be at least 1, but is {n_bins}")
     bins = np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], scores)
-    gaps = [
-        np.bincount(bins[:, c], weights=scores[:, c] - labels[:, c], minlength=n_bins)
-        for c in range(labels.shape[1])
-    ]
-    error: Floats = np.abs(gaps).sum(axis=1) / len(labels)
-    return error
+    known = known_labels(y_true)
+    gap = np.where(known, scores - labels, 0)
+    gaps = [np.bincount(b, g, n_bins) for b, g in zip(bins.T, gap.T, strict=True)]
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(gaps).sum(axis=1) / known.sum(axis=0))

@@ -103,7 +103,8 @@ def class_table(scored: Scored, values: Mapping[str, float]) -> pd.DataFrame:
         scored: what a model said.
         values: of `metrics_with_intervals`.
     """
-    true, found = scored.y_true.astype(bool), scored.y_score >= scored.thresholds
+    true, false = scored.y_true == 1, scored.y_true == 0
+    found = scored.y_score >= scored.thresholds
     low, high = auc_intervals(values, scored.classes)
     keys = list(map(class_key, scored.classes))
     with np.errstate(invalid="ignore"):  # 0/0 of a class without a positive, or a negative
@@ -117,7 +118,7 @@ def class_table(scored: Scored, values: Mapping[str, float]) -> pd.DataFrame:
                 "average_precision": [values.get(f"auprc_{key}", np.nan) for key in keys],
                 "threshold": scored.thresholds,
                 "sensitivity": (true & found).sum(axis=0) / true.sum(axis=0),
-                "specificity": (~true & ~found).sum(axis=0) / (~true).sum(axis=0),
+                "specificity": (false & ~found).sum(axis=0) / false.sum(axis=0),
             }
         )
     return table.sort_values("auc", ignore_index=True)
@@ -157,7 +158,7 @@ def write_sheets(
     folder.mkdir(parents=True, exist_ok=True)
     best, worst = best_and_worst(scored.y_true, scored.y_score, n_sheets)
     for kind, chosen in (("best", best), ("worst", worst)):
-        signals = records.millivolts(scored.rows[chosen])  # (n, n_leads, n_times)
+        signals = records.twelve(scored.rows[chosen])  # (n, 12, n_times)
         known = abouts(records, scored.rows[chosen], delineate(signals, records.pack.fs), model)
         for rank, row in enumerate(chosen, 1):
             figure = ecg_sheet(
@@ -166,7 +167,7 @@ def write_sheets(
                 f"ECG {scored.ecg_id[row]}",
                 by_class(scored.y_score[row], scored.classes),
                 by_class(scored.thresholds, scored.classes),
-                by_class(scored.y_true[row], scored.classes),
+                by_class(scored.y_true[row] == 1, scored.classes),
                 f"{kind} {rank} of {len(scored.ecg_id)} records, by cross-entropy",
                 known[rank - 1],
             )
@@ -176,7 +177,7 @@ def write_sheets(
 def write_beat_sheets(scored: Scored, records: Records, n_sheets: int, folder: Path) -> None:
     """Median beats with their fiducials, for the same records as the sheets of the best."""
     best, _ = best_and_worst(scored.y_true, scored.y_score, n_sheets)
-    signals = records.millivolts(scored.rows[best])
+    signals = records.twelve(scored.rows[best])
     delineation = delineate(signals, records.pack.fs)
     folder.mkdir(parents=True, exist_ok=True)
     for record, row in enumerate(best):

@@ -16,7 +16,7 @@ class Scored:
     Attributes:
         rows: of the records that they are, (n_records,).
         ecg_id: (n_records,).
-        y_true: (n_records, n_classes), 0 or 1.
+        y_true: (n_records, n_classes), 0, 1 or `UNKNOWN`.
         y_score: (n_records, n_classes), probabilities.
         thresholds: (n_classes,).
         classes: names of the columns.
@@ -32,7 +32,7 @@ class Scored:
     @property
     def judged(self) -> NDArray[np.bool_]:
         """Which classes have a positive and a negative among the records, (n_classes,)."""
-        return judged(self.y_true.astype(bool))
+        return judged(self.y_true)
 
     def of_judged(self) -> "Scored":
         """The same of those classes alone."""

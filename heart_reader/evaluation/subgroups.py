@@ -102,8 +102,8 @@ def _values(
     n_resamples: int,
     generator: np.random.Generator,
 ) -> dict[str, float]:
-    n_positive = y_true.sum(axis=0)
-    enough = np.flatnonzero((n_positive >= FEWEST) & (len(y_true) - n_positive >= FEWEST))
+    n_positive, n_negative = ((y_true == value).sum(axis=0) for value in (1, 0))
+    enough = np.flatnonzero((n_positive >= FEWEST) & (n_negative >= FEWEST))
     if len(enough) == 0:
         return {}
     labels, scores = y_true[:, enough], y_score[:, enough]

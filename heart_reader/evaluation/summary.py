@@ -49,20 +49,20 @@ def summary(
     labels, scores = check_scores(y_true, y_score)
     check_names(class_names, labels.shape[1])
     limits = check_per_class("thresholds", thresholds, labels.shape[1])
-    aucs = defined_auc(labels, scores)
-    auprcs = per_defined(average_precision, labels, scores)
-    best = f_max(labels, scores)
-    challenge = challenge_metrics(labels, scores >= limits)
+    aucs = defined_auc(y_true, scores)
+    auprcs = per_defined(average_precision, y_true, scores)
+    best = f_max(y_true, scores)
+    challenge = challenge_metrics(y_true, scores >= limits)
     metrics = {
         "macro_auc": mean_defined(aucs),
-        "n_classes": judged(labels).sum(),
+        "n_classes": judged(y_true).sum(),
         "auprc_macro": mean_defined(auprcs),
         "f_max": best.value,
         "f_max_threshold": best.threshold,
         "f_beta": challenge.f_beta,
         "g_beta": challenge.g_beta,
-        "brier": brier_score(labels, scores).mean(),
-        "ece": expected_calibration_error(labels, scores, n_bins).mean(),
+        "brier": mean_defined(brier_score(y_true, scores)),
+        "ece": mean_defined(expected_calibration_error(y_true, scores, n_bins)),
     }
     metrics |= by_key("auc", class_names, aucs.tolist()) | by_key(
         "auprc", class_names, auprcs.tolist()

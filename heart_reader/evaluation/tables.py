@@ -108,5 +108,5 @@ def fold_profile(records: Records, folds: Sequence[int]) -> str:
 
 def label_profile(y_true: NDArray[np.uint8], folds: Sequence[int], classes: Sequence[str]) -> str:
     """The same, of labels (n_records, n_classes)."""
-    counts = dict(zip(classes, y_true.sum(axis=0, dtype=int).tolist(), strict=True))
+    counts = dict(zip(classes, (y_true == 1).sum(axis=0, dtype=int).tolist(), strict=True))
     return json.dumps({"folds": list(folds), "n_records": len(y_true), **counts})

@@ -23,9 +23,10 @@ from heart_reader.evaluation.checks import (
     check_per_class,
     check_scores,
     judged,
+    known_labels,
     name_class,
 )
-from heart_reader.evaluation.metrics import last_of_ties
+from heart_reader.evaluation.metrics import Labels, last_of_ties
 
 YOUDEN, F1, PRECISION, SENSITIVITY = KINDS = ("youden", "f1", "precision", "sensitivity")
 REMEMBERED = "threshold_rule"  # in the provenance of a bundle
@@ -86,14 +87,15 @@ def choose(
         DataError: bad input, or a precision that a class doesn't reach at any threshold.
     """
     labels, scores = check_scores(y_true, y_score)
-    chosen = _choose(rule, labels, scores)
+    chosen = _choose(rule, np.asarray(y_true), scores)
     chosen[~labels.any(axis=0)] = NEVER
     for column in np.flatnonzero(~np.isfinite(chosen)):
-        reached = float(_steps(labels[:, column], scores[:, column]).precision.max())
+        steps = _steps(np.asarray(y_true)[:, column], scores[:, column])
+        reached = float(steps.precision.max())
         raise DataError(
             f"{name_class(int(column), class_names)} reaches a precision of {reached:.3f} at most "
-            f"({len(labels)} records, {labels[:, column].sum()} positives), so that "
-            f"thresholds={rule} can't be had: ask for less"
+            f"({steps.n_positive + steps.n_negative} records, {steps.n_positive} positives), so "
+            f"that thresholds={rule} can't be had: ask for less"
         )
     return chosen
 
@@ -119,8 +121,8 @@ def apply_thresholds(y_score: npt.ArrayLike, thresholds: npt.ArrayLike) -> Bools
 def choose_reachable(rule: Rule, y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Floats:
     """As `choose`, but infinite, which nothing reaches, where a precision can't be had or a class
     has no positive."""
-    labels, scores = check_scores(y_true, y_score)
-    return _choose(rule, labels, scores)
+    _, scores = check_scores(y_true, y_score)
+    return _choose(rule, np.asarray(y_true), scores)
 
 
 def cross_fitted(
@@ -141,8 +143,8 @@ def cross_fitted(
     Raises:
         DataError: bad input.
     """
-    labels, scores = check_scores(y_true, y_score)
-    which = np.asarray(groups)
+    _, scores = check_scores(y_true, y_score)
+    labels, which = np.asarray(y_true), np.asarray(groups)
     predictions = np.empty(labels.shape, bool)
     for group in np.unique(which):
         held = which == group
@@ -175,7 +177,10 @@ class _Steps:
         return np.asarray(self.true / (self.true + self.false))
 
 
-def _steps(labels: Bools, scores: Floats) -> _Steps:
+def _steps(y_true: Labels, y_score: Floats) -> _Steps:
+    """Of the records in which the class is known."""
+    known = known_labels(y_true)
+    labels, scores = y_true[known] == 1, y_score[known]
     order = np.argsort(-scores, kind="stable")
     ends = last_of_ties(scores[order])
     true = np.cumsum(labels[order], dtype=np.int64)[ends]
@@ -183,9 +188,9 @@ def _steps(labels: Bools, scores: Floats) -> _Steps:
     return _Steps(scores[order][ends], true, ends + 1 - true, n_positive, len(labels) - n_positive)
 
 
-def _choose(rule: Rule, labels: Bools, scores: Floats) -> Floats:
+def _choose(rule: Rule, labels: Labels, scores: Floats) -> Floats:
     """Infinite where the rule can't be kept."""
-    chosen = np.where(labels.any(axis=0), scores.min(axis=0), np.inf)
+    chosen = np.where((labels == 1).any(axis=0), scores.min(axis=0), np.inf)
     pick = _PICK[rule.kind]
     for c in np.flatnonzero(judged(labels)):
         chosen[c] = pick(_steps(labels[:, c], scores[:, c]), rule.target)

@@ -8,6 +8,7 @@ from typing import Any
 
 from heart_reader.bundle.measuring import Features
 from heart_reader.data.demo.marks import is_synthetic, marked
+from heart_reader.data.features import as_twelve
 from heart_reader.data.quality import GOOD
 from heart_reader.data.recordings.windows import span
 from heart_reader.data.spec import SignalSpec
@@ -52,7 +53,9 @@ def draw(
 
 def read_with(reader: Reader, model: str, options: argparse.Namespace) -> None:
     """What `predict` does but for explanations, with any reader."""
-    recorded = told_of_model(read_recordings(options, reader.spec), reader.provenance)
+    recorded = told_of_model(
+        read_recordings(options, reader.spec, reader.lead_sets), reader.provenance
+    )
     features: Features = "compute" if options.features == "compute" else None
     age, sex = recorded.of_windows(recorded.age), recorded.of_windows(recorded.sex)
     probabilities = recorded.means(reader.predict(recorded.signals, features, age, sex))
@@ -93,7 +96,7 @@ def drawn_of(recorded: Recorded, record: int, probabilities: Any, reader: Reader
     recording, answer = recorded.recordings[record], recorded.answers[record]
     usable = answer.quality.usable
     return (
-        recorded.signals[answer.shown],
+        as_twelve(recorded.signals[[answer.shown]], reader.spec.leads)[0],
         reader.spec.fs,
         Path(recording.name).name,
         by_class(probabilities[record], reader.task.classes) if usable else {},

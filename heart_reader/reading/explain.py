@@ -22,6 +22,7 @@ from heart_reader.bundle.single import Bundle
 from heart_reader.data.checks import require_signals
 from heart_reader.data.dataset import Records
 from heart_reader.data.delineation import delineate
+from heart_reader.data.features import as_twelve
 from heart_reader.evaluation.examples import best_and_worst
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import abouts, by_class
@@ -71,7 +72,7 @@ def explain(
 
     Args:
         bundle: one model or an ensemble.
-        signal: mV (n_leads, n_times), 100 Hz.
+        signal: mV (n_leads, n_times), as the bundle's spec says.
         features: raw (n_features,), as `measure` gives them; ``None``: the model went without.
         class_names: of the task.
         usual: where the path starts; ``None``: `usual_ecg` of the record.
@@ -97,6 +98,7 @@ def explain(
             internal_batch_size=BATCH,
             return_convergence_delta=True,
         )
+        added = parts[0].numpy().astype(np.float64)  # (1, n_leads, n_times)
         names, moved = _by_feature(bundle, parts[1:])
         values = np.empty(0, np.float32) if not names or features is None else features
         found.append(
@@ -105,11 +107,12 @@ def explain(
                 float(here[k]),
                 float(before[k]),
                 start.name,
-                parts[0][0].numpy().astype(np.float64),
+                np.nan_to_num(as_twelve(added, bundle.spec.leads))[0],  # (12, n_times)
                 moved,
                 names,
                 values,
                 float(delta),
+                bundle.spec.fs,
             )
         )
     return found
@@ -206,8 +209,8 @@ def write_explained_sheets(
     folder.mkdir(parents=True, exist_ok=True)
     best, _ = best_and_worst(scored.y_true, scored.y_score, n_sheets)
     rows = scored.rows[best]
-    signals = records.millivolts(rows)
-    delineation = delineate(signals, records.pack.fs)
+    signals, twelve = records.millivolts(rows), records.twelve(rows)
+    delineation = delineate(twelve, records.pack.fs)
     known = abouts(records, rows, delineation, model)
     for record, row in enumerate(best):
         features = None if records.features is None else records.features.values[rows[record]]
@@ -215,7 +218,7 @@ def write_explained_sheets(
         names = classes_to_explain(y_score, limits, classes)[:1]
         (explanation,) = explain(bundle, signals[record], features, names)
         figure = explained_sheet(
-            signals[record],
+            twelve[record],
             records.pack.fs,
             f"ECG {scored.ecg_id[row]}",
             by_class(y_score, classes),
@@ -223,7 +226,7 @@ def write_explained_sheets(
             explanation,
             delineation,
             record,
-            by_class(scored.y_true[row], classes),
+            by_class(scored.y_true[row] == 1, classes),
             about=known[record],
         )
         save(figure, folder / f"{scored.ecg_id[row]:05d}_{class_key(explanation.class_name)}.png")

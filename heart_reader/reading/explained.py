@@ -44,7 +44,7 @@ def explain_into(
     write_explanations(folder, model, recorded, probabilities, bundle, explained)
     found = []
     for window, each in zip(shown, explained, strict=True):
-        spans = waves(recorded.measured, window)
+        spans = waves(recorded.measured, window, bundle.spec.fs, bundle.spec.n_times)
         found.append({why.class_name: as_json(why, spans, N_NAMED) for why in each})
     return found
 

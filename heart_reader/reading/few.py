@@ -21,7 +21,8 @@ def read_few(options: argparse.Namespace, bundle: AnyBundle, model: str) -> None
     Raises:
         DataError: some files were refused; the others are answered.
     """
-    recorded = told_of_model(read_recordings(options, bundle.spec), bundle.provenance)
+    read = read_recordings(options, bundle.spec, bundle.lead_sets)
+    recorded = told_of_model(read, bundle.provenance)
     named = marked(model, is_synthetic(bundle.provenance))
     wanted = options.features == "compute"
     features = recorded.features(bundle.feature_source) if wanted else None

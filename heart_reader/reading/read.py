@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.limits import LONGEST_WORK, TooMuchError, time_limit
 from heart_reader.data.formats.person import checked_age, sex_of_word
+from heart_reader.data.lead_sets import LeadSet
+from heart_reader.data.recordings.fewer_leads import with_fewer_leads
 from heart_reader.data.recordings.model_input import MissingLeadsError, seconds_wanted
 from heart_reader.data.recordings.recording import Recording
 from heart_reader.data.recordings.windows import LONGEST_READ, Windows, windows_of
@@ -45,15 +47,24 @@ class Refused:
 
 
 def read_files(
-    names: Sequence[str], options: argparse.Namespace, spec: SignalSpec
+    names: Sequence[str],
+    options: argparse.Namespace,
+    spec: SignalSpec,
+    sets: Sequence[LeadSet] = (),
 ) -> list[Record | Refused]:
     """Each file as a model of that spec reads it, or why it can't be read.
+
+    Args:
+        names: of the files.
+        options: what is said of them.
+        spec: of the model.
+        sets: of leads, any of which are enough for it.
 
     Raises:
         DataError: an option that isn't legal.
     """
     age, sex = checked_person(options)
-    return [_read_or_refuse(path, options, spec, age, sex) for path in names]
+    return [_read_or_refuse(path, options, spec, age, sex, sets) for path in names]
 
 
 def checked_person(options: argparse.Namespace) -> tuple[float | None, float | None]:
@@ -69,13 +80,21 @@ def checked_person(options: argparse.Namespace) -> tuple[float | None, float | N
     return age, sex
 
 
-def record_of(found: Recording, spec: SignalSpec, age: float | None, sex: float | None) -> Record:
+def record_of(
+    found: Recording,
+    spec: SignalSpec,
+    age: float | None,
+    sex: float | None,
+    sets: Sequence[LeadSet] = (),
+) -> Record:
     """A recording as a model of that spec reads it; age and sex that are given count first.
+
+    Any of the sets of leads is enough.
 
     Raises:
         DataError: as of `windows_of`.
     """
-    windows = windows_of(found, spec)
+    windows = with_fewer_leads(found, spec, sets) or windows_of(found, spec)
     return Record(
         name=found.name,
         windows=windows,
@@ -92,10 +111,12 @@ def _read_or_refuse(
     spec: SignalSpec,
     age: float | None,
     sex: float | None,
+    sets: Sequence[LeadSet],
 ) -> Record | Refused:
     try:
         with time_limit(LONGEST_WORK, path):
-            return record_of(_as_long_as_can_be(path, options, spec), spec, age, sex)
+            found = _as_long_as_can_be(path, options, spec)
+            return record_of(found, spec, age, sex, sets)
     except MissingLeadsError as error:
         return Refused(path, f"{error}{who_would(error.found)}")
     except DataError as error:

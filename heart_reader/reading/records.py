@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from heart_reader.bundle.measuring import Features
 from heart_reader.data import delineation
 from heart_reader.data.demo.marks import WARNING, is_synthetic
-from heart_reader.data.features import with_demographics
-from heart_reader.data.quality import Quality, assess
+from heart_reader.data.features import as_twelve, with_demographics
+from heart_reader.data.lead_sets import LeadSet
+from heart_reader.data.ptbxl import LEADS
+from heart_reader.data.quality import Quality, assess, assess_leads_there
 from heart_reader.data.recordings.windows import span
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
@@ -33,6 +35,10 @@ class Reader(Protocol):
     @property
     def spec(self) -> SignalSpec:
         """What it reads."""
+
+    @property
+    def lead_sets(self) -> tuple[LeadSet, ...]:
+        """The sets of leads that it serves, flat lines for the others; none: all are needed."""
 
     @property
     def thresholds(self) -> NDArray[np.float64]:
@@ -106,27 +112,34 @@ class Recorded:
         return np.stack([answer.mean(scores) for answer in self.answers])
 
 
-def read_recordings(options: argparse.Namespace, spec: SignalSpec) -> Recorded:
+def read_recordings(
+    options: argparse.Namespace, spec: SignalSpec, sets: Sequence[LeadSet] = ()
+) -> Recorded:
     """Every record of the options, as a model of that spec reads it; one that can't be read is
     refused, the others are there.
 
     Raises:
         DataError: an option that isn't legal, or no record that can be read.
     """
-    read = read_files(files_of(options.records), options, spec)
+    read = read_files(files_of(options.records), options, spec, sets)
     if not any(isinstance(each, Record) for each in read):
         raise DataError("\n".join(each.reason for each in read if isinstance(each, Refused)))
-    return recorded_of(read, spec)
+    return recorded_of(read, spec, sets)
 
 
-def recorded_of(read: list[Record | Refused], spec: SignalSpec) -> Recorded:
+def recorded_of(
+    read: list[Record | Refused], spec: SignalSpec, sets: Sequence[LeadSet] = ()
+) -> Recorded:
     """Everything that is measured on what was read, at least one record."""
     recordings = [each for each in read if isinstance(each, Record)]
     signals = np.concatenate([each.windows.signals for each in recordings])
     ends = np.cumsum([len(each.windows.signals) for each in recordings]).tolist()
     rows = [range(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
-    measured = delineation.delineate(signals, spec.fs)
-    quality = assess(signals, spec.fs, spec.leads)
+    measured = _of_those(
+        delineation.delineate(as_twelve(signals, spec.leads), spec.fs), spec.leads
+    )
+    judge = assess_leads_there if sets else assess
+    quality = judge(signals, spec.fs, spec.leads)
     return Recorded(
         recordings=recordings,
         signals=signals,
@@ -138,6 +151,18 @@ def recorded_of(read: list[Record | Refused], spec: SignalSpec) -> Recorded:
         answers=answers_of(rows, measured, quality),
         read=read,
     )
+
+
+def _of_those(measured: delineation.Delineation, leads: Sequence[str]) -> delineation.Delineation:
+    """The same without warnings of leads that the model doesn't read."""
+    if tuple(leads) == LEADS:
+        return measured
+    # Leads that are missing for another reason stand in the notes on the file.
+    kept = tuple(
+        tuple(each for each in told if not each.startswith("not measurable"))
+        for told in measured.warnings
+    )
+    return replace(measured, warnings=kept)
 
 
 def told_of_model(recorded: Recorded, provenance: Mapping[str, Any]) -> Recorded:

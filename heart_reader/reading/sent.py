@@ -16,6 +16,7 @@ from heart_reader.data.formats.asked import Asked
 from heart_reader.data.formats.limits import require_samples
 from heart_reader.data.formats.matrix import Matrix, from_matrix
 from heart_reader.data.formats.units import UNITS, unit_of
+from heart_reader.data.lead_sets import LeadSet
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError, did_you_mean
 from heart_reader.reading.read import Record, Refused, read_files, record_of
@@ -39,18 +40,22 @@ class Beside:
     unit: str | None
 
 
-def of_signals(signals: Sequence[Any], beside: Beside, spec: SignalSpec) -> list[Record]:
+def of_signals(
+    signals: Sequence[Any], beside: Beside, spec: SignalSpec, sets: Sequence[LeadSet] = ()
+) -> list[Record]:
     """Each of some signals (n_leads, n_times) as a model reads it; mV, and the model's own leads
-    and rate, unless it is said otherwise.
+    and rate, unless it is said otherwise; any of the sets of leads is enough.
 
     Raises:
         DataError: another shape, samples that aren't numbers, leads missing, too short.
     """
     _require_few(len(signals))
-    return [_of_signal(row, each, beside, spec) for row, each in enumerate(signals)]
+    return [_of_signal(row, each, beside, spec, sets) for row, each in enumerate(signals)]
 
 
-def _of_signal(row: int, signal: Any, beside: Beside, spec: SignalSpec) -> Record:
+def _of_signal(
+    row: int, signal: Any, beside: Beside, spec: SignalSpec, sets: Sequence[LeadSet]
+) -> Record:
     name, leads = f"signal {row}", beside.leads or spec.leads
     fs = float(spec.fs) if beside.fs is None else beside.fs
     samples = _numbers(name, signal, leads)
@@ -70,7 +75,8 @@ def _of_signal(row: int, signal: Any, beside: Beside, spec: SignalSpec) -> Recor
         sex=math.nan,
         notes=(),
     )
-    return record_of(from_matrix(matrix, Asked(None, None, None, None, None)), spec, None, None)
+    found = from_matrix(matrix, Asked(None, None, None, None, None))
+    return record_of(found, spec, None, None, sets)
 
 
 def _numbers(name: str, signal: Any, leads: Sequence[str]) -> "np.ndarray[Any, Any]":
@@ -95,7 +101,9 @@ def _unit(word: str | None) -> str:
     return known
 
 
-def of_files(files: Sequence[Any], beside: Beside, spec: SignalSpec) -> list[Record]:
+def of_files(
+    files: Sequence[Any], beside: Beside, spec: SignalSpec, sets: Sequence[LeadSet] = ()
+) -> list[Record]:
     """Each of some files' bytes in base64 as a model reads it.
 
     Raises:
@@ -114,7 +122,7 @@ def of_files(files: Sequence[Any], beside: Beside, spec: SignalSpec) -> list[Rec
         for row, text in enumerate(files):
             path = Path(folder) / f"file {row}"
             path.write_bytes(_bytes(path.name, text))
-            (read,) = read_files([str(path)], asked, spec)
+            (read,) = read_files([str(path)], asked, spec, sets)
             path.unlink()
             if isinstance(read, Refused):
                 raise DataError(read.reason.replace(f"{folder}/", ""))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from heart_reader.bundle.measuring import measure
 from heart_reader.data.delineation import delineate
-from heart_reader.data.features import FeatureEncoder
+from heart_reader.data.features import FeatureEncoder, as_twelve
 from heart_reader.data.normal.ecg import normal_ecg
 from heart_reader.data.spec import SignalSpec
 
@@ -46,14 +46,14 @@ def usual_ecg(signal: NDArray[np.floating[Any]], spec: SignalSpec) -> Usual:
         spec: its leads and rate.
     """
     level = np.median(signal, axis=1, keepdims=True)
-    (r_peaks,) = delineate(signal[None], spec.fs).r_peaks
+    (r_peaks,) = delineate(as_twelve(signal[None], spec.leads), spec.fs).r_peaks
     if not len(r_peaks):
         return Usual(FLAT, np.repeat(level, signal.shape[1], axis=1).astype(np.float32), None)
     normal = normal_ecg(r_peaks, spec.fs, signal.shape[1], spec.leads)
     moved = normal - np.median(normal, axis=1, keepdims=True) + level
     usual = moved.astype(np.float32)
     unknown = [float("nan")]
-    return Usual(NORMAL, usual, measure(usual[None], "compute", unknown, unknown, spec.fs)[0])
+    return Usual(NORMAL, usual, measure(usual[None], "compute", unknown, unknown, spec)[0])
 
 
 def usual_features(encoder: FeatureEncoder, usual: Usual) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 ```yaml
 name: rhythms
-unlabelled: keep            # or drop, the default
+unlabelled: keep            # the default; or drop records without any of the classes
 classes:
   AF: {title: atrial fibrillation, group: rhythm, codes: [164889003, AFIB]}
   SB: {title: sinus bradycardia}
@@ -10,6 +10,7 @@ classes:
 ```
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, cast, get_args
 
 from heart_reader.config.yaml_files import read_yaml
 from heart_reader.errors import ConfigError, DataError, did_you_mean
+from heart_reader.tasks.ptbxl import CLASS_OF
 from heart_reader.tasks.task import Task, Unlabelled
 
 KEYS = ("name", "unlabelled", "classes")
@@ -47,6 +49,7 @@ def read_task(path: Path) -> OwnTask:
     classes = tree.get("classes")
     described = _classes(classes, problems) if isinstance(classes, Mapping) else {}
     class_of = _codes(described, problems)
+    problems += name_problems(str(tree.get("name", path.stem)))
     if not problems:
         try:
             return OwnTask(_task(tree, described, path), class_of)
@@ -61,8 +64,17 @@ def _task(tree: Mapping[str, Any], described: Mapping[str, Mapping[str, Any]], p
         tuple(described),
         tuple(str(each.get("title", name)) for name, each in described.items()),
         tuple(str(each.get("group", name)) for name, each in described.items()),
-        cast(Unlabelled, tree.get("unlabelled", "drop")),
+        cast(Unlabelled, tree.get("unlabelled", "keep")),
     )
+
+
+def name_problems(name: str) -> list[str]:
+    """What is wrong with the name of a task of one's own: the registry has models under it."""
+    if not re.fullmatch(r"[A-Za-z0-9_][\w.-]{0,60}", name, re.ASCII):
+        return [f"name must be 1 to 61 letters, digits, _, - and ., but is {name!r}"]
+    if name in (*CLASS_OF, "ensemble", "edge"):
+        return [f"name {name!r} means something else already: take another"]
+    return []
 
 
 def _missing(tree: Mapping[str, Any]) -> list[str]:
@@ -70,7 +82,7 @@ def _missing(tree: Mapping[str, Any]) -> list[str]:
     if not isinstance(tree.get("classes"), Mapping) or not tree["classes"]:
         shown = tree.get("classes")
         problems.append(f"'classes' must map at least one class to what it is, but is {shown!r}")
-    if tree.get("unlabelled", "drop") not in get_args(Unlabelled):
+    if tree.get("unlabelled", "keep") not in get_args(Unlabelled):
         problems.append(f"'unlabelled' must be drop or keep, but is {tree['unlabelled']!r}")
     return problems
 

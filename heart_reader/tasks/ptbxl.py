@@ -35,16 +35,25 @@ SUBCLASS_TITLES = {
 }
 
 
+LABELS = "labels"  # the task of a manifest without a task file: a class for each of its labels
+
+
 @dataclass(frozen=True)
 class TaskConfig:
     """What a model is to tell."""
 
-    name: str  # a key of CLASS_OF
+    name: str  # a key of CLASS_OF, the path of a task file, or "labels"
     unlabelled: Unlabelled  # records without any class: "drop", or "keep" as negative for all
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        return [] if self.name in CLASS_OF else [_unknown(self.name)]
+        legal = self.name in CLASS_OF or self.name == LABELS or is_file(self.name)
+        return [] if legal else [f"name: {_unknown(self.name)}"]
+
+
+def is_file(name: str) -> bool:
+    """Whether a task's name is the path of a file that describes it."""
+    return name.lower().endswith((".yaml", ".yml"))
 
 
 @dataclass(frozen=True)
@@ -136,7 +145,8 @@ def ptbxl_task(
 
 
 def _unknown(name: str) -> str:
-    return f"unknown task {name!r}{did_you_mean(name, CLASS_OF)} (there are {', '.join(CLASS_OF)})"
+    there = f"there are {', '.join(CLASS_OF)}, or FILE.yaml"
+    return f"unknown task {name!r}{did_you_mean(name, CLASS_OF)} ({there})"
 
 
 def _title(task: str, name: str, first: Statement) -> str:
@@ -152,6 +162,7 @@ def statement_labels(
     statements: Mapping[str, Statement],
     task: Task,
     min_likelihood: float,
+    class_of: Mapping[str, str] | None = None,
 ) -> NDArray[np.uint8]:
     """Labels each record with the classes of its statements.
 
@@ -161,6 +172,7 @@ def statement_labels(
         task: of `ptbxl_task`.
         min_likelihood: in percent, of diagnostic statements; those of form and rhythm have none
             (PTB-XL writes 0).
+        class_of: the class of every code, "" for none; ``None``: as the benchmark has it.
 
     Returns:
         (n_records, n_classes), 0 or 1.
@@ -169,7 +181,8 @@ def statement_labels(
         DataError: a record has an SCP code that ``statements`` doesn't know.
     """
     column = {name: i for i, name in enumerate(task.classes)}
-    class_of = {code: CLASS_OF[task.name](each) for code, each in statements.items()}
+    if class_of is None:
+        class_of = {code: CLASS_OF[task.name](each) for code, each in statements.items()}
     labels = np.zeros((len(metadata), len(task.classes)), np.uint8)
     for row, codes in enumerate(metadata["scp_codes"]):
         for code, likelihood in codes.items():

@@ -14,6 +14,7 @@ from heart_reader.errors import DataError
 
 DEFAULTS = Path(__file__).with_name("defaults.yaml")
 
+UNKNOWN = 255  # a label that nobody gave: in no loss and no figure
 MANY = 10  # classes; of more, curves and tables by class are in files, not in every epoch and line
 
 Unlabelled = Literal["drop", "keep"]

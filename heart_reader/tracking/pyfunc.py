@@ -51,7 +51,8 @@ class HeartReaderModel(PythonModel):
         the signal can be trusted, with the reasons."""
         params = params or {}
         try:
-            recorded = recorded_of(self._read(model_input, params), self.bundle.spec)
+            read = self._read(model_input, params)
+            recorded = recorded_of(read, self.bundle.spec, self.bundle.lead_sets)
             return self._table(recorded, params)
         except HeartReaderError as error:
             # What a client sent wrong is a 400 from the scoring server, with this line.
@@ -66,7 +67,8 @@ class HeartReaderModel(PythonModel):
         ((name, values),) = columns.items()
         if not values:
             raise DataError(f"{name} holds no record")
-        found = (of_files if name == "file" else of_signals)(values, beside, spec)
+        read = of_files if name == "file" else of_signals
+        found = read(values, beside, spec, self.bundle.lead_sets)
         ages, sexes = (_given(key, params, len(found)) for key in ("age", "sex"))
         return [
             replace(

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from heart_reader.errors import did_you_mean
+from heart_reader.data.lead_sets import lead_sets_of
+from heart_reader.errors import DataError, did_you_mean
 from heart_reader.models import BACKBONES
 from heart_reader.training.precision import Precision
 
@@ -30,6 +31,10 @@ class TrainingConfig:
     teacher: str  # of soft targets beside the labels: none, boosting, or a backbone's name
     teacher_weight: float  # of its scores in the targets
     feature_dropout: float  # probability that a record's features are missing in training
+    lead_sets: str  # "none", or sets such as 12,8,6,II, of which each record shows one
+    init: str  # "none", or the model that the weights are taken from: NAME@ALIAS, or a bundle
+    freeze_epochs: int  # the first ones, in which the head alone learns
+    layer_decay: float  # of the learning rate, from each layer to the one below it
     precision: Precision
     device: Literal["auto", "cpu", "cuda"]
 
@@ -47,7 +52,7 @@ class TrainingConfig:
         ]
         found += [
             f"{name} must not be negative, but is {getattr(self, name)}"
-            for name in ("weight_decay", "focal_gamma", "whole_epochs")
+            for name in ("weight_decay", "focal_gamma", "whole_epochs", "freeze_epochs")
             if getattr(self, name) < 0
         ]
         found += [
@@ -55,6 +60,18 @@ class TrainingConfig:
             for name in _SHARES
             if not 0 <= getattr(self, name) <= 1
         ]
+        try:
+            lead_sets_of(self.lead_sets)
+        except DataError as error:
+            found.append(f"lead_sets {error}")
+        if not 0 < self.layer_decay <= 1:
+            found.append(f"layer_decay must lie above 0 and up to 1, but is {self.layer_decay}")
+        if self.init == "none" and (self.freeze_epochs or self.layer_decay != 1):
+            found.append("freeze_epochs and layer_decay are for a training that starts from init")
+        if self.freeze_epochs and self.freeze_epochs >= self.epochs:
+            found.append(
+                f"freeze_epochs must be below epochs ({self.epochs}), but is {self.freeze_epochs}"
+            )
         if self.teacher not in TEACHERS:
             hint = did_you_mean(self.teacher, TEACHERS) or f" (there are {', '.join(TEACHERS)})"
             found.append(f"unknown teacher {self.teacher!r}{hint}")

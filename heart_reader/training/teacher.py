@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from heart_reader.errors import DataError
 from heart_reader.files import written_whole
 from heart_reader.progress import progress
+from heart_reader.tasks.task import UNKNOWN
 
 N_PARTS = 4  # of the folds; each part is scored by trees that were fitted on the others
 TREES = {
@@ -97,13 +98,16 @@ def parts_of(fold: NDArray[np.integer], n_parts: int) -> list[tuple[int, ...]]:
 def _score(
     features: NDArray[np.float32], labels: NDArray[np.uint8], held_out: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    known = labels[~held_out]
+    fitted = ~held_out & (labels != UNKNOWN)
+    known = labels[fitted]
     n_held_out = int(held_out.sum())
+    if not len(known):
+        return np.full(n_held_out, 0.5)
     if known.min() == known.max():  # too few records: what was seen is all that can be said
         return np.full(n_held_out, float(known.mean()))
     # scikit-learn 1.9 can't bin a column of which the fitted records know nothing.
-    features = features[:, np.isfinite(features[~held_out]).any(axis=0)]
-    trees = HistGradientBoostingClassifier(**TREES).fit(features[~held_out], known)
+    features = features[:, np.isfinite(features[fitted]).any(axis=0)]
+    trees = HistGradientBoostingClassifier(**TREES).fit(features[fitted], known)
     return np.asarray(trees.predict_proba(features[held_out])[:, 1])  # (n_held_out,)
 
 
@@ -114,5 +118,9 @@ def _sha(array: NDArray[np.generic]) -> str:
 def soften(
     y_true: NDArray[np.uint8], scores: NDArray[np.float32], weight: float
 ) -> NDArray[np.float32]:
-    """Targets (n_records, n_classes): the labels, with the teacher's scores at ``weight``."""
-    return ((1 - weight) * y_true + weight * scores).astype(np.float32)
+    """Targets (n_records, n_classes): the labels, with the teacher's scores at ``weight``.
+
+    NaN where the label isn't known.
+    """
+    targets = ((1 - weight) * y_true + weight * scores).astype(np.float32)
+    return np.where(y_true == UNKNOWN, np.float32(np.nan), targets)

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,11 +23,13 @@ from heart_reader.errors import DataError, DivergenceError
 from heart_reader.evaluation.metrics import defined_auc, mean_defined
 from heart_reader.models import FusionModel
 from heart_reader.progress import progress
-from heart_reader.tasks.task import MANY, by_key
+from heart_reader.tasks.task import MANY, UNKNOWN, by_key
 from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from heart_reader.training.config import TrainingConfig
+from heart_reader.training.lead_sets import LeadSets
 from heart_reader.training.losses import make_loss
 from heart_reader.training.precision import resolve_precision
+from heart_reader.training.transfer import freeze, parameter_groups
 
 BATCH_VALIDATION = 256
 Metrics = dict[str, float]
@@ -57,6 +60,7 @@ class Trainer:
         normaliser: applied after the augmentation, which works in mV.
         config, augmentation: the recipe.
         generator: on the records' device; it orders, augments and drops.
+        lead_sets: of which each training record shows one, or ``None``.
         hooks: called with the epoch (from 0) and its metrics, in this order.
     """
 
@@ -70,19 +74,24 @@ class Trainer:
         config: TrainingConfig,
         augmentation: AugmentationConfig,
         generator: torch.Generator,
+        lead_sets: LeadSets | None = None,
     ) -> None:
         if len(train) < 2:
             raise DataError(f"training needs at least 2 records, but has {len(train)}")
         self.model, self.train, self.validation = model, train, validation
         self.fs, self.normaliser, self.augmentation = fs, normaliser, augmentation
-        self.config, self.generator = config, generator
+        self.config, self.generator, self.lead_sets = config, generator, lead_sets
         self.device = train.signals.device
         self.loss = make_loss(
-            config.loss, config.focal_alpha, config.focal_gamma, config.label_smoothing
+            config.loss,
+            config.focal_alpha,
+            config.focal_gamma,
+            config.label_smoothing,
+            train.all_known and validation.all_known,
         )
         self.dtype = resolve_precision(config.precision, self.device)
         self.optimizer = torch.optim.AdamW(
-            model.parameters(),
+            parameter_groups(model, config.learning_rate, config.layer_decay),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,
@@ -92,7 +101,7 @@ class Trainer:
         total_steps = config.epochs * self.batches_per_epoch
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
-            config.learning_rate,
+            [group["lr"] for group in self.optimizer.param_groups],
             total_steps=total_steps,
             # A rise of exactly one step makes OneCycleLR divide by 0.
             pct_start=0.0 if config.pct_start * total_steps == 1 else config.pct_start,
@@ -157,6 +166,8 @@ class Trainer:
 
     def _train_epoch(self) -> float:
         self.model.train()
+        if self.config.freeze_epochs:
+            freeze(self.model, self.epoch < self.config.freeze_epochs)
         order = torch.randperm(len(self.train), generator=self.generator, device=self.device)
         total = torch.zeros((), device=self.device)
         batches = order.tensor_split(self.batches_per_epoch)
@@ -181,6 +192,8 @@ class Trainer:
             weight = mixup_weights(signal, self.augmentation, self.generator)
             signal, y_true = mix(signal, weight), mix(y_true, weight)
             features = None if features is None else mix(features, weight)
+        if self.lead_sets is not None:
+            signal, features = self.lead_sets.draw(signal, features, self.generator)
         loss = self._loss(signal, features, present, y_true)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -229,7 +242,7 @@ class Trainer:
         """Loss and AUCs of the validation records, in the training precision."""
         logits = self._validation_logits()
         loss = float(self.loss(logits, self.validation.y_true))
-        y_true = self.validation.y_true.cpu().numpy()
+        y_true = np.nan_to_num(self.validation.y_true.cpu().numpy(), nan=UNKNOWN)
         auc = defined_auc(y_true, torch.sigmoid(logits).cpu().numpy())  # (n_classes,)
         metrics = {"val/loss": loss, "val/macro_auc": float(mean_defined(auc))}
         names = self.validation.classes

@@ -118,8 +118,9 @@ def _held(
     With fewer than `FEWEST` positives, or negatives, an AUC jumps by more than any limit from one
     record to the next. Where every class is so rare, all are held.
     """
-    count = dict(zip(classes, y_true.sum(axis=0).tolist(), strict=True))
-    enough = [c for c in judged if FEWEST <= count[c] <= len(y_true) - FEWEST]
+    counts = np.minimum((y_true == 1).sum(axis=0), (y_true == 0).sum(axis=0)).tolist()
+    rarer = dict(zip(classes, counts, strict=True))
+    enough = [c for c in judged if rarer[c] >= FEWEST]
     if len(enough) in (0, len(judged)):
         return list(judged), ""
     few = len(judged) - len(enough)
@@ -135,7 +136,9 @@ def calibration(
     y_true: NDArray[np.uint8], candidate: NDArray[np.float32], n_bins: int, config: GateConfig
 ) -> Check:
     """The mean expected calibration error under a bound."""
-    error = float(metrics.expected_calibration_error(y_true, candidate, n_bins).mean())
+    error = float(
+        metrics.mean_defined(metrics.expected_calibration_error(y_true, candidate, n_bins))
+    )
     text = f"{error:.4f}, may be at most {config.max_ece:.4f}"
     return Check("calibration error", error <= config.max_ece, text, {"ece": error})
 

@@ -15,6 +15,7 @@ from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.scoring import score
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
+from heart_reader.data.manifest import is_manifest
 from heart_reader.data.ptbxl import METADATA_FILE, VALIDATION_FOLD
 from heart_reader.errors import DataError, ModelError
 from heart_reader.files import cache_folder
@@ -61,6 +62,8 @@ class Ground:
 
 def data_present(root: str) -> bool:
     """Whether the records of a configuration's ``data.root`` are on this machine."""
+    if is_manifest(root):
+        return Path(root).exists()
     return root == "demo" or (Path(root) / METADATA_FILE).exists()
 
 
@@ -157,7 +160,7 @@ def load_records(bundles: Sequence[AnyBundle], config: Config) -> Records:
     if len(sources) > 1:
         raise ModelError(f"models must read the same features, but read {sorted(sources)}")
     source = FeaturesConfig(sources.pop() if sources else "none")
-    return load_development(config.data, config.task, source, cache_folder())
+    return load_development(config.data, config.task, source, cache_folder(), config.signal)
 
 
 def logged_scores(version: ModelVersion, fold: Fold9, file: str) -> NDArray[np.float32] | None:

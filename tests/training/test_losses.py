@@ -62,3 +62,19 @@ def test_saturated_logits_give_a_finite_loss_and_gradient():
     # Two terms are wrong by 200: 0.25 * 200 and 0.75 * 200; one is 0.25 * 0.25 * ln 2.
     assert loss.item() == pytest.approx((50 + 150 + 0.0625 * np.log(2)) / 5, rel=1e-6)
     assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("name", ["focal", "bce"])
+def test_an_unknown_target_counts_nowhere(name):
+    """The loss and its gradient are those of the known targets alone."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(6, 3, generator=generator, requires_grad=True)
+    y_true = (torch.rand(6, 3, generator=generator) < 0.5).float()
+    known = torch.rand(6, 3, generator=generator) < 0.7
+    loss = make_loss(name, 0.25, 2.0, 0.1, all_known=False)
+    loss(logits, torch.where(known, y_true, torch.nan)).backward()
+    alone = logits.detach().clone().requires_grad_()
+    make_loss(name, 0.25, 2.0, 0.1)(alone[known], y_true[known]).backward()
+    torch.testing.assert_close(logits.grad, alone.grad)
+    assert (logits.grad[~known] == 0).all()
+    assert loss(logits, torch.full_like(y_true, torch.nan)).item() == 0

@@ -36,10 +36,10 @@ def marked(name: str, synthetic: bool) -> str:
     return f"{name} ({SYNTHETIC})" if synthetic else name
 
 
-def data_set(part: str, synthetic: bool) -> str:
-    """What a run calls the records that it read.
+def data_set(part: str, synthetic: bool, name: str = "ptbxl") -> str:
+    """What a run calls the records that it read; ``name``: of data that aren't synthetic.
 
     >>> data_set("validation", False), data_set("validation", True)
     ('ptbxl-validation', 'SYNTHETIC-validation')
     """
-    return f"{SYNTHETIC if synthetic else 'ptbxl'}-{part}"
+    return f"{SYNTHETIC if synthetic else name}-{part}"

@@ -1,5 +1,6 @@
 """The columns of a manifest, each checked; what is wrong is gathered, row by row."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,15 +56,17 @@ def record_ids(frame: pd.DataFrame, problems: Problems) -> "pd.Series[str]":
 
 def files_of(frame: pd.DataFrame, folder: Path, problems: Problems) -> list[str]:
     paths = [str((folder / Path(name).expanduser()).absolute()) for name in frame["file"]]
-    bad = [row for row, name in enumerate(frame["file"]) if not name or not _is_there(paths[row])]
+    bad = [row for row, name in enumerate(frame["file"]) if not name or not is_there(paths[row])]
     shown = [paths[row] if frame["file"][row] else "" for row in bad]
     problems.add(bad, "file", "the file (or the WFDB record's header) must be there", shown)
     return paths
 
 
-def _is_there(path: str) -> bool:
+def is_there(path: str) -> bool:
+    """Whether a path means a file, a WFDB record, or one record of a file of several."""
     try:
-        return Path(path).is_file() or Path(f"{path}.hea").is_file()
+        one_of_several = re.sub(r"#\d{1,9}$", "", path)  # FILE#3
+        return any(Path(each).is_file() for each in (path, f"{path}.hea", one_of_several))
     except (OSError, ValueError):  # a name that no file can have
         return False
 
@@ -108,7 +111,8 @@ def as_numbers(names: "pd.Series[str]") -> NDArray[np.int64]:
     """The user's own numbers where all are whole ones, else 1 to n in the order of appearance."""
     if names.str.fullmatch(r"\d{1,18}").all():
         numbers = names.astype(np.int64)
-        if numbers.nunique() == names.nunique():  # 7 and 007 are two
+        # 7 and 007 are two; and what travels with a bundle is of 32 bits.
+        if numbers.nunique() == names.nunique() and numbers.max() < 2**31:
             return np.asarray(numbers, np.int64)
     return np.asarray(pd.factorize(names)[0] + 1, np.int64)
 

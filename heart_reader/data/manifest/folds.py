@@ -38,6 +38,8 @@ def kept_folds(
         fold[new] = stratified_folds(patients, y_true[new], seed)
     if not records["record_id"].isin(before.keys()).all():
         _write_folds(file, records["record_id"], fold.astype(np.int64), before)
+    if not new.any():
+        return fold.astype(np.int64), f"{file} says the folds"
     return fold.astype(np.int64), f"{int(new.sum())} records got their fold now; {file} keeps it"
 
 

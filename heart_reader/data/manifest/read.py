@@ -32,8 +32,8 @@ from heart_reader.data.manifest.columns import (
 from heart_reader.data.manifest.folds import kept_folds
 from heart_reader.data.ptbxl import part_of_fold
 from heart_reader.errors import DataError, did_you_mean
-from heart_reader.tasks.file import OwnTask
-from heart_reader.tasks.task import Task
+from heart_reader.tasks.file import OwnTask, name_problems
+from heart_reader.tasks.task import Task, class_key
 
 SUFFIXES = (".csv", ".parquet")
 KNOWN = ("file", "record_id", "patient_id", "fold", "age", "sex", "labels")
@@ -47,7 +47,8 @@ class Manifest:
         path: of the manifest.
         task: what its labels say.
         records: ``record_id`` (the user's, as text), ``file`` (absolute path as text),
-            ``patient_id`` (int64), ``strat_fold`` (int64), ``age``, ``sex`` (NaN: unknown);
+            ``row`` (the line in the file), ``patient_id`` (int64), ``strat_fold`` (int64),
+            ``age``, ``sex`` (NaN: unknown);
             indexed by ``ecg_id``, the user's ``record_id`` where all are whole numbers, else 1 to
             n_records.
         y_true: (n_records, n_classes), 0 or 1; 0 where unknown.
@@ -87,6 +88,7 @@ def read_manifest(path: Path, own: OwnTask | None, seed: int) -> Manifest:
     y_true, known = _labels(frame, own, problems)
     records = pd.DataFrame({"record_id": record_ids(frame, problems)})
     records["file"] = files_of(frame, path.parent, problems)
+    records["row"] = np.arange(len(frame)) + 2  # as an editor counts: the header is line 1
     records["age"], records["sex"] = ages(frame, problems), sexes(frame, problems)
     records["patient_id"] = patients(frame, problems)
     if "patient_id" not in frame:
@@ -157,7 +159,12 @@ def _task_of(frame: pd.DataFrame, path: Path) -> OwnTask:
     if not classes:
         raise DataError(f"{path}: no record has a label; a task needs at least one class")
     names = tuple(classes)
-    return OwnTask(Task(path.stem, names, names, names, "keep"), {name: name for name in names})
+    name = class_key(path.stem)
+    if problems := name_problems(name):
+        raise DataError(
+            f"{path}: a task is named after its manifest, and {problems[0]}; or give task=FILE"
+        )
+    return OwnTask(Task(name, names, names, names, "keep"), {name: name for name in names})
 
 
 def _codes(text: str) -> list[str]:

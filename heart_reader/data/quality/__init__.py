@@ -8,6 +8,7 @@ from heart_reader.data.quality.verdicts import (
     VERDICTS,
     Quality,
     assess,
+    assess_leads_there,
     scale_note,
     without_labels,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "Measures",
     "Quality",
     "assess",
+    "assess_leads_there",
     "measure",
     "scale_note",
     "without_labels",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from heart_reader.data.quality.verdicts import Quality, assess
-from heart_reader.data.signals.pack import SignalPack
+from heart_reader.data.signals.store import SignalPack
 from heart_reader.progress import progress
 
 PART = 256  # records read at once

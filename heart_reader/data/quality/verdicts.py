@@ -97,6 +97,19 @@ def assess(signals: NDArray[np.floating], fs: float, leads: Sequence[str]) -> li
     return found
 
 
+def assess_leads_there(
+    signals: NDArray[np.floating], fs: float, leads: Sequence[str]
+) -> list[Quality]:
+    """As `assess`, each record by those of its leads that aren't 0 throughout: a model of several
+    sets of leads reads those as not there. A record without any is judged as it is."""
+    found = []
+    for signal in signals:
+        there = np.flatnonzero((signal != 0).any(axis=1))
+        rows = there if there.size else np.arange(len(leads))
+        found += assess(signal[None, rows], fs, [leads[row] for row in rows.tolist()])
+    return found
+
+
 def without_labels(present: NDArray[np.bool_], quality: Sequence[Quality]) -> NDArray[np.bool_]:
     """Labels (n_records, n_classes), with none left where a record is unusable."""
     usable = np.array([each.usable for each in quality], bool)

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
+from scipy.signal import firwin, resample_poly
 
 from heart_reader.data.formats.lead_names import other_system
 from heart_reader.data.formats.limits import require_rate
@@ -103,8 +104,22 @@ def _resampled(signal: NDArray[Any], fs: float, to: int) -> NDArray[Any]:
     ratio = Fraction(to / fs).limit_denominator(1000)
     # A constant edge instead of zeros: a lead with an offset would ring at both ends.
     return np.asarray(
-        resample_poly(signal, ratio.numerator, ratio.denominator, axis=1, padtype="line")
+        resample_poly(
+            signal,
+            ratio.numerator,
+            ratio.denominator,
+            axis=1,
+            padtype="line",
+            window=_low_pass(max(ratio.numerator, ratio.denominator)),
+        )
     )
+
+
+@cache
+def _low_pass(rate: int) -> NDArray[np.float64]:
+    """The filter that resample_poly would design anew for every recording."""
+    taps = firwin(2 * 10 * rate + 1, 1.0 / rate, window=("kaiser", 5.0))
+    return np.asarray(taps, np.float64)
 
 
 def _filled_up(signal: NDArray[Any], n_times: int) -> NDArray[Any]:

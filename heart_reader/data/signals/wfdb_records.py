@@ -13,38 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from heart_reader.data.ptbxl import LEADS, N_TIMES, SAMPLING_RATE
+from heart_reader.data.signals.store import INVALID, Block, Digital, Floats, Ints
 from heart_reader.data.signals.wfdb_header import UNITS_PER_MV, HeaderParser, Layout
 from heart_reader.errors import DataError
 
-INVALID = -(2**15)  # format 16's "no sample here"
 N_LEADS = len(LEADS)
 BLOCK_RECORDS = 512  # 12 MB of samples: stays in the cache of a server CPU
 _FRAME_BYTES = 2 * N_LEADS
 _RECORD_BYTES = _FRAME_BYTES * N_TIMES
 _HEADER_BYTES = 65536
 
-Digital = npt.NDArray[np.int16]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
 
 class _DefectError(DataError):
     """What is wrong with one record, without its name."""
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Records that passed every check; defects and warnings by ``ecg_id``.
-
-    ``signals`` ``(n, n_times, n_leads)``; ``gain`` (steps per mV), ``baseline`` ``(n, n_leads)``.
-    """
-
-    ecg_id: Ints
-    signals: Digital
-    gain: Floats
-    baseline: Floats
-    defects: dict[int, str]
-    warnings: dict[int, str]
 
 
 @dataclass

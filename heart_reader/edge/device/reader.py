@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from heart_reader.bundle.measuring import Features, raw_features
 from heart_reader.data.checks import require_signals
+from heart_reader.data.lead_sets import LeadSet
 from heart_reader.data.spec import SignalSpec
 from heart_reader.edge.device.folder import Labels, read_labels
 from heart_reader.edge.formats.runtime import Runtime
@@ -36,6 +37,11 @@ class DeviceReader:
         return self.meaning.spec
 
     @property
+    def lead_sets(self) -> tuple[LeadSet, ...]:
+        """None: a device has its leads."""
+        return ()
+
+    @property
     def thresholds(self) -> NDArray[np.float64]:
         """One for each class of the task; at or above means present."""
         return self.meaning.thresholds
@@ -58,7 +64,7 @@ class DeviceReader:
         """
         require_signals(signals, self.spec)
         source = self.meaning.feature_source or "none"
-        raw = raw_features(source, signals, self.spec.fs, features, age, sex)
+        raw = raw_features(source, signals, self.spec, features, age, sex)
         return self.runtime.probabilities(signals, raw, None)
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:

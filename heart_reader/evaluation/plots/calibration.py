@@ -13,7 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from scipy.special import ndtri
 
-from heart_reader.evaluation.checks import Bools, Floats, check_names, check_scores, require_both
+from heart_reader.evaluation.checks import (
+    Bools,
+    Floats,
+    check_names,
+    check_scores,
+    known_labels,
+    require_both,
+)
 from heart_reader.evaluation.metrics import class_auc, expected_calibration_error
 from heart_reader.evaluation.plots.chosen import drawn_classes, drawn_note
 from heart_reader.evaluation.plots.figures import GREY, INK, class_colors, new_figure, style
@@ -45,9 +52,10 @@ def calibration(
     """
     labels, scores = check_scores(y_true, y_score)
     check_names(class_names, labels.shape[1])
-    require_both(labels, class_names)
-    errors = expected_calibration_error(labels, scores, n_bins)
-    columns = drawn_classes(labels, class_auc(labels, scores, class_names))
+    require_both(y_true, class_names)
+    known = known_labels(y_true)
+    errors = expected_calibration_error(y_true, scores, n_bins)
+    columns = drawn_classes(labels, class_auc(y_true, scores, class_names))
     figure = _empty(len(columns))
     colors = class_colors([class_names[c] for c in columns])
     shape = -(-len(columns) // COLUMNS), min(len(columns), COLUMNS)
@@ -55,9 +63,10 @@ def calibration(
     for c, panel in zip(columns, panels, strict=False):
         name = class_names[c]
         upper, lower = panel.subplots(2, height_ratios=[3.2, 1], sharex=True)
-        _draw_rates(upper, labels[:, c], scores[:, c], n_bins * BINS_A_BIN, colors[name])
+        truth, said = labels[known[:, c], c], scores[known[:, c], c]
+        _draw_rates(upper, truth, said, n_bins * BINS_A_BIN, colors[name])
         style(upper, f"{name}   error {errors[c]:.3f}", "", "Observed rate")
-        _draw_histogram(lower, scores[:, c], colors[name])
+        _draw_histogram(lower, said, colors[name])
     title = f"Calibration, mean error {errors.mean():.3f}; line: {LEVEL:.0%} interval"
     lines = (note, drawn_note(len(columns), class_names))
     figure.suptitle(title, fontsize=11, x=0.01, ha="left", color=INK, fontweight="bold")

@@ -17,6 +17,7 @@ from heart_reader.evaluation.checks import (
     check_names,
     check_per_class,
     check_scores,
+    known_labels,
     require_both,
 )
 from heart_reader.evaluation.metrics import average_precision, class_auc
@@ -43,9 +44,9 @@ def roc_curves(
     Raises:
         DataError: bad input, or a class without a positive or without a negative.
     """
-    labels, scores = _checked(y_true, y_score, class_names)
+    labels, scores, known = _checked(y_true, y_score, class_names)
     limits = check_per_class("thresholds", thresholds, labels.shape[1])
-    aucs = class_auc(labels, scores, class_names)
+    aucs = class_auc(y_true, scores, class_names)
     figure = new_figure(6.4, 6.0)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":")
@@ -54,12 +55,12 @@ def roc_curves(
     for c in columns:
         name, color = class_names[c], colors[class_names[c]]
         low, high = auc_interval[:, c]
-        fpr, tpr, _ = roc_curve(labels[:, c], scores[:, c])
+        truth, said = labels[known[:, c], c], scores[known[:, c], c]
+        fpr, tpr, _ = roc_curve(truth, said)
         label = f"{name}   {aucs[c]:.3f}  ({low:.3f} to {high:.3f})"
         axes.plot(fpr, tpr, color=color, linewidth=1.8, label=label)
-        predicted = scores[:, c] >= limits[c]
-        sensitivity = predicted[labels[:, c]].mean()
-        false_alarms = predicted[~labels[:, c]].mean()
+        predicted = said >= limits[c]
+        sensitivity, false_alarms = predicted[truth].mean(), predicted[~truth].mean()
         axes.plot(false_alarms, sensitivity, "o", color=color, markeredgecolor="white")
     _unit_square(axes)
     title = f"ROC, macro AUC {aucs.mean():.3f}"
@@ -77,16 +78,17 @@ def precision_recall(
     Raises:
         DataError: bad input, or a class without a positive or without a negative.
     """
-    labels, scores = _checked(y_true, y_score, class_names)
-    areas = average_precision(labels, scores, class_names)
+    labels, scores, known = _checked(y_true, y_score, class_names)
+    areas = average_precision(y_true, scores, class_names)
     figure = new_figure(6.4, 6.0)
     axes = figure.subplots()
     columns = drawn_classes(labels, areas)
     colors = class_colors([class_names[c] for c in columns])
     for c in columns:
         name = class_names[c]
-        precision, recall, _ = precision_recall_curve(labels[:, c], scores[:, c])
-        share = labels[:, c].mean()
+        truth = labels[known[:, c], c]
+        precision, recall, _ = precision_recall_curve(truth, scores[known[:, c], c])
+        share = truth.mean()
         label = f"{name}   {areas[c]:.3f}  ({share:.0%} of records)"
         color = colors[name]
         axes.plot(
@@ -103,11 +105,11 @@ def precision_recall(
 
 def _checked(
     y_true: npt.ArrayLike, y_score: npt.ArrayLike, class_names: Sequence[str]
-) -> tuple[Bools, Floats]:
+) -> tuple[Bools, Floats, Bools]:
     labels, scores = check_scores(y_true, y_score)
     check_names(class_names, labels.shape[1])
-    require_both(labels, class_names)
-    return labels, scores
+    require_both(y_true, class_names)
+    return labels, scores, known_labels(y_true)
 
 
 def _unit_square(axes: Axes) -> None:

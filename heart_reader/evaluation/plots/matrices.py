@@ -16,6 +16,7 @@ from heart_reader.evaluation.checks import (
     Floats,
     check_names,
     check_predictions,
+    known_labels,
     require_positives,
 )
 from heart_reader.evaluation.plots.chosen import drawn_classes, drawn_note
@@ -38,13 +39,15 @@ def confusion_matrices(
     labels, predictions = check_predictions(y_true, y_pred)
     check_names(class_names, labels.shape[1])
     require_positives(labels, class_names)
+    known = known_labels(y_true)
     sensitivity = (labels & predictions).sum(axis=0) / labels.sum(axis=0)
     columns = drawn_classes(labels, sensitivity)
     colors = class_colors([class_names[c] for c in columns])
     figure = new_figure(2.5 * len(columns), 3.3)
     for axes, c in zip(np.ravel(figure.subplots(1, len(columns))), columns, strict=True):
         name = class_names[c]
-        counts = confusion(labels[:, c], predictions[:, c])
+        there = known[:, c]
+        counts = confusion(labels[there, c], predictions[there, c])
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         tint = LinearSegmentedColormap.from_list(name, ["#ffffff", colors[name]])
         _table(axes, shares, counts, ("no", "yes"), tint)

@@ -76,8 +76,9 @@ def explained_sheet(
     )
     paper, side = figure.axes
     placed = placed_on_sheet(signal, fs)
+    spans = waves(delineation, record, explanation.fs, explanation.signal.shape[1])
     _mark(paper, placed, marks(explanation, delineation, record))
-    terms = terms_of(explanation, waves(delineation, record), N_DRAWN, about.measured)
+    terms = terms_of(explanation, spans, N_DRAWN, about.measured)
     n_shown = min(len(probabilities), N_CLASSES)
     _draw_panel(side, explanation, terms, placed.height_mm - findings_height(n_shown) + 2)
     _draw_legend(figure, explanation.class_name)

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from heart_reader.data.delineation import Delineation, MainMeasurements
 from heart_reader.data.delineation.beats import BEFORE
-from heart_reader.data.ptbxl import LEADS, SAMPLING_RATE
+from heart_reader.data.ptbxl import LEADS, N_TIMES, SAMPLING_RATE
 from heart_reader.evaluation.sheets.feature_words import feature_words, shown_value
 
 Floats = NDArray[np.float64]
@@ -38,6 +38,7 @@ class Explanation:
         names: of the features.
         values: of the features, raw, NaN where missing.
         delta: log-odds that the steps of the integral left out.
+        fs: Hz, of the signal.
     """
 
     class_name: str
@@ -49,6 +50,7 @@ class Explanation:
     names: tuple[str, ...]
     values: NDArray[np.float32]
     delta: float
+    fs: float = SAMPLING_RATE
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,18 @@ class Feature:
 # ---------------------------------------------------------------- waves
 
 
-def waves(delineation: Delineation, record: int) -> dict[str, tuple[Span, ...]]:
-    """Where each wave of each beat lies, in samples at 100 Hz; windows where there are no beats.
+def waves(
+    delineation: Delineation, record: int, fs: float = SAMPLING_RATE, n_times: int = N_TIMES
+) -> dict[str, tuple[Span, ...]]:
+    """Where each wave of each beat lies, in samples; windows where there are no beats.
 
     Args:
         delineation: of some records.
         record: which of them.
+        fs: Hz, of the samples.
+        n_times: how many there are.
     """
-    f, n_times = delineation.fiducials, round(10 * SAMPLING_RATE)
+    f, window = delineation.fiducials, round(WINDOW * fs / SAMPLING_RATE)
     t_on = np.maximum(f.qrs_off, 2 * f.t_peak - f.t_off)  # a T wave taken as symmetric
     edges = {
         "P": (f.p_on, f.p_off),
@@ -96,15 +102,15 @@ def waves(delineation: Delineation, record: int) -> dict[str, tuple[Span, ...]]:
     for wave, (on, off) in edges.items():
         relative = [(float(edge[record]) - BEFORE) / delineation.fs for edge in (on, off)]
         if all(map(math.isfinite, relative)):
-            spans = [_span(peak, relative, n_times) for peak in delineation.r_peaks[record]]
+            spans = [_span(peak, relative, fs, n_times) for peak in delineation.r_peaks[record]]
             found[wave] = tuple(span for span in spans if span[1] > span[0])
     if not any(found.values()):
-        return {"": tuple((t, t + WINDOW) for t in range(0, n_times, WINDOW))}
+        return {"": tuple((t, t + window) for t in range(0, n_times, window))}
     return found
 
 
-def _span(peak: float, relative: list[float], n_times: int) -> Span:
-    start, stop = (round((peak + each) * SAMPLING_RATE) for each in relative)
+def _span(peak: float, relative: list[float], fs: float, n_times: int) -> Span:
+    start, stop = (round((peak + each) * fs) for each in relative)
     return max(start, 0), min(stop, n_times)
 
 
@@ -133,12 +139,13 @@ def marks(explanation: Explanation, delineation: Delineation, record: int) -> Fl
     Returns:
         (n_leads, n_times).
     """
-    smooth = gaussian_filter1d(explanation.signal, SMOOTHING, axis=1)
+    ratio = explanation.fs / SAMPLING_RATE  # per 10 ms, whatever the rate
+    smooth = gaussian_filter1d(explanation.signal * ratio, SMOOTHING * ratio, axis=1)
     peaks, kept = delineation.r_peaks[record], delineation.kept[record]
     if not kept.any():
         return np.asarray(smooth)
     times = np.arange(smooth.shape[1])
-    distance = times[:, None] - np.round(peaks * SAMPLING_RATE)[None]  # (n_times, beats)
+    distance = times[:, None] - np.round(peaks * explanation.fs)[None]  # (n_times, beats)
     nearest = np.abs(distance).argmin(axis=1)
     alike = kept[nearest]
     phase = distance[times, nearest].astype(int)[alike]
@@ -226,7 +233,9 @@ def terms_of(
     """
     total = log_odds_of(explanation.probability) - log_odds_of(explanation.usual)
     named = stretches(explanation, spans)[:n_named]
-    waves_ = [(f"{each.lead} {each.wave or _at(each)}", each.log_odds) for each in named]
+    waves_ = [
+        (f"{each.lead} {each.wave or _at(each, explanation.fs)}", each.log_odds) for each in named
+    ]
     of_features = float(explanation.features.sum())
     rest = total - of_features - sum(value for _, value in waves_)
     waves_.append(("all the rest of the signal", rest))
@@ -244,8 +253,8 @@ def log_odds_of(probability: float) -> float:
     return math.log(p / (1 - p))
 
 
-def _at(stretch: Stretch) -> str:
-    return f"{stretch.spans[0][0] / SAMPLING_RATE:.1f} s"
+def _at(stretch: Stretch, fs: float) -> str:
+    return f"{stretch.spans[0][0] / fs:.1f} s"
 
 
 def _in_words(feature: Feature, measured: MainMeasurements | None) -> str:
@@ -265,7 +274,7 @@ def as_json(
         "stretches": [
             {
                 "lead": each.lead,
-                "wave": each.wave or f"{each.spans[0][0] / SAMPLING_RATE:g} s",
+                "wave": each.wave or f"{each.spans[0][0] / explanation.fs:g} s",
                 "log_odds": round(each.log_odds, 4),
             }
             for each in stretches(explanation, spans)[:n_named]

@@ -26,10 +26,10 @@ def rows_of(
 ) -> list[Row]:
     """A row for each file, in order."""
     bundle = _held["model"]
-    read = read_files(names, options, bundle.spec)
+    read = read_files(names, options, bundle.spec, bundle.lead_sets)
     answered: list[Row] = []
     if any(isinstance(each, Record) for each in read):
-        recorded = recorded_of(read, bundle.spec)
+        recorded = recorded_of(read, bundle.spec, bundle.lead_sets)
         features = None
         if options.features == "compute":
             features = recorded.features(bundle.feature_source)

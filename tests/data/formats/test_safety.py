@@ -5,13 +5,16 @@ Covers: heart_reader.data.formats.limits.
 
 import io
 import struct
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from benchmarks.fuzz_files import LONGEST, fuzz, mutated
 from heart_reader.data.formats import read_recording
+from heart_reader.data.formats.limits import decoding, time_limit
 from heart_reader.errors import DataError
 from tests.data.formats.writers import WRITERS, truth_of, write_aecg, write_muse, write_npz
 from tests.data.recordings.test_model_input import sines
@@ -101,3 +104,25 @@ def test_a_deflated_dicom_is_refused(tmp_path):
     path.write_bytes(content)
     with pytest.raises(DataError, match="it is deflated"):
         read_recording(str(path))
+
+
+def _read_for(seconds: float) -> str:
+    """As a damaged file would keep a decoder, which takes any Exception for damage."""
+    try:
+        with time_limit(0.2, "x.dcm"), decoding("x.dcm", "DICOM"):
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                pass
+    except DataError as error:
+        return str(error)
+    return "read"
+
+
+def test_a_file_that_takes_too_long_is_refused_in_any_thread():
+    said = "x.dcm can't be read: it took more than 0.2 s"
+    assert _read_for(20) == said
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(_read_for, 20).result() == said
+        assert pool.submit(_read_for, 0).result() == "read"
+    time.sleep(0.3)  # a limit that is over ends nothing
+    assert _read_for(0) == "read"

@@ -7,7 +7,6 @@ stay in it, and what the decoder says of a damaged file is not repeated, since i
 
 import math
 import warnings
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +31,9 @@ from heart_reader.data.recordings.recording import Recording
 from heart_reader.errors import DataError
 
 _DEFLATED = b"1.2.840.10008.1.2.1.99"  # a transfer syntax
+KINDS = ("DICOM", "GE MUSE XML", "Philips Sierra XML", "HL7 aECG", "SCP-ECG", "MFER")
 _XML = {b"restingecgdata": "Philips Sierra XML", b"annotatedecg": "HL7 aECG",
         b"restingecg": "GE MUSE XML"}  # fmt: skip
-
-
-_PARSERS = {
-    "DICOM": ("dicom_waveform", "DICOMWaveformParser"),
-    "GE MUSE XML": ("ge_muse_xml", "GEMuseXMLParser"),
-    "Philips Sierra XML": ("sierra_xml", "SierraXMLParser"),
-    "HL7 aECG": ("hl7_aecg", "HL7aECGParser"),
-    "SCP-ECG": ("scp_ecg", "SCPECGParser"),
-    "MFER": ("mfer", "MFERParser"),
-}
 
 
 def xml_kind(head: bytes) -> str | None:
@@ -88,47 +78,35 @@ def is_mfer(path: Path, head: bytes) -> bool:
 
 def read_dicom(name: str, path: Path, asked: Asked) -> Recording:
     """The first ECG of a DICOM waveform object."""
-    from ecgdatakit.parsing.parsers.dicom_waveform import DICOMWaveformParser
-
     with path.open("rb") as file:
         if _DEFLATED in file.read(4096):  # nobody knows how large before it is unpacked
             raise DataError(f"{name} can't be read as DICOM: it is deflated")
-    return _read(name, path, asked, "DICOM", DICOMWaveformParser)
+    return _read(name, path, asked, "DICOM")
 
 
 def read_muse(name: str, path: Path, asked: Asked) -> Recording:
     """The rhythm of a GE MUSE export."""
-    from ecgdatakit.parsing.parsers.ge_muse_xml import GEMuseXMLParser
-
-    return _read(name, path, asked, "GE MUSE XML", GEMuseXMLParser)
+    return _read(name, path, asked, "GE MUSE XML")
 
 
 def read_sierra(name: str, path: Path, asked: Asked) -> Recording:
     """The rhythm of a Philips Sierra file, version 1.03 or 1.04."""
-    from ecgdatakit.parsing.parsers.sierra_xml import SierraXMLParser
-
-    return _read(name, path, asked, "Philips Sierra XML", SierraXMLParser)
+    return _read(name, path, asked, "Philips Sierra XML")
 
 
 def read_aecg(name: str, path: Path, asked: Asked) -> Recording:
     """The rhythm of an HL7 annotated ECG."""
-    from ecgdatakit.parsing.parsers.hl7_aecg import HL7aECGParser
-
-    return _read(name, path, asked, "HL7 aECG", HL7aECGParser)
+    return _read(name, path, asked, "HL7 aECG")
 
 
 def read_scp(name: str, path: Path, asked: Asked) -> Recording:
     """The rhythm of an SCP-ECG record, compressed or not."""
-    from ecgdatakit.parsing.parsers.scp_ecg import SCPECGParser
-
-    return _read(name, path, asked, "SCP-ECG", SCPECGParser)
+    return _read(name, path, asked, "SCP-ECG")
 
 
 def read_mfer(name: str, path: Path, asked: Asked) -> Recording:
     """The rhythm of an MFER file."""
-    from ecgdatakit.parsing.parsers.mfer import MFERParser
-
-    return _read(name, path, asked, "MFER", MFERParser)
+    return _read(name, path, asked, "MFER")
 
 
 def person_of(name: str, path: Path, kind: str) -> Any:
@@ -136,14 +114,41 @@ def person_of(name: str, path: Path, kind: str) -> Any:
 
     Asked for by nobody but `identity_of`.
     """
-    if kind not in _PARSERS:
+    if kind not in KINDS:
         return None
-    module, parser = _PARSERS[kind]
     _require_size(name, path, kind)
     with decoding(name, kind), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        home = import_module(f"ecgdatakit.parsing.parsers.{module}")
-        return getattr(home, parser)().parse(path).patient
+        return parser_of(kind)().parse(path).patient
+
+
+def parser_of(kind: str) -> Any:
+    """ecgdatakit's of a kind of `KINDS`; only what is needed is imported."""
+    match kind:
+        case "DICOM":
+            from ecgdatakit.parsing.parsers.dicom_waveform import DICOMWaveformParser
+
+            return DICOMWaveformParser
+        case "GE MUSE XML":
+            from ecgdatakit.parsing.parsers.ge_muse_xml import GEMuseXMLParser
+
+            return GEMuseXMLParser
+        case "Philips Sierra XML":
+            from ecgdatakit.parsing.parsers.sierra_xml import SierraXMLParser
+
+            return SierraXMLParser
+        case "HL7 aECG":
+            from ecgdatakit.parsing.parsers.hl7_aecg import HL7aECGParser
+
+            return HL7aECGParser
+        case "SCP-ECG":
+            from ecgdatakit.parsing.parsers.scp_ecg import SCPECGParser
+
+            return SCPECGParser
+        case _:
+            from ecgdatakit.parsing.parsers.mfer import MFERParser
+
+            return MFERParser
 
 
 def _require_size(name: str, path: Path, kind: str) -> None:
@@ -152,11 +157,11 @@ def _require_size(name: str, path: Path, kind: str) -> None:
         raise DataError(f"{name} can't be read as {kind}: it has more than {MOST_TAGS} tags")
 
 
-def _read(name: str, path: Path, asked: Asked, kind: str, parser: Any) -> Recording:
+def _read(name: str, path: Path, asked: Asked, kind: str) -> Recording:
     _require_size(name, path, kind)
     with decoding(name, kind), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        record = parser().parse(path)
+        record = parser_of(kind)().parse(path)
     names = [lead.label for lead in record.leads]
     if not names:
         raise DataError(f"{name} holds no ECG: there is no waveform in this {kind} file")
