@@ -6,7 +6,7 @@ from pathlib import Path
 
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.reading.read import Record, Refused, read_files
-from heart_reader.reading.records import findings_of, recorded_of
+from heart_reader.reading.records import findings_of, recorded_of, told_of_model
 from heart_reader.reading.tables.files import Row
 from heart_reader.reading.tables.rows import refused_row, result_row
 
@@ -29,7 +29,8 @@ def rows_of(
     read = read_files(names, options, bundle.spec, bundle.lead_sets)
     answered: list[Row] = []
     if any(isinstance(each, Record) for each in read):
-        recorded = recorded_of(read, bundle.spec, bundle.lead_sets)
+        found = recorded_of(read, bundle.spec, bundle.lead_sets)
+        recorded = told_of_model(found, bundle.provenance)
         features = None
         if options.features == "compute":
             features = recorded.features(bundle.feature_source)
