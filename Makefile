@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .PHONY: help env train pretrained ui webhook secrets platform containers try-containers user backup restore empty migrate
-.PHONY: test test-quick lint format clean
+.PHONY: test test-quick lint format clean docs tutorials screenshots
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,9 +23,9 @@ env: .venv/.made  ## the environment of requirements.lock in .venv
 # `mlflow run` opens the store before any code of ours: it finds one that is whole.
 STORE := $(BIN)/python -m heart_reader.tracking.fresh
 
-train: env  ## three backbones on demo data, tracked and registered
+train: env  ## three backbones on demo data, tracked and registered; MORE="-P trials=0" adds words
 	@$(STORE)
-	mlflow run . -e train --env-manager local --experiment-name heart-reader
+	mlflow run . -e train --env-manager local --experiment-name heart-reader $(MORE)
 
 pretrained: env  ## the pretrained models and their ensemble as champions, without data
 	@$(STORE)
@@ -104,11 +104,27 @@ format: env  ## mend what lint says of the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Its packages lie beside the environment's, which stays as it is.
+.venv-docs/.made: .venv/.made requirements-docs.lock
+	$(BIN)/python -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --no-deps -r requirements-docs.lock
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > $$(ls -d .venv-docs/lib/python3*/site-packages)/shared.pth
+	touch $@
+
+docs: .venv-docs/.made  ## docs/ as a site in build/site, complete without a network
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. .venv-docs/bin/python -m mkdocs build --strict
+
+tutorials: .venv-docs/.made  ## runs the tutorials of docs/ and writes them anew
+	.venv-docs/bin/python docs/execute.py
+
+screenshots: env  ## docs/images anew, from a store that was trained and synced
+	$(BIN)/python docs/screenshots.py
+
 conda.yaml: requirements.lock
 	@printf '%s\n' '# Made from requirements.lock by `make conda.yaml`.' 'name: heart-reader' \
 	  'channels: [conda-forge]' 'dependencies:' '  - python=3.11' '  - pip' '  - pip:' > $@
 	@grep -v '^#' requirements.lock | sed 's/^/      - /' >> $@
 
 clean:  ## the environment and tool caches; runs and registered models stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-docs .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

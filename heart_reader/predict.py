@@ -12,10 +12,10 @@ from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError
 from heart_reader.files import user_path
 from heart_reader.reading.options import predict_parser
-from heart_reader.reading.tables import require_suffix
+from heart_reader.reading.tables.files import require_suffix
 
 # What is printed, drawn or explained is of a call that its memory can hold.
-NOT_WITH_OUT = ("json", "plot", "report", "explain", "windows")
+NOT_WITH_OUT = ("json", "plot", "report", "explain", "windows", "fhir")
 
 
 def main(words: Sequence[str]) -> None:
@@ -44,6 +44,10 @@ def check_options(options: argparse.Namespace) -> None:
     for name in ("out", "windows"):
         if getattr(options, name):
             require_suffix(f"--{name}", getattr(options, name))
+    if options.fhir:
+        from heart_reader.reading.fhir import require_fhir
+
+        require_fhir()
     beside = [f"--{name}" for name in NOT_WITH_OUT if getattr(options, name)]
     if options.out and beside:
         raise ConfigError(f"--out goes without {', '.join(beside)}: call it once more for those")

@@ -13,6 +13,7 @@ COMMANDS = {
     "ensemble": Command("registry.ensemble.make", (DEFAULTS,)),
     "export": Command("registry.export", (EDGE_DEFAULTS, CONFIG_DEFAULTS)),
     "thresholds": Command("registry.thresholds"),
+    "compare": Command("registry.compare.make", (DEFAULTS,)),
     "sync": Command("registry.sync.syncer", (DEFAULTS,)),
     "webhook": Command("registry.sync.webhook", (DEFAULTS,)),
     "card": Command("registry.model_card"),

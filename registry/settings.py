@@ -103,6 +103,18 @@ class WebhookConfig:
 
 
 @dataclass(frozen=True)
+class CompareConfig:
+    """How models are compared."""
+
+    n_resamples: int
+    n_records: int
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        return at_least(self, {"n_resamples": 100, "n_records": 0})
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that decides what the follow-on runs do, apart from the science's own config."""
 
@@ -110,6 +122,7 @@ class Settings:
     gate: GateConfig
     sync: SyncConfig
     webhook: WebhookConfig
+    compare: CompareConfig
     edge: EdgeConfig
 
 

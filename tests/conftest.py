@@ -44,7 +44,8 @@ SLOW_FILES = ("tests/deploy/", "tests/registry/test_", "tests/registry/sync/",
               "tests/edge/", "tests/test_core_alone", "tests/test_full_run", "tests/test_resume",
               "tests/test_tasks", "tests/test_train", "tests/data/test_prepare",
               "tests/house/test_install",
-              "tests/house/test_newcomer", "tests/training/test_trainer")  # fmt: skip
+              "tests/house/test_newcomer", "tests/house/test_readme",
+              "tests/training/test_trainer")  # fmt: skip
 # Files of those folders that do neither.
 QUICK_FILES = ("tests/registry/test_settings", "tests/registry/test_claims",
                "tests/tuning/test_search_space", "tests/edge/test_choices")  # fmt: skip

@@ -28,7 +28,16 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("config", "bundle", "bundles"),
     ("fitting", "tracking", "edge", "cli"),
     ("train_text", "reading"),
-    ("train", "initial", "evaluate", "predict", "prepare", "edge.run", "cli.commands"),
+    (
+        "train",
+        "initial",
+        "evaluate",
+        "predict",
+        "prepare",
+        "edge.run",
+        "cli.commands",
+        "tracking.pyfunc",
+    ),
 )
 
 # Fold 10 is opened by `evaluate`; the others that may name it, and why.

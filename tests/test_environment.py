@@ -1,6 +1,7 @@
 """One home of versions, and an MLproject that MLflow itself reads."""
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -109,3 +110,26 @@ def test_make_conda_yaml_writes_the_file_that_is_there(tmp_path):
 
 def test_this_is_the_python_that_the_environment_names():
     assert sys.version_info[:2] == (3, 11)
+
+
+SPIN = "import os, heart_reader; print(os.environ.get('GOMP_SPINCOUNT'))"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({}, "1000"), ({"OMP_WAIT_POLICY": "active"}, "None"), ({"GOMP_SPINCOUNT": "7"}, "7")],
+)
+def test_threads_do_not_spin_unless_the_user_says_so(given: dict[str, str], said: str):
+    free = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    done = subprocess.run([sys.executable, "-c", SPIN], env=free | given, cwd=REPOSITORY,
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    assert done.stdout.strip() == said
+
+
+@pytest.mark.parametrize("module", ["tuning.train", "tuning.tune", "registry.sync.step"])
+def test_openmp_is_loaded_behind_what_says_how_it_waits(module: str):
+    script = f"import sys, {module}; import torch; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True,
+                          text=True, check=True)  # fmt: skip
+    order = done.stdout.split()
+    assert order.index("heart_reader") < order.index("torch")

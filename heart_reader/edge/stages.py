@@ -231,7 +231,8 @@ class Exporter:
         macs = count_macs(bundle, self.form == "fused")
         stage = Stage(name, path, predictor, count_parameters(bundle), macs, y_score, notes)
         self.stages.append(stage)
-        self.say(f"{name}: macro AUC {self._auc(y_score):.4f} on fold 9; {notes}")
+        number = len(self.stages)
+        self.say(f"{number}. {name}: macro AUC {self._auc(y_score):.4f} on fold 9; {notes}")
         return stage
 
     def _auc(self, y_score: Array) -> float:

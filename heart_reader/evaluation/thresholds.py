@@ -136,7 +136,8 @@ def cross_fitted(
 
     Args:
         rule: that chooses.
-        y_true, y_score: ``(n, n_classes)``.
+        y_true: ``(n, n_classes)``.
+        y_score: of the same shape.
         groups: ``(n,)``; all records of a patient are in one.
 
     Raises:

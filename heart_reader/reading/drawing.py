@@ -17,9 +17,9 @@ from heart_reader.evaluation.report import by_class
 from heart_reader.evaluation.sheets.ecg import About, ecg_sheet
 from heart_reader.evaluation.sheets.page import report_page
 from heart_reader.reading.printed import show
+from heart_reader.reading.read import Record
 from heart_reader.reading.records import (
     Reader,
-    Record,
     Recorded,
     findings_of,
     read_recordings,

@@ -12,7 +12,7 @@ from heart_reader.reading.records import (
     require_all_read,
     told_of_model,
 )
-from heart_reader.reading.window_table import write_windows
+from heart_reader.reading.tables.windows import write_windows
 
 
 def read_few(options: argparse.Namespace, bundle: AnyBundle, model: str) -> None:
@@ -29,6 +29,10 @@ def read_few(options: argparse.Namespace, bundle: AnyBundle, model: str) -> None
     scores = bundle.predict(recorded.signals, features)
     probabilities = recorded.means(scores)
     findings = findings_of(bundle, recorded, probabilities)
+    if options.fhir:
+        from heart_reader.reading.fhir import write_fhir
+
+        write_fhir(options.fhir, named, recorded, findings, options.identify)
     if options.windows:
         write_windows(options.windows, bundle, recorded, scores)
     if options.explain:

@@ -32,6 +32,17 @@ def predict_parser() -> argparse.ArgumentParser:
         "and lists instead of printing; killed and started again it goes on",
     )
     parser.add_argument(
+        "--fhir",
+        metavar="FILE",
+        type=user_path,
+        help="write a FHIR R4B bundle of reports and observations (needs the extra fhir)",
+    )
+    parser.add_argument(
+        "--identify",
+        action="store_true",
+        help="say in --fhir who a hospital's file is of; otherwise nothing says it",
+    )
+    parser.add_argument(
         "--windows",
         metavar="FILE",
         type=user_path,

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from heart_reader.data.quality import GOOD
-from heart_reader.reading.records import Recorded, Refused
+from heart_reader.reading.read import Refused
+from heart_reader.reading.records import Recorded
 from heart_reader.tasks.task import MANY
 
 N_LIKELY = 3  # classes that are shown of a record, of many, beside those that are present

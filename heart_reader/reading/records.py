@@ -13,20 +13,15 @@ from heart_reader.bundle.measuring import Features
 from heart_reader.data import delineation
 from heart_reader.data.demo.marks import WARNING, is_synthetic
 from heart_reader.data.features import as_twelve, with_demographics
-from heart_reader.data.formats import read_recording
-from heart_reader.data.formats.limits import LONGEST_WORK, TooMuchError, time_limit
-from heart_reader.data.formats.person import checked_age, sex_of_word
 from heart_reader.data.lead_sets import LeadSet
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.data.quality import Quality, assess, assess_leads_there
-from heart_reader.data.recordings.fewer_leads import with_fewer_leads
-from heart_reader.data.recordings.model_input import seconds_wanted
-from heart_reader.data.recordings.recording import Recording
-from heart_reader.data.recordings.windows import LONGEST_READ, Windows, span, windows_of
+from heart_reader.data.recordings.windows import span
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
 from heart_reader.reading.answers import Answer, answers_of
 from heart_reader.reading.many.files import files_of
+from heart_reader.reading.read import Record, Refused, read_files
 from heart_reader.tasks.task import Task
 
 
@@ -64,34 +59,6 @@ class Reader(Protocol):
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which classes are present, (n_records, n_classes)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Record:
-    """A recording as a model reads it.
-
-    Attributes:
-        name: as the user gave it.
-        windows: float32 mV (n_windows, n_leads, n_times), where each starts, what was left out.
-        age, sex: years; 0 male, 1 female; NaN where unknown; those of the options first.
-        found: what the file gave, without its samples.
-        notes: on the file, and on what was done to it.
-    """
-
-    name: str
-    windows: Windows
-    age: float
-    sex: float
-    found: Recording
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A file that couldn't be read, and why in one line."""
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -160,40 +127,6 @@ def read_recordings(
     return recorded_of(read, spec, sets)
 
 
-def read_files(
-    names: Sequence[str],
-    options: argparse.Namespace,
-    spec: SignalSpec,
-    sets: Sequence[LeadSet] = (),
-) -> list[Record | Refused]:
-    """Each file as a model of that spec reads it, or why it can't be read.
-
-    Args:
-        names: of the files.
-        options: what is said of them.
-        spec: of the model.
-        sets: of leads, any of which are enough for it.
-
-    Raises:
-        DataError: an option that isn't legal.
-    """
-    age, sex = checked_person(options)
-    return [_read_or_refuse(path, options, spec, age, sex, sets) for path in names]
-
-
-def checked_person(options: argparse.Namespace) -> tuple[float | None, float | None]:
-    """Age and sex of the options, ``None`` where they don't say it.
-
-    Raises:
-        DataError: an age or a sex that nobody has.
-    """
-    age = None if options.age is None else checked_age(options.age)
-    sex = None if options.sex is None else sex_of_word(options.sex)
-    if sex is not None and math.isnan(sex):
-        raise DataError(f"sex must be m or f, but is {options.sex!r}")
-    return age, sex
-
-
 def recorded_of(
     read: list[Record | Refused], spec: SignalSpec, sets: Sequence[LeadSet] = ()
 ) -> Recorded:
@@ -230,39 +163,6 @@ def _of_those(measured: delineation.Delineation, leads: Sequence[str]) -> deline
         for told in measured.warnings
     )
     return replace(measured, warnings=kept)
-
-
-def _read_or_refuse(
-    path: str,
-    options: argparse.Namespace,
-    spec: SignalSpec,
-    age: float | None,
-    sex: float | None,
-    sets: Sequence[LeadSet],
-) -> Record | Refused:
-    try:
-        with time_limit(LONGEST_WORK, path):
-            found = _as_long_as_can_be(path, options, spec)
-            windows = with_fewer_leads(found, spec, sets) or windows_of(found, spec)
-    except DataError as error:
-        return Refused(path, " ".join(str(error).split()))
-    return Record(
-        name=path,
-        windows=windows,
-        age=found.age if age is None else age,
-        sex=found.sex if sex is None else sex,
-        found=replace(found, signal=found.signal[:, :0]),
-        notes=(*found.notes, *windows.notes),
-    )
-
-
-def _as_long_as_can_be(path: str, options: argparse.Namespace, spec: SignalSpec) -> Recording:
-    """As much as is averaged; of a file of too many channels or samples for that one window."""
-    asked = (options.fs, options.unit, options.gain)
-    try:
-        return read_recording(path, *asked, max(LONGEST_READ, seconds_wanted(spec)))
-    except TooMuchError:
-        return read_recording(path, *asked, seconds_wanted(spec))
 
 
 def told_of_model(recorded: Recorded, provenance: Mapping[str, Any]) -> Recorded:

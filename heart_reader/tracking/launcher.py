@@ -1,9 +1,17 @@
-"""The run that ``mlflow run`` opens before any code of ours: brought home, named, or taken away.
+"""The run that ``mlflow run`` opens before any code of ours: one of ours takes its place.
 
-MLflow puts it into its experiment "Default" unless it is told another, under two random words.
+MLflow puts it into its experiment "Default" unless it is told another, under two random words, and
+when its process ends it writes FINISHED or FAILED over whatever status is there. So what is worth
+a run gets one of its own, and `mlflow run`'s is hidden as soon as its process has ended:
+
+    python -m heart_reader.tracking.launcher PID RUN_ID
 """
 
 import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
@@ -20,17 +28,23 @@ from heart_reader.cli.endings import Ended, tell
 from heart_reader.errors import TrackingError
 from heart_reader.files import expanded_uri, sqlite_file
 from heart_reader.tracking import session
-from heart_reader.tracking.delivery.outage import PATIENCE, store_errors, waits_for_store
+from heart_reader.tracking.delivery.outage import (
+    PATIENCE,
+    require_present,
+    store_errors,
+    waits_for_store,
+)
 from heart_reader.tracking.permissions import left_behind
 from heart_reader.tracking.run import LONGEST_TAG
 
 RUN, EXPERIMENT = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"  # variables that `mlflow run` sets
 DEFAULT = "0"  # MLflow's own experiment
-RUNNING, HIDDEN = "RUNNING", "mlflow."
+RUNNING = "RUNNING"
+LONGEST = 30 * 86400.0  # seconds that a command may take
 
 
 def bring_home(experiment: str) -> None:
-    """Names `mlflow run`'s own run by its entry point, and takes it out of "Default".
+    """Puts a run of our own, named by its entry point, in the place of `mlflow run`'s.
 
     Args:
         experiment: the name of ours, where the run goes unless the user chose another.
@@ -38,13 +52,10 @@ def bring_home(experiment: str) -> None:
     found = _launcher()
     if found is None:
         return
-    entry = found.data.tags.get(MLFLOW_PROJECT_ENTRY_POINT, "run")
-    if found.info.experiment_id != DEFAULT:
+    entry, home = found.data.tags[MLFLOW_PROJECT_ENTRY_POINT], found.info.experiment_id
+    if home == DEFAULT:
         with store_errors():
-            MlflowClient().set_tag(found.info.run_id, MLFLOW_RUN_NAME, entry)
-        return
-    with store_errors():
-        home = str(mlflow.set_experiment(experiment).experiment_id)
+            home = str(mlflow.set_experiment(experiment).experiment_id)
     tags = {k: v for k, v in found.data.tags.items() if k != MLFLOW_RUN_NAME}
     made = session.create(home, entry, {k: v for k, v in tags.items() if "heart_reader" not in k})
     params = [Param(key, value) for key, value in found.data.params.items()]
@@ -54,11 +65,36 @@ def bring_home(experiment: str) -> None:
 
 
 def drop(run_id: str) -> None:
-    """Ends a run that holds nothing, and puts it where the UI doesn't show it."""
+    """Hides a run that holds nothing, when the `mlflow run` that opened it has ended."""
     session.let_go(run_id)
+    waits_for = next((p.pid for p in psutil.Process().parents() if _folder(p) is not None), None)
+    if waits_for is None:
+        hide(run_id)
+        return
+    words = [sys.executable, "-m", "heart_reader.tracking.launcher", str(waits_for), run_id]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
+    environment["MLFLOW_DISABLE_TELEMETRY"] = "true"  # nothing that would keep it
+    nothing = subprocess.DEVNULL
+    subprocess.Popen(
+        words, env=environment, stdin=nothing, stdout=nothing, stderr=nothing,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def hide(run_id: str) -> None:
+    """Ends a run, and puts it where the UI doesn't show it."""
     with left_behind("runs of mlflow run itself"), store_errors():
+        require_present(mlflow.get_tracking_uri())
         MlflowClient().set_terminated(run_id)
         MlflowClient().delete_run(run_id)
+
+
+def main(words: Sequence[str]) -> None:
+    """Waits until a process has ended, then hides the run that it opened."""
+    pid, run_id = words
+    with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+        psutil.Process(int(pid)).wait(LONGEST)
+    hide(run_id)
 
 
 def settle(how: Ended) -> None:
@@ -145,3 +181,7 @@ def _folder(process: psutil.Process) -> Path | None:
 
 def _runs_mlflow(words: list[str]) -> bool:
     return "run" in words and any(Path(word).name == "mlflow" for word in words)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -9,17 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlflow
-import numpy as np
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import AnyType
 
 import heart_reader
 from heart_reader.bundle.folders import PARTS
 from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
 from heart_reader.data.demo.marks import is_synthetic
-from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ModelError, TrackingError
 from heart_reader.tasks.task import Task, class_key, default_task
 from heart_reader.tracking.delivery.outage import shown_uri, waits_for_store
@@ -27,6 +26,10 @@ from heart_reader.tracking.permissions import left_behind
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 ADDRESS = re.compile(r"(?:models:/)?([^@/]+)(?:@([^@/]+)|/(\d+))")
+WHAT = (
+    "Reads 12-lead ECGs. The alias `champion` stands for the version in use, `candidate` for the "
+    "newest, `previous` for the champion before. A version's page says how it was made and judged."
+)
 LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 # What a registered model holds: its bundle, and what MLflow writes beside it.
@@ -34,7 +37,11 @@ KEPT = "artifacts"
 BESIDE = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "pyfunc.py", "code",
           "registered_model_meta")  # fmt: skip
 # What `bundle.single` and the pyfunc import; the versions are those that trained the model.
-REQUIREMENTS = ("mlflow", "numpy", "pandas", "PyYAML", "safetensors", "scipy", "torch")
+REQUIREMENTS = (
+    *("mlflow", "numpy", "pandas", "PyYAML", "safetensors", "scipy", "torch"),
+    # files of hospitals and recorders
+    *("ecgdatakit", "edfio", "h5py", "pyarrow", "pydicom", "wfdb"),
+)
 
 
 @dataclass(frozen=True)
@@ -67,24 +74,28 @@ def registered_name(kind: str, task: str | None = None) -> str:
     return f"heart-reader-{class_key(task)}-{kind}"
 
 
-def signature(task: Task, spec: SignalSpec, synthetic: bool = False) -> ModelSignature:
-    """``signal`` alone is an input: a tensor signature has no optional ones, params are.
+def signature(task: Task, synthetic: bool = False) -> ModelSignature:
+    """Either input is enough, and both are of any shape: what is in them is checked by the model,
+    with a line that helps.
 
     Args:
         task: whose classes are answered.
-        spec: of the signal.
         synthetic: a model that was trained on such ECGs answers with a warning besides.
     """
     probabilities = [ColSpec("double", name) for name in task.classes]
     thresholds = [ColSpec("double", f"threshold_{name}") for name in task.classes]
     labels = ColSpec("string", "labels")
-    quality = [ColSpec("string", name) for name in ("quality", "quality_reasons")]
+    quality = [ColSpec("string", name) for name in ("quality", "quality_reasons", "notes")]
     warning = [ColSpec("string", "warning")] if synthetic else []
+    anything = AnyType()  # type: ignore[no-untyped-call]
     return ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *spec.shape), "signal")]),
+        inputs=Schema([ColSpec(anything, name, required=False) for name in ("signal", "file")]),
         outputs=Schema([*probabilities, labels, *thresholds, *quality, *warning]),
         params=ParamSchema(
             [
+                ParamSpec("fs", "double", 0.0),
+                ParamSpec("leads", "string", [], (-1,)),
+                ParamSpec("unit", "string", ""),
                 ParamSpec("features", "string", "compute"),
                 ParamSpec("age", "double", [], (-1,)),
                 ParamSpec("sex", "double", [], (-1,)),
@@ -114,7 +125,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
             python_model=str(package / "tracking" / "pyfunc.py"),
             artifacts={"bundle": str(folder)},
             code_paths=[str(package)],
-            signature=signature(bundle.task, bundle.spec, is_synthetic(bundle.provenance)),
+            signature=signature(bundle.task, is_synthetic(bundle.provenance)),
             pip_requirements=_requirements(),
         )
     draft = ModelVersion(name, "", info.model_id, info.run_id)
@@ -174,7 +185,7 @@ def _register(
 ) -> ModelVersion:
     client = MlflowClient()
     try:
-        client.create_registered_model(draft.name)
+        client.create_registered_model(draft.name, description=WHAT)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -3,6 +3,7 @@
 MLflow copies this file and the package into the model, and runs it where the repository isn't.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,23 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from heart_reader.bundle.kinds import open_bundle
 from heart_reader.data.demo.marks import WARNING, is_synthetic
-from heart_reader.data.quality import assess, assess_leads_there, without_labels
-from heart_reader.errors import HeartReaderError
+from heart_reader.errors import DataError, HeartReaderError
+from heart_reader.reading.read import Record, Refused
+from heart_reader.reading.records import Recorded, findings_of, recorded_of
+from heart_reader.reading.sent import Beside, of_files, of_signals
+
+INPUTS = ("signal", "file")
 
 
 class HeartReaderModel(PythonModel):
-    """Probabilities, labels and thresholds for signals in mV.
+    """Probabilities, labels and thresholds for ECGs of any rate, length and order of leads.
 
-    Input: ``signal`` (n_records, n_leads, n_times). Params: ``features`` ("compute" or "none"),
-    ``age`` (years) and ``sex`` (0 male, 1 female), each empty or one value a record, NaN or below
-    0 where unknown. A record whose ``quality`` is "unusable" gets no labels, and ``None``
-    (``null`` in JSON, which has no NaN) for its probabilities. A model that was trained on
+    Input: ``signal``, a (n_leads, n_times) for each record, or ``file``, the bytes of one in
+    base64. Params: ``fs`` (Hz), ``leads`` (names) and ``unit``, where a signal isn't as the model
+    has it and in mV, or a file doesn't say it; ``features`` ("compute" or "none"), ``age`` (years)
+    and ``sex`` (0 male, 1 female), each empty or one value a record, NaN or below 0 where unknown.
+    A record whose ``quality`` is "unusable" gets no labels, and ``None`` (``null`` in JSON, which
+    has no NaN) for its probabilities. A model that was trained on
     synthetic ECGs says so in ``warning``.
     """
 
@@ -43,44 +50,88 @@ class HeartReaderModel(PythonModel):
         """A row a record: a probability and a threshold for each class, the labels, and whether
         the signal can be trusted, with the reasons."""
         params = params or {}
-        signal = np.asarray(model_input["signal"], np.float32)
         try:
-            probabilities = self.bundle.predict(
-                signal,
-                features=_features(params.get("features", "compute")),
-                age=_optional(params.get("age")),
-                sex=_optional(params.get("sex")),
+            recorded = recorded_of(
+                self._read(model_input, params), self.bundle.spec, self.bundle.lead_sets
             )
+            return self._table(recorded, params)
         except HeartReaderError as error:
             # What a client sent wrong is a 400 from the scoring server, with this line.
             raise MlflowException.invalid_parameter_value(str(error)) from error
-        return self._table(signal, probabilities)
 
-    def _table(
-        self, signal: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any]
-    ) -> pd.DataFrame:
-        classes, spec = self.bundle.task.classes, self.bundle.spec
-        judge = assess_leads_there if self.bundle.lead_sets else assess
-        quality = judge(signal, spec.fs, spec.leads)
-        table = pd.DataFrame(probabilities.astype(np.float64), columns=list(classes))
-        unusable = np.array([not each.usable for each in quality], bool)
-        if unusable.any():
-            table = table.astype(object)
-            table.loc[unusable] = None
-        present = without_labels(self.bundle.labels(probabilities), quality)
-        names = np.array(classes)
-        table["labels"] = [", ".join(names[row]) for row in present]
-        for name, threshold in zip(classes, self.bundle.thresholds, strict=True):
-            table[f"threshold_{name}"] = threshold
-        table["quality"] = [each.verdict for each in quality]
-        table["quality_reasons"] = ["; ".join(each.reasons) for each in quality]
+    def _read(self, model_input: Any, params: dict[str, Any]) -> list[Record | Refused]:
+        """The records of a request, with the ages and sexes that it says."""
+        spec, beside = self.bundle.spec, _beside(params)
+        columns = {name: _items(model_input[name]) for name in INPUTS if name in model_input}
+        if len(columns) != 1:
+            raise DataError("a request holds either signal or file")
+        ((name, values),) = columns.items()
+        if not values:
+            raise DataError(f"{name} holds no record")
+        found = (of_files if name == "file" else of_signals)(
+            values, beside, spec, self.bundle.lead_sets
+        )
+        ages, sexes = (_given(key, params, len(found)) for key in ("age", "sex"))
+        return [
+            replace(
+                each,
+                age=each.age if ages is None else float(ages[row]),
+                sex=each.sex if sexes is None else float(sexes[row]),
+            )
+            for row, each in enumerate(found)
+        ]
+
+    def _table(self, recorded: Recorded, params: dict[str, Any]) -> pd.DataFrame:
+        bundle, word = self.bundle, params.get("features", "compute")
+        if word not in ("compute", "none"):
+            raise DataError(f"features must be 'compute' or 'none', but is {word!r}")
+        features = recorded.features(bundle.feature_source) if word == "compute" else None
+        said = findings_of(
+            bundle, recorded, recorded.means(bundle.predict(recorded.signals, features))
+        )
+        rows = [
+            {
+                **each["probabilities"],
+                "labels": ", ".join(each["labels"]),
+                **{f"threshold_{name}": limit for name, limit in each["thresholds"].items()},
+                "quality": each["quality"],
+                "quality_reasons": "; ".join(each["quality_reasons"]),
+                "notes": "; ".join(each["notes"]),
+            }
+            for each in said
+        ]
+        table = pd.DataFrame(rows)
+        classes = list(bundle.task.classes)
+        if table[classes].isna().any(axis=None):  # NaN isn't JSON
+            table[classes] = table[classes].astype(object).where(table[classes].notna(), None)
         if is_synthetic(self.bundle.provenance):
             table["warning"] = WARNING
         return table
 
 
-def _features(word: str) -> Any:
-    return None if word == "none" else word
+def _items(column: Any) -> list[Any]:
+    """The records of a column; MLflow makes one row of a list of words."""
+    values = list(column)
+    if len(values) == 1 and isinstance(values[0], list) and values[0]:
+        inner = values[0]
+        return inner if isinstance(inner[0], str) else values
+    return values
+
+
+def _beside(params: dict[str, Any]) -> Beside:
+    fs, leads, unit = (params.get(name) for name in ("fs", "leads", "unit"))
+    names = None if leads is None or len(leads) == 0 else tuple(str(each) for each in leads)
+    return Beside(float(fs) if fs else None, names, str(unit) if unit else None)
+
+
+def _given(key: str, params: dict[str, Any], n: int) -> Any:
+    """Ages or sexes, one for each of n records, or ``None``."""
+    values = _optional(params.get(key))
+    if values is not None and values.shape != (n,):
+        raise DataError(
+            f"{key} must have one value for each of {n} signals, but has the shape {values.shape}"
+        )
+    return values
 
 
 def _optional(values: Any) -> Any:

@@ -6,6 +6,7 @@ python -m registry.gate.promote --model heart-reader-se_resnet1d@candidate --for
 python -m registry.gate.promote --model heart-reader-se_resnet1d --rollback true
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -147,6 +148,7 @@ def promote(registry: Registry, request: PromoteRequest) -> bool:
         return True
     with tracking.open_run(f"promote {pinned(version)}") as run:
         rival = "none" if champion is None else pinned(champion)
+        _say(f"{pinned(version)}: compares its fold-9 predictions with champion {rival}")
         run.set_tags({"model": version.uri, "model_run_id": version.run_id, "champion": rival})
         run.log_params(flatten({"gate": to_dict(request.settings)}))
         bundle = load_registered(version)
@@ -186,11 +188,16 @@ def judge(
         checks = gate.against_champion(fold.y_true, mine, theirs, fold.classes, settings)
     checks.append(gate.calibration(fold.y_true, mine, config.evaluation.n_bins, settings))
     logged, arrays, what = to_reproduce(version, bundle, ground, settings.n_reproduced)
+    _say(f"{pinned(version)}: predicts {what} again in a clean process")
     try:
         again = predict_in_clean_process(version, arrays)
     except ModelError as error:
         return [*checks, Check(gate.LOADS, False, str(error), {})]
     return [*checks, gate.reproduction(logged, again, settings.tolerance, what)]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def to_reproduce(

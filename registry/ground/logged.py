@@ -46,12 +46,21 @@ def read_logged(version: ModelVersion, folder: Path) -> Logged:
     run = Run(version.run_id) if version.run_id else None
     if run is None or run.tags().get("model") != version.uri:
         raise ModelError(
-            f"{pinned(version)} has no fold-9 predictions logged with it: thresholds are chosen "
-            "from those of its own run alone"
+            f"{pinned(version)} has no fold-9 predictions logged with it: those of its own run "
+            "alone are its own"
         )
+    return logged_of_run(run, folder)
+
+
+def logged_of_run(run: Run, folder: Path) -> Logged:
+    """The same of what a run made.
+
+    Raises:
+        ModelError: it has no fold-9 predictions.
+    """
     own = run.download(LOGGED, folder)
     if own is None:
-        raise ModelError(f"run {run.run_id} of {pinned(version)} has no {LOGGED}")
+        raise ModelError(f"run {run.run_id} has no {LOGGED}")
     for file in COPIED:
         run.download(file, folder)
     crossed = run.download(CROSS_FITTED, folder)

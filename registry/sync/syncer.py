@@ -164,7 +164,9 @@ class Syncer:
         """Runs one step; whether it was done here."""
         left = len(self.look()[0])
         print(f"{step.entry} for {step.model}: {step.reason} ({left} due now)", flush=True)
+        started = time.monotonic()
         code = self._in_process(step) if STEPS[step.entry].in_process else self._process(step)
+        print(f"{step.entry} took {time.monotonic() - started:.0f} s", flush=True)
         if code == BUSY or self.stop.is_set():
             return False
         if code in (0, REFUSED):

@@ -104,6 +104,7 @@ def declared(group: str | None = None) -> dict[str, Requirement]:
         (None, "requirements.lock"),
         ("dev", "requirements-dev.lock"),
         ("ray", "requirements-ray.lock"),
+        ("docs", "requirements-docs.lock"),
     ],
 )
 def test_the_lock_file_lies_within_the_bounds(group, lock):

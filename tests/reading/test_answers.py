@@ -1,6 +1,6 @@
 """One answer of several windows: means, middles, and what of them isn't used.
 
-Covers: heart_reader.reading.window_table, heart_reader.reading.tables.
+Covers: heart_reader.reading.tables.windows, heart_reader.reading.tables.files.
 """
 
 import json
@@ -82,7 +82,7 @@ def test_windows_that_are_broken_or_unusable_are_left_out_and_said(
     np.testing.assert_allclose(list(item["probabilities"].values()), mean, atol=1e-6)
     assert item["windows"] == 2
     assert "10 to 20 s left out: lead V1 has no value from 11.00 to 12.00 s" in item["notes"]
-    assert any(note.startswith("20 to 30 s left out: only") for note in item["notes"])
+    assert any(note.startswith("20 to 30 s left out: ") for note in item["notes"])
     rows = [json.loads(line) for line in table.read_text().splitlines()]
     assert [row["used"] for row in rows] == [True, False, False, True]
     assert rows[1]["left_out"].startswith("lead V1 has no value")

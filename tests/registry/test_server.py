@@ -143,8 +143,8 @@ def test_noise_gets_no_answer(serving: str):
 
 
 WRONG = {
-    "eleven leads": (np.zeros((1, 11, 1000)), "(1, 11, 1000) does not match expected shape"),
-    "no batch": (np.zeros((12, 1000)), "(12, 1000) does not match expected shape"),
+    "eleven leads": (np.zeros((1, 11, 1000)), "signal 0 must have the shape (12, n_times)"),
+    "no batch": (np.zeros((12, 1000)), "signal 0 must have the shape (12, n_times)"),
     "microvolts": (np.tile([-400.0, 400.0], (1, 12, 500)), "must be in mV"),
     "a gap": (np.full((1, 12, 1000), np.nan), "signal 0: lead I has samples that are NaN"),
 }

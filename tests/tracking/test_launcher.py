@@ -7,6 +7,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import mlflow
@@ -18,6 +19,7 @@ from heart_reader.cli.endings import Ended, ended
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.interrupt import InterruptedBySignal
+from heart_reader.project import REPOSITORY
 from heart_reader.tracking import launcher, open_run, set_up_reading, set_up_tracking
 from heart_reader.tracking.fresh import make_store
 
@@ -133,7 +135,8 @@ def test_an_experiment_that_the_user_chose_is_kept(client, monkeypatch):
 
     enter(work)
     (run,) = all_runs(client, "mine")
-    assert (run.info.run_id, run.info.run_name) == (made, "promote")
+    assert (run.info.run_name, run.info.status) == ("promote", "FAILED")
+    assert client.get_run(made).info.lifecycle_stage == "deleted"
     assert all_runs(client, "heart-reader") == []
 
 
@@ -142,6 +145,52 @@ def test_a_run_that_no_project_opened_is_left_alone(client, monkeypatch):
     monkeypatch.setenv("MLFLOW_RUN_ID", other)
     ended(Ended("something"))
     assert client.get_run(other).info.status == "RUNNING"
+
+
+def test_the_run_of_mlflow_run_is_hidden_when_its_process_has_ended(client):
+    run_id = os.environ["MLFLOW_RUN_ID"]
+    with subprocess.Popen(["sleep", "60"]) as process:
+        words = [sys.executable, "-m", "heart_reader.tracking.launcher", str(process.pid), run_id]
+        environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+        with subprocess.Popen(words, env=environment) as hiding:
+            with pytest.raises(subprocess.TimeoutExpired):
+                hiding.wait(8)
+            assert client.get_run(run_id).info.lifecycle_stage == "active"
+            process.kill()
+            process.wait()
+            assert hiding.wait(60) == 0
+    assert client.get_run(run_id).info.lifecycle_stage == "deleted"
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (["-e", "promote", "-P", "model=heart-reader-nobody@candidate"], ["promote FAILED"]),
+        (["-e", "promote", "-P", "model=x", "-P", "gate.magrin=1"], []),
+        (["-e", "sync", "-P", "dry_run=true"], []),
+        (["-e", "doctor"], []),
+    ],
+)
+def test_mlflow_run_leaves_what_is_worth_a_run(tmp_path, words, left):
+    """The real thing, from another folder than the project's."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    make_store(uri)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW")}
+    environment |= {"PATH": path, "HEART_READER_CACHE": str(tmp_path / "cache")}
+    environment["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    command = [sys.executable, "-m", "mlflow", "run", str(REPOSITORY), "--env-manager", "local"]
+    done = subprocess.run(
+        [*command, *words], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr, done.stderr[-3000:]
+    client = MlflowClient(uri, uri)
+    deadline = time.monotonic() + 300
+    while all_runs(client, "Default") and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert all_runs(client, "Default") == []
+    found = [f"{r.info.run_name} {r.info.status}" for r in all_runs(client, "heart-reader")]
+    assert found == left, done.stderr[-2000:]
 
 
 def test_from_another_folder_the_store_is_the_users(tmp_path, monkeypatch):

@@ -1,8 +1,9 @@
 """Registered models: served, loaded elsewhere, and read back.
 
-Covers: heart_reader.tracking.pyfunc.
+Covers: heart_reader.tracking.pyfunc, heart_reader.reading.sent.
 """
 
+import base64
 import json
 import os
 import re
@@ -21,11 +22,15 @@ import pytest
 
 from heart_reader.bundle.single import Bundle, save_bundle
 from heart_reader.cli import app
-from heart_reader.data.ptbxl import SUPERCLASSES, load_metadata
+from heart_reader.data.demo.marks import WARNING
+from heart_reader.data.ptbxl import LEADS, SUPERCLASSES, load_metadata
+from heart_reader.data.recordings.model_input import to_model_input
+from heart_reader.data.recordings.recording import Recording
 from heart_reader.data.signals.pack import load_pack
 from heart_reader.errors import ModelError
 from heart_reader.tracking import log_bundle, resolve_version
 from heart_reader.tracking.runs import open_run
+from tests.data.formats.writers import truth_of, write_dicom, write_muse
 from tests.tracking.processes import MODEL, REPOSITORY, SECONDS, Trained, demo_root
 
 pytest_plugins = ["tests.tracking.trained"]
@@ -197,9 +202,80 @@ def test_the_server_gives_no_labels_for_a_flat_line(server: str, signals: np.nda
     assert all(isinstance(sound[name], float) for name in SUPERCLASSES)
 
 
+def rows_of(server: str, body: dict) -> list[dict]:
+    status, text = post(server, body)
+    assert status == 200, text
+    return strict(text)["predictions"]
+
+
+def scores(rows: list[dict]) -> np.ndarray:
+    return np.array([[row[name] for name in SUPERCLASSES] for row in rows])
+
+
+def test_a_signal_of_another_rate_order_and_unit_is_answered_as_predict_does(
+    server: str, bundle: Bundle, signals: np.ndarray
+):
+    eight = [LEADS.index(lead) for lead in ("V6", "I", "II", "V1", "V2", "V3", "V4", "V5")]
+    fine = np.repeat(signals[:2, eight], 5, axis=2) * 1000  # 500 Hz, microvolts
+    params = {"fs": 500.0, "leads": [f"Lead {LEADS[k]}" for k in eight], "unit": "uV"}
+    rows = rows_of(server, {"inputs": {"signal": fine.tolist()}, "params": params})
+    spec, ours = bundle.spec, []
+    for signal_ in fine / 1000:
+        names = tuple(LEADS[k] for k in eight)
+        found = Recording("x", "", names, signal_, 500, 10, (), None, np.nan, np.nan, ())
+        ours.append(to_model_input(found, spec).signal)
+    np.testing.assert_allclose(scores(rows), bundle.predict(np.stack(ours)), atol=1e-5)
+    assert "resampled from 500 to 100 Hz" in rows[0]["notes"]
+    assert "computed from the other limb leads" in rows[0]["notes"]
+
+
+def test_records_of_different_lengths_go_in_one_request(
+    server: str, bundle: Bundle, signals: np.ndarray
+):
+    long = np.concatenate([signals[0], signals[1]], axis=1)
+    body = {"inputs": {"signal": [long.tolist(), signals[2].tolist()]}}
+    rows = rows_of(server, body)
+    expected = bundle.predict(signals)
+    np.testing.assert_allclose(scores(rows)[0], expected[:2].mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(scores(rows)[1], expected[2], atol=1e-6)
+    assert rows[0]["notes"] == "the mean of 2 windows of 10 s"
+
+
+def test_a_files_bytes_have_the_answer_that_predict_gives(
+    server: str, trained: Trained, signals: np.ndarray, tmp_path: Path
+):
+    truths = [truth_of(each, 100) for each in signals[:2]]
+    (tmp_path / "a").mkdir()
+    paths = [write_dicom(tmp_path, truths[0]), write_muse(tmp_path / "a", truths[1])]
+    command = [sys.executable, "-m", "heart_reader.predict", "--json", "--model"]
+    command += ["models:/heart-reader-se_resnet1d@candidate", *map(str, paths)]
+    run = subprocess.run(
+        command, env=trained.store.environment(), capture_output=True, text=True, cwd=REPOSITORY
+    )
+    assert run.returncode == 0, run.stderr
+    said = json.loads(run.stdout)["records"]
+    files = [base64.b64encode(path.read_bytes()).decode() for path in paths]
+    rows = rows_of(server, {"inputs": {"file": files}})
+    expected = [[each["probabilities"][name] for name in SUPERCLASSES] for each in said]
+    np.testing.assert_allclose(scores(rows), expected, atol=1e-6)
+    for row, item in zip(rows, said, strict=True):
+        assert row["labels"] == ", ".join(item["labels"])
+        assert row["quality"] == item["quality"]
+        assert row["notes"] == "; ".join(note for note in item["notes"] if note != WARNING)
+    np.testing.assert_allclose(scores(rows_of(server, {"inputs": {"file": files[1]}}))[0],
+                               expected[1], atol=1e-6)  # fmt: skip
+
+
 BAD = {
     "eleven leads": ("shape", lambda x: {"signal": x[:, :11].tolist()}, {}),
-    "half as long": ("shape", lambda x: {"signal": x[:, :, :500].tolist()}, {}),
+    "too short": ("at least 2.5 s", lambda x: {"signal": x[:, :, :200].tolist()}, {}),
+    "both": ("either", lambda x: {"signal": x.tolist(), "file": ["", "", ""]}, {}),
+    "no base64": ("is no base64", lambda x: {"file": ["*"]}, {}),
+    "no ECG": ("file 0 can't be read: it is none of", lambda x: {"file": ["AAAA"]}, {}),
+    "21 MB": ("file 0 has more than 20 MB", lambda x: {"file": ["A" * (28 * 2**20)]}, {}),
+    "a unit": ("unit 'ml' is none of mV", None, {"unit": "ml"}),
+    "a rate": ("must have 50 to 10000 Hz", None, {"fs": 20.0}),
+    "eleven names": ("a row for each of I II", None, {"leads": list(LEADS[:11])}),
     "no record axis": ("shape", lambda x: {"signal": x[0].tolist()}, {}),
     "microvolts": ("must be in mV", lambda x: {"signal": (x * 1000).tolist()}, {}),
     "another name": ("signal", lambda x: {"ecg": x.tolist()}, {}),

@@ -14,7 +14,7 @@ MOST_TAGS = 10**6  # of an XML file
 LARGEST_HEADER = 2**20  # bytes of a text header
 MOST_CHANNELS = 512
 MOST_SAMPLES = 50_000_000  # values of all leads together that are held at once
-LONGEST_WORK = 60.0  # s on one file; damaged ones took half a second at most
+LONGEST_WORK = 30.0  # s on one file; damaged ones took half a second at most
 LOWEST_FS, HIGHEST_FS = 50, 10_000  # Hz
 
 

@@ -104,9 +104,9 @@ def read_recording(
         require_rate(path, fs)
     if gain is not None and not 0 < gain < math.inf:
         raise DataError(f"--gain must be above 0 steps per mV, but is {gain:g}")
-    address, record = _address(path)
+    address, record = split_address(path)
     asked = Asked(fs, _checked_unit(unit), gain, seconds, record)
-    file, head = _find(address)
+    file, head = find_file(address)
     for each in FORMATS:
         if each.matches(file, head):
             return _with_options_said(_read(each, path, file, asked), asked)
@@ -114,7 +114,7 @@ def read_recording(
     raise DataError(f"{path} can't be read: it is none of {kinds}")
 
 
-def _address(path: str) -> tuple[str, int | None]:
+def split_address(path: str) -> tuple[str, int | None]:
     """``FILE#3`` means the record of index 3 in FILE, unless a file has that name."""
     found = _INDEX.fullmatch(path)
     if found is None or Path(path).exists() or not Path(found[1]).exists():
@@ -137,7 +137,7 @@ def _checked_unit(unit: str | None) -> str | None:
     return known
 
 
-def _find(path: str) -> tuple[Path, bytes]:
+def find_file(path: str) -> tuple[Path, bytes]:
     """The file that a path means, and its beginning; a WFDB record means its header."""
     given = Path(path)
     beside = _header_of(given)

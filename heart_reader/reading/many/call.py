@@ -21,9 +21,9 @@ from heart_reader.reading.many.files import files_of
 from heart_reader.reading.many.journal import Journal
 from heart_reader.reading.many.pool import Pool, n_processes
 from heart_reader.reading.many.worker import rows_of, start
-from heart_reader.reading.records import Refused, checked_person
-from heart_reader.reading.rows import refused_row, result_columns
-from heart_reader.reading.tables import table_file
+from heart_reader.reading.read import Refused, checked_person
+from heart_reader.reading.tables.files import table_file
+from heart_reader.reading.tables.rows import refused_row, result_columns
 
 CHUNK = 32  # files: as many as are delineated together, and half of a pass of the network
 # What an answer depends on beside the model and the code.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from heart_reader.errors import DataError
-from heart_reader.reading.tables import Row
+from heart_reader.reading.tables.files import Row
 
 
 @dataclass(frozen=True)

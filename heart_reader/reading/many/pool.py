@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
 
-from heart_reader.reading.tables import Row
+from heart_reader.reading.tables.files import Row
 
 AHEAD = 2  # chunks that wait for each process: memory stays flat, and no core waits
 MOST_PROCESSES = 8  # each holds the model and torch: half a GB
@@ -38,7 +38,6 @@ class Pool:
     _open: ProcessPoolExecutor | None = field(default=None, init=False)
 
     def __enter__(self) -> "Pool":
-        self._open = self._started(self.n)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -66,13 +65,12 @@ class Pool:
             try:
                 yield future.result()
             except BrokenProcessPool:
-                self._restart(self.n)
+                self._restart()
                 yield [row for name in chunk for row in self._alone(name, work, lost)]
                 waiting = deque((each, self._submit(work, each)) for each, _ in waiting)
 
     def _submit(self, work: Work, chunk: Sequence[str]) -> "Future[list[Row]]":
-        if self._open is None:
-            raise RuntimeError("a pool answers within its `with`")
+        self._open = self._open or self._started(self.n)
         try:
             return self._open.submit(work, chunk)
         except BrokenProcessPool as error:
@@ -84,12 +82,12 @@ class Pool:
         try:
             return self._submit(work, [name]).result()
         except BrokenProcessPool:
-            self._restart(self.n)
+            self._restart()
             return [lost(name)]
 
-    def _restart(self, n: int) -> None:
+    def _restart(self) -> None:
         self.__exit__()
-        self._open = self._started(n)
+        self._open = None
 
     def _started(self, n: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(

@@ -5,15 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
-from heart_reader.reading.records import (
-    Record,
-    Refused,
-    findings_of,
-    read_files,
-    recorded_of,
-)
-from heart_reader.reading.rows import refused_row, result_row
-from heart_reader.reading.tables import Row
+from heart_reader.reading.read import Record, Refused, read_files
+from heart_reader.reading.records import findings_of, recorded_of
+from heart_reader.reading.tables.files import Row
+from heart_reader.reading.tables.rows import refused_row, result_row
 
 _held: dict[str, AnyBundle] = {}  # of this process
 

@@ -28,6 +28,7 @@ from heart_reader.data.ptbxl import LEADS
 
 UV_PER_STEP = 5.0  # of all that hold steps of a converter
 SURNAME, GIVEN, NUMBER = "Quixotebury", "Zebedee", "PX4711-0815"  # nobody's
+BORN = "19310423"
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +164,7 @@ def write_dicom(folder: Path, truth: Truth) -> Path:
     data.SOPClassUID, data.Modality = meta.MediaStorageSOPClassUID, "ECG"
     data.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
     data.PatientName, data.PatientID = f"{SURNAME}^{GIVEN}", NUMBER
-    data.PatientSex, data.PatientAge = "F", "063Y"
+    data.PatientSex, data.PatientAge, data.PatientBirthDate = "F", "063Y", BORN
     wave = Dataset()
     wave.MultiplexGroupTimeOffset = 0
     wave.WaveformOriginality = "ORIGINAL"
@@ -208,7 +209,7 @@ def write_muse(folder: Path, truth: Truth) -> Path:
 <!DOCTYPE RestingECG SYSTEM "restecg.dtd">
 <RestingECG><MuseInfo><MuseVersion>8.0</MuseVersion></MuseInfo>
  <PatientDemographics><PatientID>{NUMBER}</PatientID><PatientAge>63</PatientAge>
-  <AgeUnits>YEARS</AgeUnits><Gender>FEMALE</Gender>
+  <AgeUnits>YEARS</AgeUnits><Gender>FEMALE</Gender><DateofBirth>04-23-1931</DateofBirth>
   <PatientLastName>{SURNAME}</PatientLastName><PatientFirstName>{GIVEN}</PatientFirstName>
  </PatientDemographics>
  <Waveform><WaveformType>Rhythm</WaveformType><NumberofLeads>8</NumberofLeads>

@@ -1,6 +1,7 @@
 """`predict --out`: a row a file, the same as one by one; killed and started again.
 
-Covers: heart_reader.reading.many.worker, heart_reader.reading.rows, heart_reader.reading.few.
+Covers: heart_reader.reading.many.worker, heart_reader.reading.tables.rows,
+heart_reader.reading.few.
 """
 
 import json

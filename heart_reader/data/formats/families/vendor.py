@@ -7,6 +7,7 @@ stay in it, and what the decoder says of a damaged file is not repeated, since i
 
 import math
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,16 @@ from heart_reader.errors import DataError
 _DEFLATED = b"1.2.840.10008.1.2.1.99"  # a transfer syntax
 _XML = {b"restingecgdata": "Philips Sierra XML", b"annotatedecg": "HL7 aECG",
         b"restingecg": "GE MUSE XML"}  # fmt: skip
+
+
+_PARSERS = {
+    "DICOM": ("dicom_waveform", "DICOMWaveformParser"),
+    "GE MUSE XML": ("ge_muse_xml", "GEMuseXMLParser"),
+    "Philips Sierra XML": ("sierra_xml", "SierraXMLParser"),
+    "HL7 aECG": ("hl7_aecg", "HL7aECGParser"),
+    "SCP-ECG": ("scp_ecg", "SCPECGParser"),
+    "MFER": ("mfer", "MFERParser"),
+}
 
 
 def xml_kind(head: bytes) -> str | None:
@@ -120,10 +131,29 @@ def read_mfer(name: str, path: Path, asked: Asked) -> Recording:
     return _read(name, path, asked, "MFER", MFERParser)
 
 
-def _read(name: str, path: Path, asked: Asked, kind: str, parser: Any) -> Recording:
+def person_of(name: str, path: Path, kind: str) -> Any:
+    """Who a file says it is of, as ecgdatakit has it; ``None`` for other kinds of files.
+
+    Asked for by nobody but `identity_of`.
+    """
+    if kind not in _PARSERS:
+        return None
+    module, parser = _PARSERS[kind]
+    _require_size(name, path, kind)
+    with decoding(name, kind), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        home = import_module(f"ecgdatakit.parsing.parsers.{module}")
+        return getattr(home, parser)().parse(path).patient
+
+
+def _require_size(name: str, path: Path, kind: str) -> None:
     require_size(path, LARGEST_TEXT if kind in _XML.values() else LARGEST_WHOLE)
     if kind in _XML.values() and path.read_bytes().count(b"<") > MOST_TAGS:
         raise DataError(f"{name} can't be read as {kind}: it has more than {MOST_TAGS} tags")
+
+
+def _read(name: str, path: Path, asked: Asked, kind: str, parser: Any) -> Recording:
+    _require_size(name, path, kind)
     with decoding(name, kind), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         record = parser().parse(path)

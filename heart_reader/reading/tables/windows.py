@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.data.delineation import main_measurements
-from heart_reader.reading.records import Reader, Record, Recorded
-from heart_reader.reading.rows import measured_columns, measured_values, probability_columns
-from heart_reader.reading.tables import Columns, Row, table_file
+from heart_reader.reading.read import Record
+from heart_reader.reading.records import Reader, Recorded
+from heart_reader.reading.tables.files import Columns, Row, table_file
+from heart_reader.reading.tables.rows import measured_columns, measured_values, probability_columns
 
 
 def write_windows(
@@ -50,7 +51,7 @@ def _read_rows(
     measured = main_measurements(recorded.measured)
     for row, start in zip(recorded.rows[record], recording.windows.starts, strict=True):
         quality = recorded.quality[row]
-        said = scores[row] if quality.usable else [None] * reader.task.n_classes
+        said = scores[row].tolist() if quality.usable else [None] * reader.task.n_classes
         yield {
             "record": recording.name,
             "start_s": start,

@@ -6,8 +6,8 @@ from dataclasses import fields
 from typing import Any
 
 from heart_reader.data.delineation import MainMeasurements
-from heart_reader.reading.records import Refused
-from heart_reader.reading.tables import Columns, Row
+from heart_reader.reading.read import Refused
+from heart_reader.reading.tables.files import Columns, Row
 
 PROBABILITY = "probability_"
 SEPARATOR = "; "

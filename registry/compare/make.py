@@ -1,0 +1,130 @@
+"""Entry point ``compare``: what separates some models, from what they said about fold 9.
+
+python -m registry.compare.make --models NAME@champion,NAME@candidate,NAME/3
+python -m registry.compare.make --alias champion
+python -m registry.compare.make --runs RUN_ID,RUN_ID
+
+It reads predictions that were logged: no data are needed.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as Shown
+
+from heart_reader.cli.entry import dotted_options, run_entry
+from heart_reader.config.strict import flatten, to_dict
+from heart_reader.errors import ConfigError, did_you_mean
+from heart_reader.evaluation.plots.figures import save
+from heart_reader.tasks.task import class_key
+from heart_reader.tracking import Run, left_behind
+from heart_reader.tracking import runs as tracking
+from registry.client import Registry
+from registry.commands import DEFAULTS
+from registry.compare import pages
+from registry.compare.measure import Comparison, compare
+from registry.compare.opinions import Opinion, addresses, differing_settings, gather
+from registry.settings import CompareConfig, load_settings
+
+NONE = "none"
+WHO = ("models", "runs", "alias")
+
+
+@dataclass(frozen=True)
+class CompareRequest:
+    """What a user asks of ``compare``; at least one of the first three isn't empty.
+
+    Attributes:
+        models: addresses of versions with commas between them.
+        runs: IDs of runs likewise.
+        alias: of every registered model that has it.
+        settings: how it is measured.
+    """
+
+    models: str
+    runs: str
+    alias: str
+    settings: CompareConfig
+
+
+def main(words: Sequence[str]) -> None:
+    """Reads the options and compares."""
+    request = read_request(dotted_options(words))
+    tracking.set_up_tracking()
+    make_comparison(Registry(), request)
+
+
+def read_request(options: Mapping[str, str]) -> CompareRequest:
+    """What the options ask for.
+
+    Raises:
+        ConfigError: unknown options or values.
+    """
+    settings, left = load_settings(options)
+    who = [left.pop(name, NONE) for name in WHO]
+    for name in left:
+        raise ConfigError(f"unknown option {name!r}{did_you_mean(name, WHO)}")
+    models, runs, alias = ("" if each == NONE else each for each in who)
+    return CompareRequest(models, runs, alias, settings.compare)
+
+
+def make_comparison(registry: Registry, request: CompareRequest) -> Run:
+    """One run with a page, tables and metrics; its ID stands on each compared version."""
+    opinions = gather(registry, request.models, request.runs, request.alias)
+    settings = request.settings
+    with tracking.open_run(f"compare {len(opinions)} models") as run:
+        run.set_tags({"compared": addresses(opinions)[:5000]})
+        run.log_params(flatten({"compare": to_dict(settings)}))
+        found = compare(opinions, settings.n_resamples, settings.n_records)
+        log(run, opinions, found)
+    for opinion in opinions:
+        if opinion.version is not None:
+            with left_behind("the link to a comparison"):
+                registry.set_tags(opinion.version, {"compared_in": run.run_id})
+    show(found)
+    return run
+
+
+def log(run: Run, opinions: Sequence[Opinion], found: Comparison) -> None:
+    """Metrics, page, picture and tables."""
+    title = f"{found.rows[0].name} and {len(opinions) - 1} more"
+    parts = pages.tables(found, differing_settings(opinions))
+    said = pages.intro(found, opinions)
+    text = pages.markdown(title, said, parts)
+    drawn = pages.figure(found)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "comparison.html").write_text(pages.html(title, said, parts, drawn), "utf-8")
+        (folder / "comparison.md").write_text(text, "utf-8")
+        found.apart.to_csv(folder / "records.csv", index=False)
+        save(drawn, folder / "comparison.png")
+        run.log_folder(folder)
+    run.log_metrics(values(found), 0)
+    run.describe(text)
+
+
+def values(found: Comparison) -> dict[str, float]:
+    """The figures that runs of comparisons can be sorted by."""
+    flat: dict[str, float] = {}
+    for row in found.rows:
+        key = class_key(row.name)
+        flat |= {f"{key}/macro_auc": row.macro_auc.value, f"{key}/f_max": row.f_max.value}
+        if row is not found.rows[0]:
+            flat |= {f"{key}/difference": row.gain.value, f"{key}/agreement": row.agreement}
+    return flat
+
+
+def show(found: Comparison) -> None:
+    """The first table, on the terminal."""
+    part = pages.tables(found, {})[0]
+    table = Shown(*part.header, title=f"{found.n_records:,} records of fold 9")
+    for row in part.rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run_entry(main, DEFAULTS))

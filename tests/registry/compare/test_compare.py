@@ -1,0 +1,170 @@
+"""The pretrained models' real fold-9 predictions, compared as versions and as runs.
+
+Covers: registry.compare.make, registry.compare.measure, registry.compare.opinions,
+    registry.compare.pages, registry.ground.logged.
+"""
+
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from sklearn.metrics import roc_auc_score
+
+from heart_reader.bundle.evidence import Evidence, load_evidence
+from heart_reader.errors import ConfigError, ModelError
+from heart_reader.project import REPOSITORY
+from registry.compare import measure
+from registry.compare.make import main, read_request
+from tests.tracking.processes import Store
+
+NAMES = ("inception1d", "se_resnet1d")
+HOSTILE = "<script>alert(1)</script>|x"
+
+
+def evidence(name: str) -> Evidence:
+    found = load_evidence(REPOSITORY / "pretrained" / name)
+    assert found is not None
+    return found
+
+
+def log_version(client: MlflowClient, name: str, scores: np.ndarray, truth: Evidence) -> str:
+    """A run with predictions, and a version of it; gives the run."""
+    with mlflow.start_run(run_name=name) as run:
+        frame = truth.scored(scores, np.full(5, 0.5)).frame()
+        frame.to_parquet("predictions_fold9.parquet", index=False)
+        mlflow.log_artifact("predictions_fold9.parquet")
+        mlflow.log_params(
+            {"training.epochs": str(sum(map(ord, name))), "training.batch_size": "128"}
+        )
+        full = f"heart-reader-{name}"
+        client.create_registered_model(full)
+        made = client.create_model_version(full, f"{run.info.artifact_uri}/x", run.info.run_id)
+        mlflow.set_tags({"model": f"models:/{full}/{made.version}", "git_commit": HOSTILE})
+    client.set_registered_model_alias(full, "champion", made.version)
+    return run.info.run_id
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory):
+    made = Store(tmp_path_factory.mktemp("compare"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made.folder)
+        patch.setenv("MLFLOW_TRACKING_URI", made.uri)
+        mlflow.set_experiment("compare")
+        client = MlflowClient()
+        runs = [log_version(client, n, evidence(n).y_score, evidence(n)) for n in NAMES]
+        first = evidence(NAMES[0])
+        worse = first.y_score.copy()
+        worse[:, 4] = worse[::-1, 4]  # HYP of somebody else
+        runs.append(log_version(client, "xresnet1d18", worse, first))
+        yield made, runs
+
+
+def compared(words: list[str]) -> mlflow.entities.Run:
+    main(words)
+    (run,) = MlflowClient().search_runs(["1"], order_by=["start_time DESC"], max_results=1)
+    return run
+
+
+def test_champions_are_held_against_each_other(store, tmp_path: Path, capsys):
+    run = compared(["--alias", "champion"])
+    truth = evidence(NAMES[0]).y_true
+    for name in NAMES:
+        auc = roc_auc_score(truth, evidence(name).y_score)
+        assert run.data.metrics[f"{name}_1/macro_auc"] == pytest.approx(auc, abs=1e-6)
+    gained = run.data.metrics["se_resnet1d_1/difference"]
+    metrics = run.data.metrics
+    expected = metrics["se_resnet1d_1/macro_auc"] - metrics["inception1d_1/macro_auc"]
+    assert gained == pytest.approx(expected, abs=1e-9)
+    assert "2,146 records of fold 9" in capsys.readouterr().out
+    client = MlflowClient()
+    for name in NAMES:
+        version = client.get_model_version(f"heart-reader-{name}", "1")
+        assert version.tags["compared_in"] == run.info.run_id
+    page = Path(client.download_artifacts(run.info.run_id, "comparison.html")).read_text()
+    text = Path(client.download_artifacts(run.info.run_id, "comparison.md")).read_text()
+    assert "<svg" in page and "http://" not in page.partition("<svg")[0]
+    assert "training.epochs" in page and "training.batch_size" not in page
+    assert text == run.data.tags["mlflow.note.content"]
+
+
+def test_what_others_wrote_is_escaped(store):
+    _, runs = store
+    MlflowClient().set_tag(runs[0], "git_commit", "another")
+    run = compared(["--runs", ",".join(runs[:2])])
+    page = Path(MlflowClient().download_artifacts(run.info.run_id, "comparison.html")).read_text()
+    text = run.data.tags["mlflow.note.content"]
+    assert "another" in page and "alert(1)" in page
+    assert "<script" not in page and "<script" not in text
+
+
+def test_a_class_that_is_worse_is_found_and_no_other(store):
+    _, runs = store
+    run = compared(["--runs", f"{runs[0]},{runs[2]}"])
+    text = run.data.tags["mlflow.note.content"]
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if "|" in line}
+    assert rows["HYP"].rstrip(" |").endswith("*") and "-0.4" in rows["HYP"]
+    for name in ("NORM", "MI", "STTC", "CD"):
+        assert "+0.0000 (+0.0000 to +0.0000)" in rows[name] and "*" not in rows[name]
+
+
+def test_the_same_model_differs_in_nothing():
+    values = np.concatenate([[0.0], np.zeros(500)])
+    assert measure._difference(values) == measure.Value(0.0, 0.0, 0.0, 1.0)
+    better = measure._difference(np.concatenate([[0.1], np.full(500, 0.1)]))
+    assert better.p == 2 / 500  # no more can be said of 500 resamples
+
+
+def test_holm_steps_down_by_hand():
+    def row(*p: float) -> measure.Row:
+        none = measure.Value(0, 0, 0)
+        gains = tuple(measure.Value(0, 0, 0, each) for each in p)
+        return measure.Row("x", none, none, none, none, (), gains, 1.0)
+
+    # Of four: 0.01 <= 0.05 / 4, 0.016 <= 0.05 / 3, 0.03 > 0.05 / 2 ends it.
+    sure = measure._sure([row(0, 0), row(0.01, 0.03), row(0.016, 0.04)])
+    assert sure == ((False, False), (True, False), (True, False))
+
+
+def test_records_far_apart_are_named_with_what_each_said(store):
+    run = compared(["--alias", "champion", "--compare.n_records", "3"])
+    path = MlflowClient().download_artifacts(run.info.run_id, "records.csv")
+    lines = Path(path).read_text().splitlines()
+    assert len(lines) == 4 and lines[0].startswith("ecg_id,class,true,apart,inception1d/1")
+    a, b = (evidence(name) for name in NAMES)
+    worse = a.y_score.copy()
+    worse[:, 4] = worse[::-1, 4]
+    scores = np.stack([a.y_score, b.y_score, worse])
+    apart = scores.max(axis=0) - scores.min(axis=0)
+    first = a.ecg_id[apart.max(axis=1).argmax()]
+    assert lines[1].split(",")[0] == str(first)
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    ([], "at least 2 models, but there is none"),
+    (["--models", "heart-reader-se_resnet1d/1"], "at least 2 models, but there is se_resnet1d/1"),
+    (["--models", "se_resnet1d@nobody,x/1"], "the registry has no"),
+    (["--models", "heart-reader-se_resnet1d/1", "--alias", "champion"], "twice: se_resnet1d/1"),
+])  # fmt: skip
+def test_what_cannot_be_compared_is_refused_and_leaves_no_run(store, words, said):
+    client = MlflowClient()
+    before = len(client.search_runs(["1"]))
+    with pytest.raises((ConfigError, ModelError), match=said):
+        main(words)
+    assert len(client.search_runs(["1"])) == before
+
+
+def test_other_records_are_refused(store):
+    _, runs = store
+    whole = evidence(NAMES[0])
+    half = Evidence(**{**vars(whole), "ecg_id": whole.ecg_id[:99], "y_true": whole.y_true[:99]})
+    other = log_version(MlflowClient(), "xresnet1d34", whole.y_score[:99], half)
+    with pytest.raises(ModelError, match="weren't judged on the same records of fold 9"):
+        main(["--runs", f"{runs[0]},{other}"])
+
+
+def test_unknown_options_are_refused():
+    with pytest.raises(ConfigError, match=r"unknown option 'model', did you mean 'models'"):
+        read_request({"model": "x"})
