@@ -63,7 +63,7 @@ def signals(prepared: Prepared) -> np.ndarray:
 @pytest.fixture(scope="module")
 def features(bundle: Bundle, signals: np.ndarray) -> np.ndarray:
     age, sex = np.linspace(30, 80, N_RECORDS), np.arange(N_RECORDS) % 2
-    return raw_features(bundle.feature_source, signals, bundle.spec.fs, "compute", age, sex)
+    return raw_features(bundle.feature_source, signals, bundle.spec, "compute", age, sex)
 
 
 def log_odds(p: float) -> float:
