@@ -36,7 +36,7 @@ def rows_of(
             features = recorded.features(bundle.feature_source)
         scores = recorded.means(bundle.predict(recorded.signals, features))
         answered = [result_row(each, versions) for each in findings_of(bundle, recorded, scores)]
-    found = iter(answered)
+    rows = iter(answered)
     return [
-        refused_row(each, versions) if isinstance(each, Refused) else next(found) for each in read
+        refused_row(each, versions) if isinstance(each, Refused) else next(rows) for each in read
     ]
