@@ -27,10 +27,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("training", "evaluation"),
     ("config", "bundle", "bundles"),
     ("fitting", "tracking", "edge", "cli"),
-    ("train_text", "reading"),
+    ("trainings", "reading"),
     (
         "train",
-        "initial",
         "evaluate",
         "predict",
         "prepare",
@@ -152,7 +151,7 @@ def test_arrows_inside_heart_reader_go_down_the_layers():
         ("heart_reader/evaluation/metrics.py", "heart_reader.training", "losses"),
         ("heart_reader/training/losses.py", "heart_reader.bundle.single", "Bundle"),
         ("heart_reader/bundle/single.py", "heart_reader.train", "main"),
-        ("heart_reader/tracking/runs.py", "heart_reader.train_text", "as_yaml"),
+        ("heart_reader/tracking/runs.py", "heart_reader.trainings.text", "as_yaml"),
         ("heart_reader/new_part.py", "heart_reader.errors", "DataError"),
     ],
 )

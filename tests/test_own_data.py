@@ -1,6 +1,6 @@
 """A manifest of one's own, other leads and another length, from training to a device's evidence.
 
-Covers: heart_reader.initial, heart_reader.data.labelled, heart_reader.reading.explained.
+Covers: heart_reader.trainings.initial, heart_reader.data.labelled, heart_reader.reading.explained.
 """
 
 import json

@@ -9,8 +9,8 @@ from mlflow.entities import Run
 
 from heart_reader import train
 from heart_reader.config.load import load_config
-from heart_reader.train_text import as_yaml
 from heart_reader.training.checkpoint import load_checkpoint
+from heart_reader.trainings.text import as_yaml
 from tests.tracking.processes import SMALL, Call, Started, Store, Trained, duplicates, words
 
 pytest_plugins = ["tests.tracking.trained"]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from heart_reader.config.load import Config
 from heart_reader.config.request import AUTO
 from heart_reader.errors import ConfigError
-from heart_reader.initial import INIT
-from heart_reader.train import TrainRequest, refuse_changes
-from heart_reader.train import read_request as read_training
+from heart_reader.trainings.initial import INIT
+from heart_reader.trainings.job import TrainRequest, refuse_changes
+from heart_reader.trainings.job import read_request as read_training
 from tuning.config import TuningConfig, load_tuning, split_options
 
 

@@ -10,11 +10,14 @@ from typing import Any
 
 from optuna.study import Study
 
-from heart_reader import train, train_text
+from heart_reader import train
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config, changed
 from heart_reader.config.request import AUTO
 from heart_reader.project import CONFIG_DEFAULTS
+from heart_reader.trainings import text as train_text
+from heart_reader.trainings.job import Job
+from heart_reader.trainings.job import job_of as training_job
 from tuning import plots
 from tuning.commands import TUNING_DEFAULTS
 from tuning.request import SearchAndTrainRequest, TuneRequest, read_request
@@ -31,16 +34,16 @@ def main(words: Sequence[str]) -> None:
     train_text.print_trained(train.train(job_of(request)))
 
 
-def job_of(request: SearchAndTrainRequest) -> train.Job:
+def job_of(request: SearchAndTrainRequest) -> Job:
     """What is trained: as asked for, or as a search finds it."""
-    job, search = train.job_of(request.training), request.search
+    job, search = training_job(request.training), request.search
     if search is None or (search.tuning.trials == 0 and search.tuning.study == AUTO):
         return job
     return replace(job, **best_configs(search))
 
 
 def best_configs(request: TuneRequest) -> dict[str, Any]:
-    """The configurations and tags of a `train.Job`, from a search or from a study that exists."""
+    """The configurations and tags of a `Job`, from a search or from a study that exists."""
     if request.tuning.trials > 0:
         studies = tune(request)
         for study in studies:

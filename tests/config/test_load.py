@@ -10,13 +10,13 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from heart_reader import train_text as describe
 from heart_reader.bundle.provenance import config_hash
 from heart_reader.config.load import Config, load_config, read_config
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.errors import ConfigError
 from heart_reader.models import BACKBONES
 from heart_reader.project import CONFIG_FOLDER
+from heart_reader.trainings import text as describe
 
 
 def problems_of(overlay: str, overrides: dict[str, object]) -> list[str]:

@@ -1,0 +1,1 @@
+"""What a training is about and what is said of it: its job, where it starts from, its texts."""
