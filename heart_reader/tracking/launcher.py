@@ -1,8 +1,8 @@
-"""The run that ``mlflow run`` opens before any code of ours: one of ours takes its place.
+"""The run that ``mlflow run`` opens before any code of ours: one of ours may take its place.
 
-MLflow puts it into its experiment "Default" unless it is told another, under two random words, and
-when its process ends it writes FINISHED or FAILED over whatever status is there. So what is worth
-a run gets one of its own, and `mlflow run`'s is hidden as soon as its process has ended:
+MLflow puts it into its experiment "Default" unless it is told another, under two random words. What
+is worth a run gets one of its own there, and `mlflow run`'s is hidden as soon as its process has
+ended, since it writes FINISHED or FAILED over whatever status is there:
 
     python -m heart_reader.tracking.launcher PID RUN_ID
 """
@@ -46,16 +46,17 @@ LONGEST = 30 * 86400.0  # seconds that a command may take
 def bring_home(experiment: str) -> None:
     """Puts a run of our own, named by its entry point, in the place of `mlflow run`'s.
 
+    Where the user chose an experiment, `mlflow run`'s own stays: whoever called it knows its ID.
+
     Args:
-        experiment: the name of ours, where the run goes unless the user chose another.
+        experiment: the name of ours, where the run goes.
     """
     found = _launcher()
-    if found is None:
+    if found is None or found.info.experiment_id != DEFAULT:
         return
-    entry, home = found.data.tags[MLFLOW_PROJECT_ENTRY_POINT], found.info.experiment_id
-    if home == DEFAULT:
-        with store_errors():
-            home = str(mlflow.set_experiment(experiment).experiment_id)
+    entry = found.data.tags[MLFLOW_PROJECT_ENTRY_POINT]
+    with store_errors():
+        home = str(mlflow.set_experiment(experiment).experiment_id)
     tags = {k: v for k, v in found.data.tags.items() if k != MLFLOW_RUN_NAME}
     made = session.create(home, entry, {k: v for k, v in tags.items() if "heart_reader" not in k})
     params = [Param(key, value) for key, value in found.data.params.items()]

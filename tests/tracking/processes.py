@@ -94,6 +94,12 @@ class Store:
         experiments = [each.experiment_id for each in self.client.search_experiments()]
         return list(self.client.search_runs(experiments))
 
+    def settle(self) -> None:
+        """Waits until what `mlflow run` opened itself is hidden, a moment after it has ended."""
+        deadline = time.monotonic() + SECONDS
+        while self.client.search_runs(["0"]) and time.monotonic() < deadline:
+            time.sleep(0.2)
+
     def artifact(self, run_id: str, file: str) -> Path:
         """Where an artifact lies."""
         root = self.client.get_run(run_id).info.artifact_uri

@@ -123,7 +123,7 @@ def test_what_has_runs_below_it_stays(client):
     assert status["promote"] == "FINISHED"
 
 
-def test_an_experiment_that_the_user_chose_is_kept(client, monkeypatch):
+def test_an_experiment_that_the_user_chose_is_kept_with_its_run(client, monkeypatch):
     chosen = client.create_experiment("mine")
     made = client.create_run(chosen, tags=PROJECT).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", made)
@@ -135,8 +135,8 @@ def test_an_experiment_that_the_user_chose_is_kept(client, monkeypatch):
 
     enter(work)
     (run,) = all_runs(client, "mine")
-    assert (run.info.run_name, run.info.status) == ("promote", "FAILED")
-    assert client.get_run(made).info.lifecycle_stage == "deleted"
+    assert (run.info.run_id, run.info.run_name, run.info.status) == (made, "promote", "FAILED")
+    assert run.data.tags["error"] == "DataError: no ink"
     assert all_runs(client, "heart-reader") == []
 
 

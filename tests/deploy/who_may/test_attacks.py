@@ -5,7 +5,7 @@ Covers: deploy.server.platform_hooks.
 
 import pytest
 
-from tests.deploy.roles.test_roles import API, FILES
+from tests.deploy.who_may.test_roles import API, FILES
 from tests.deploy.running import User
 
 MODELS = f"{API}/registered-models"
