@@ -5,8 +5,8 @@ Covers: deploy.server.platform_hooks.
 
 import pytest
 
-from tests.deploy.who_may.test_roles import API, FILES
 from tests.deploy.running import User
+from tests.deploy.who_may.test_roles import API, FILES
 
 MODELS = f"{API}/registered-models"
 OURS = "heart-reader-attacked"
