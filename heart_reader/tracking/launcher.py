@@ -1,8 +1,8 @@
 """The run that ``mlflow run`` opens before any code of ours: one of ours may take its place.
 
-MLflow puts it into its experiment "Default" unless it is told another, under two random words. What
-is worth a run gets one of its own there, and `mlflow run`'s is hidden as soon as its process has
-ended, since it writes FINISHED or FAILED over whatever status is there:
+MLflow puts it into its experiment "Default" unless it is told another, under two random words.
+What is worth a run gets one of its own there, and `mlflow run`'s is hidden as soon as its process
+has ended, since it writes FINISHED or FAILED over whatever status is there:
 
     python -m heart_reader.tracking.launcher PID RUN_ID
 """
