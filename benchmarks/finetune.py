@@ -22,7 +22,7 @@ from heart_reader.evaluation.metrics import macro_auc
 from heart_reader.evaluation.report import resamples_for
 from heart_reader.files import cache_folder
 from heart_reader.fitting import make_trainer, prepare, untuned_bundle
-from heart_reader.predict import find_bundle
+from heart_reader.reading.models.found import find_bundle
 from heart_reader.trainings.initial import of_bundle, start_of
 
 RHYTHMS = ("SR", "AFIB", "STACH", "SBRAD", "SARRH", "PACE")

@@ -4,13 +4,11 @@ python -m heart_reader.predict --model models:/heart-reader-se_resnet1d@candidat
 """
 
 import argparse
-import re
 from collections.abc import Sequence
 
-from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError
-from heart_reader.files import user_path
+from heart_reader.reading.models.found import find_bundle
 from heart_reader.reading.options import predict_parser
 from heart_reader.reading.tables.files import require_suffix
 
@@ -51,24 +49,6 @@ def check_options(options: argparse.Namespace) -> None:
     beside = [f"--{name}" for name in NOT_WITH_OUT if getattr(options, name)]
     if options.out and beside:
         raise ConfigError(f"--out goes without {', '.join(beside)}: call it once more for those")
-
-
-def find_bundle(address: str) -> tuple[AnyBundle, str]:
-    """The bundle of a folder or of the registry, and its pinned name."""
-    folder = user_path(address)
-    if folder.is_dir() or not looks_registered(address):
-        return open_bundle(folder), address
-    # Only here: a bundle folder is read without MLflow.
-    from heart_reader.tracking import load_registered, resolve_version, set_up_reading
-
-    set_up_reading()
-    version = resolve_version(address)
-    return load_registered(version), version.uri
-
-
-def looks_registered(address: str) -> bool:
-    """Whether it is ``NAME@ALIAS`` or ``NAME/VERSION``, rather than a folder that isn't there."""
-    return re.fullmatch(r"models:.*|[^@/]+(@[^@/]+|/\d+)", address) is not None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The command line of `predict` on a bundle folder, as a process of its own.
 
-Covers: heart_reader.reading.records, heart_reader.reading.drawing, heart_reader.reading.explained,
-heart_reader.reading.read.
+Covers: heart_reader.reading.models.found, heart_reader.reading.records,
+    heart_reader.reading.drawing, heart_reader.reading.explained, heart_reader.reading.read.
 """
 
 import json

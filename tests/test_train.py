@@ -1,6 +1,7 @@
 """Training as a user starts it: runs, parameters, registered candidates, refusals.
 
-Covers: heart_reader.tracking.experiment, heart_reader.tracking.system_metrics.
+Covers: heart_reader.tracking.experiment, heart_reader.tracking.system_metrics,
+    heart_reader.trainings.job, heart_reader.trainings.text.
 """
 
 import json

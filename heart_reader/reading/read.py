@@ -15,7 +15,7 @@ from heart_reader.data.recordings.recording import Recording
 from heart_reader.data.recordings.windows import LONGEST_READ, Windows, windows_of
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
-from heart_reader.reading.other_models import who_would
+from heart_reader.reading.models.other_models import who_would
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from heart_reader.config.request import ConfigRequest
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.errors import ConfigError
 from heart_reader.models import family
-from heart_reader.predict import find_bundle
+from heart_reader.reading.models.found import find_bundle
 
 INIT, NONE = "training.init", "none"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from heart_reader.data.ptbxl import LEADS
-from heart_reader.reading.other_models import who_would
+from heart_reader.reading.models.other_models import who_would
 
 
 @pytest.fixture
