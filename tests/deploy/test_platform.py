@@ -137,11 +137,19 @@ def processes(platform: Platform) -> list[psutil.Process]:
             family(platform.pid(name))]  # fmt: skip
 
 
+def connections(process: psutil.Process) -> list[Any]:
+    """Of a process that may have ended, as those of PostgreSQL do with each session: none."""
+    try:
+        return list(process.net_connections())
+    except psutil.NoSuchProcess:
+        return []
+
+
 def test_it_listens_on_loopback_alone(platform: Platform):
     listening = {
         (connection.laddr.ip, connection.laddr.port)
         for process in processes(platform)
-        for connection in process.net_connections()
+        for connection in connections(process)
         if connection.status == psutil.CONN_LISTEN
     }
     ports = {int(platform.variables[f"{name}_PORT"]) for name in ("MLFLOW", "S3", "POSTGRES")}
