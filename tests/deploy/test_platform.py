@@ -8,6 +8,7 @@ Covers: deploy.stores.migrate, deploy.stores.objects, deploy.running.process, de
 import subprocess
 import sys
 import time
+from typing import Any
 
 import boto3
 import psutil
