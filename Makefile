@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .PHONY: help env train pretrained ui webhook secrets platform containers try-containers user backup restore empty migrate
-.PHONY: test test-quick lint format clean docs tutorials screenshots
+.PHONY: test test-quick try-readme lint format clean docs tutorials screenshots
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -93,7 +93,10 @@ test: env  ## all tests
 	$(BIN)/python -m pytest $(SPREAD)
 
 test-quick: env  ## those that start no process and train nothing
-	$(BIN)/python -m pytest $(SPREAD) -m "not slow"
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not readme"
+
+try-readme: env  ## the README's commands in a fresh clone and a bare shell: half an hour
+	$(BIN)/python -m pytest -m readme -s tests/house/test_readme.py
 
 lint: env  ## style and types
 	$(BIN)/ruff check .

@@ -127,6 +127,7 @@ def test_the_blocks_are_found():
     assert len(commands(README)) >= 9 and len(README.splitlines()) <= 120
 
 
+@pytest.mark.readme
 def test_the_readme_from_its_top_to_its_end(newcomer: Newcomer):
     said = {
         command: newcomer.types(command) for command in commands(README) if command not in LEFT_OUT
