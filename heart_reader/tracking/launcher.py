@@ -40,7 +40,7 @@ from heart_reader.tracking.run import LONGEST_TAG
 RUN, EXPERIMENT = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"  # variables that `mlflow run` sets
 DEFAULT = "0"  # MLflow's own experiment
 RUNNING = "RUNNING"
-LONGEST = 30 * 86400.0  # seconds that a command may take
+LONGEST = 14 * 86400.0  # seconds that a command may take; poll() counts milliseconds in 31 bits
 
 
 def bring_home(experiment: str) -> None:
