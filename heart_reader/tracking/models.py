@@ -16,7 +16,6 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 
 import heart_reader
-from heart_reader.bundle.folders import PARTS
 from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
 from heart_reader.data.demo.marks import is_synthetic
 from heart_reader.errors import ModelError, TrackingError
@@ -34,6 +33,7 @@ LOGGED_NAME = "model"  # of the logged model that a version is made of
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 # What a registered model holds: its bundle, and what MLflow writes beside it.
 KEPT = "artifacts"
+DATA = (".json", ".safetensors", ".yaml", ".md")  # with evidence and a card, where it travelled
 BESIDE = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "pyfunc.py", "code",
           "registered_model_meta")  # fmt: skip
 # What `bundle.single` and the pyfunc import; the versions are those that trained the model.
@@ -308,9 +308,9 @@ def _require_own_files(version: ModelVersion, local: Path, bundle: Path) -> None
     for path in sorted(local.rglob("*")):
         inside = path.relative_to(local)
         top = inside.parts[0]
-        ours = path.name in PARTS if path.is_relative_to(bundle) else top in BESIDE
+        ours = path.suffix in DATA if path.is_relative_to(bundle) else top in BESIDE
         if path.is_file() and not (ours and not path.is_symlink()):
             raise ModelError(
-                f"{version.uri} holds {inside}, which isn't part of a bundle: a version holds "
-                f"{', '.join(PARTS)}, our package under code/, and MLflow's own files"
+                f"{version.uri} holds {inside}, which isn't part of a bundle: a version holds a "
+                f"bundle ({', '.join(DATA)}), our package under code/, and MLflow's own files"
             )
