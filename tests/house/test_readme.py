@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,6 +108,7 @@ def newcomer(tmp_path: Path, cache: Path) -> Iterator[Newcomer]:
     python = environment(folder / ".venv")
     pip(python, "-e", str(folder))
     tool(python.parent, "mlflow", "from mlflow.cli import cli\nsys.exit(cli())")
+    tool(python.parent, "uvicorn", "from uvicorn.main import main\nsys.exit(main())")
     (folder / ".venv" / ".made").touch()  # what `make env` would take minutes for
     (tmp_path / "home").mkdir()
     bare = {
@@ -117,7 +118,8 @@ def newcomer(tmp_path: Path, cache: Path) -> Iterator[Newcomer]:
     one = Newcomer(folder, bare, {"5000": free_port(), "5010": free_port()})
     yield one
     for server in one.servers:
-        os.killpg(server.pid, 15)
+        with suppress(ProcessLookupError):  # it didn't start
+            os.killpg(server.pid, 15)
         server.wait()
 
 
