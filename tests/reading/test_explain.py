@@ -1,5 +1,6 @@
 """What moved a probability: sums that must come out, and stretches whose loss must be felt."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,17 +169,18 @@ def test_the_classes_that_are_present_are_explained():
 # ---------------------------------------------------------------- what is lost without it
 
 
-def flattened(signal: np.ndarray, lead: int, spans) -> np.ndarray:
-    """A straight line instead of each span."""
+def as_usual(
+    signal: np.ndarray, normal: np.ndarray, lead: int, spans: Sequence[tuple[int, int]]
+) -> np.ndarray:
+    """The signal with stretches of a lead from the ECG that explanations start from."""
     out = signal.copy()
     for start, stop in spans:
-        ends = signal[lead, max(start - 1, 0)], signal[lead, min(stop, 999)]
-        out[lead, start:stop] = np.linspace(*ends, stop - start)
+        out[lead, start:stop] = normal[lead, start:stop]
     return out
 
 
-def test_without_the_most_marked_stretch_the_probability_falls_more(bundle, signals, features):
-    """Against equally long stretches of a random lead at random times."""
+def test_as_in_a_normal_ecg_the_most_marked_stretch_costs_most(bundle, signals, features):
+    """Against equally long stretches of a random lead at random times, put in likewise."""
     rng = np.random.default_rng(5)
     delineation = delineate(signals, 100)
     marked, random = [], []
@@ -188,12 +190,13 @@ def test_without_the_most_marked_stretch_the_probability_falls_more(bundle, sign
         k = SUPERCLASSES.index(name)
         (found,) = explain(bundle, signal, features[record], [name])
         top = max(stretches(found, waves(delineation, record)), key=lambda each: each.log_odds)
-        changed = [flattened(signal, LEADS.index(top.lead), top.spans)]
+        normal = usual_ecg(signal, PTBXL_SIGNAL).signal
+        changed = [as_usual(signal, normal, LEADS.index(top.lead), top.spans)]
         for _ in range(N_RANDOM):
             starts = rng.integers(0, 1000 - WINDOW, len(top.spans))
             lengths = [stop - start for start, stop in top.spans]
             spans = [(s, min(s + n, 1000)) for s, n in zip(starts, lengths, strict=True)]
-            changed.append(flattened(signal, rng.integers(12), spans))
+            changed.append(as_usual(signal, normal, rng.integers(12), spans))
         given = np.repeat(features[record : record + 1], len(changed), axis=0)
         lost = p[k] - bundle.predict(np.stack(changed), given)[:, k]
         marked.append(lost[0])
