@@ -51,7 +51,7 @@ def test_a_process_killed_while_writing_leaves_the_old_checkpoint(tmp_path):
     code = (
         "import os, signal, sys, pathlib, torch\n"
         "from heart_reader.training import checkpoint as c\n"
-        "c.os.replace = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "os.replace = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
         "t = {'model.weight': torch.full((2, 3), 2.0)}\n"
         "c.save_checkpoint(pathlib.Path(sys.argv[1]), c.Checkpoint(t, {'epoch': 4}))\n"
     )
