@@ -139,7 +139,8 @@ def test_the_readme_from_its_top_to_its_end(newcomer: Newcomer):
     assert "registered as heart-reader-BACKBONE@candidate (SYNTHETIC)" in " ".join(trained.split())
     assert "promote --env-manager local -P model=all" in trained  # the next command, as it stands
     (answer,) = [text for command, text in said.items() if command.startswith("curl")]
-    (row,) = json.loads(answer[answer.index("{") :])["predictions"]
+    told, _ = json.JSONDecoder().raw_decode(answer[answer.index("{") :])  # curl's progress follows
+    (row,) = told["predictions"]
     assert row["quality"] == "good" and "SYNTHETIC" in row["warning"]
     link = (newcomer.folder / f"server-{newcomer.ports['5000']}.log").read_text()
     assert "/#/experiments/1/runs?orderByKey=metrics." in link
