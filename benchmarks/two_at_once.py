@@ -30,13 +30,13 @@ STEPS = """
 import sys, time
 import heart_reader
 from benchmarks.train_step import make_steps
-step = make_steps(sys.argv[1], 64)["float32"]
+step = make_steps(sys.argv[1], 16)["float32"]
 step()
-end, n = time.monotonic() + float(sys.argv[2]), 0
-while time.monotonic() < end:
+begun, n = time.monotonic(), 0
+while time.monotonic() - begun < float(sys.argv[2]):
     step()
     n += 1
-print(n)
+print(n / (time.monotonic() - begun))
 """
 LOOP = "import time\nend = time.monotonic() + float(__import__('sys').argv[1])\n" \
     "while time.monotonic() < end: pass"  # fmt: skip
@@ -52,8 +52,7 @@ def trainings(n: int, backbone: str, seconds: float, setting: Mapping[str, str])
         )
         for _ in range(n)
     ]
-    counts = [int(process.communicate()[0]) for process in started]
-    return statistics.mean(counts) / seconds
+    return statistics.mean(float(process.communicate()[0]) for process in started)
 
 
 def beside_loops(backbone: str, seconds: float, setting: Mapping[str, str]) -> float:

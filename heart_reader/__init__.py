@@ -3,8 +3,9 @@
 import os
 
 # The threads of PyTorch's OpenMP wait at barriers by counting, 20,000,000 times or so before they
-# sleep, and keep the cores from whoever has work: two trainings on two cores took four times as
-# long as one. Fewer rounds cost a training alone 5% at most (`benchmarks/two_at_once.py`). OpenMP
-# reads this when PyTorch is loaded, which nothing of ours does before it imports this package.
+# sleep, and keep the cores from whoever has work. With fewer rounds two trainings at once on two
+# cores take 1.6 times as long as one instead of 2.7; one alone loses 5 to 17%
+# (`python -m benchmarks.two_at_once`). OpenMP reads this when PyTorch is loaded, which nothing of
+# ours does before it imports this package.
 if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
     os.environ["GOMP_SPINCOUNT"] = "1000"
