@@ -123,7 +123,7 @@ class Syncer:
         while not self.stop.is_set():
             ready, others = self.look()
             if ready:
-                done += self.run(ready[0])
+                done += self.run(ready[0], len(ready))
             elif others:
                 self.stop.wait(PAUSE)
             else:
@@ -160,10 +160,9 @@ class Syncer:
             return True
         return False
 
-    def run(self, step: Step) -> bool:
-        """Runs one step; whether it was done here."""
-        left = len(self.look()[0])
-        print(f"{step.entry} for {step.model}: {step.reason} ({left} due now)", flush=True)
+    def run(self, step: Step, n_due: int = 1) -> bool:
+        """Runs one step of so many that are due; whether it was done here."""
+        print(f"{step.entry} for {step.model}: {step.reason} ({n_due} due now)", flush=True)
         started = time.monotonic()
         code = self._in_process(step) if STEPS[step.entry].in_process else self._process(step)
         print(f"{step.entry} took {time.monotonic() - started:.0f} s", flush=True)
