@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from heart_reader.data.lead_sets import LeadSet, set_name, widest
-from heart_reader.data.recordings.limb_leads import LIMB_LEADS
+from heart_reader.data.recordings.limb_leads import with_computed
 from heart_reader.data.recordings.recording import Recording
 from heart_reader.data.recordings.windows import Windows, windows_of
 from heart_reader.data.spec import SignalSpec
@@ -28,9 +28,7 @@ def with_fewer_leads(
     Raises:
         DataError: what is wrong with the leads that are there.
     """
-    there = set(recording.leads)
-    if len(there & {"I", "II", "III"}) >= 2:
-        there |= set(LIMB_LEADS)  # the others follow from two
+    there = with_computed(recording.leads)
     if set(spec.leads) <= there:
         return None
     leads = widest(sets, [lead for lead in spec.leads if lead in there])

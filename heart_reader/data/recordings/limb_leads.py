@@ -4,6 +4,7 @@ Einthoven's law (I + III = II) and Goldberger's leads; for example Malmivuo and 
 Bioelectromagnetism, 1995, section 15.2 and 15.4. http://www.bem.fi/book/15/15.htm
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,16 @@ def computed(leads: Leads) -> Leads:
     if "I" in leads and "III" in leads:
         return limb_leads(leads["I"], leads["I"] + leads["III"])
     return {}
+
+
+def with_computed(there: Iterable[str]) -> set[str]:
+    """The names of some leads, and of those that `computed` makes of them.
+
+    >>> sorted(with_computed(["II", "III"])), with_computed(["II"])
+    (['I', 'II', 'III', 'aVF', 'aVL', 'aVR'], {'II'})
+    """
+    leads = set(there)
+    return leads | set(LIMB_LEADS) if len(leads & {"I", "II", "III"}) >= 2 else leads
 
 
 def contradiction(leads: Leads) -> tuple[float, str]:

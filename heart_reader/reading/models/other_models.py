@@ -6,7 +6,7 @@ from pathlib import Path
 
 from heart_reader.bundle.folders import BUNDLE
 from heart_reader.data.ptbxl import LEADS
-from heart_reader.data.recordings.limb_leads import LIMB_LEADS
+from heart_reader.data.recordings.limb_leads import with_computed
 from heart_reader.project import REPOSITORY
 
 PRETRAINED = REPOSITORY / "pretrained"
@@ -22,9 +22,7 @@ def who_would(found: Sequence[str], folder: Path = PRETRAINED) -> str:
     wanted = {path.parent.name: _leads(path) for path in sorted(folder.glob(f"*/{BUNDLE}"))}
     if not wanted:
         return ""
-    there = set(found)
-    if len(there & {"I", "II", "III"}) > 1:  # two say the others
-        there |= set(LIMB_LEADS)
+    there = with_computed(found)
     able = [f"{folder.name}/{name}" for name, leads in wanted.items() if set(leads) <= there]
     if not able:
         return f"; none of the models in {folder.name}/ reads so few"
