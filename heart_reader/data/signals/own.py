@@ -21,11 +21,12 @@ from heart_reader.data.signals.store import (
     Ints,
     OnDefect,
     SignalPack,
+    checked,
     packed,
+    some_at_a_time,
 )
 from heart_reader.data.spec import SignalConfig, SignalSpec
 from heart_reader.errors import DataError
-from heart_reader.progress import progress as with_bar
 
 _VERSION = 1  # of what is read and cut; another number makes every pack anew
 BLOCK_RECORDS = 128  # 15 MB of 10 s at 500 Hz
@@ -79,12 +80,7 @@ def verify_own(
     source: Source, signal: SignalConfig, progress: bool
 ) -> tuple[dict[int, str], dict[int, str]]:
     """Reads and checks every record without keeping any: defects and warnings by ``ecg_id``."""
-    defects: dict[int, str] = {}
-    warnings: dict[int, str] = {}
-    for block in _blocks(source, signal, progress, "verifying"):
-        defects |= block.defects
-        warnings |= block.warnings
-    return defects, warnings
+    return checked(_blocks(source, signal, progress, "verifying"))
 
 
 def describe_own_defects(source: Source, defects: dict[int, str]) -> str:
@@ -108,9 +104,7 @@ def describe_own_defects(source: Source, defects: dict[int, str]) -> str:
 def _blocks(source: Source, signal: SignalConfig, shown: bool, doing: str) -> Iterator[Block]:
     ecg_ids = source.records.index.to_numpy(np.int64)
     files = source.records["file"].tolist()
-    starts = range(0, len(files), BLOCK_RECORDS)
-    for start in with_bar(starts, doing, f"x {BLOCK_RECORDS} records") if shown else starts:
-        some = slice(start, start + BLOCK_RECORDS)
+    for some in some_at_a_time(len(files), BLOCK_RECORDS, shown, doing):
         yield _read_block(ecg_ids[some], files[some], signal)
 
 

@@ -9,11 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from heart_reader.data.signals.store import Block, Ints, OnDefect, SignalPack, packed
+from heart_reader.data.signals.store import (
+    Block,
+    Ints,
+    OnDefect,
+    SignalPack,
+    checked,
+    packed,
+    some_at_a_time,
+)
 from heart_reader.data.signals.wfdb_records import BLOCK_RECORDS, BlockReader
 from heart_reader.data.spec import PTBXL_SIGNAL
 from heart_reader.errors import DataError
-from heart_reader.progress import progress as with_bar
 
 _VERSION = 1  # of a pack's files; another number makes every pack anew
 
@@ -51,12 +58,7 @@ def verify(
     root: Path, records: pd.DataFrame, progress: bool
 ) -> tuple[dict[int, str], dict[int, str]]:
     """Read and check every record without keeping any: defects and warnings by ``ecg_id``."""
-    defects: dict[int, str] = {}
-    warnings: dict[int, str] = {}
-    for block in _blocks(root, records, progress, "verifying"):
-        defects |= block.defects
-        warnings |= block.warnings
-    return defects, warnings
+    return checked(_blocks(root, records, progress, "verifying"))
 
 
 def describe_defects(root: Path, defects: dict[int, str]) -> str:
@@ -73,9 +75,7 @@ def _blocks(root: Path, records: pd.DataFrame, shown: bool, doing: str) -> Itera
     reader = BlockReader(root)
     ecg_ids = records.index.to_numpy(dtype=np.int64)
     names = records["filename_lr"].tolist()
-    starts = range(0, len(names), BLOCK_RECORDS)
-    for start in with_bar(starts, doing, f"x {BLOCK_RECORDS} records") if shown else starts:
-        some = slice(start, start + BLOCK_RECORDS)
+    for some in some_at_a_time(len(names), BLOCK_RECORDS, shown, doing):
         yield reader.read(ecg_ids[some], names[some])
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from heart_reader.data.spec import PTBXL_SIGNAL, SignalSpec
 from heart_reader.errors import DataError
+from heart_reader.progress import progress as with_bar
 
 OnDefect = Literal["error", "skip"]
 Digital = npt.NDArray[np.int16]
@@ -108,6 +109,23 @@ def packed(
     if pack is None:
         raise DataError(f"the packed signals in {folder} can't be read back: remove that folder")
     return pack
+
+
+def some_at_a_time(n_records: int, size: int, shown: bool, doing: str) -> Iterator[slice]:
+    """The rows of one block of ``size`` after the other, behind a bar where it is to be shown."""
+    starts = range(0, n_records, size)
+    for start in with_bar(starts, doing, f"x {size} records") if shown else starts:
+        yield slice(start, start + size)
+
+
+def checked(blocks: Iterator[Block]) -> tuple[dict[int, str], dict[int, str]]:
+    """Defects and warnings by ``ecg_id`` of blocks that are read and not kept."""
+    defects: dict[int, str] = {}
+    warnings: dict[int, str] = {}
+    for block in blocks:
+        defects |= block.defects
+        warnings |= block.warnings
+    return defects, warnings
 
 
 def open_pack(folder: Path) -> SignalPack | None:
