@@ -1,7 +1,9 @@
 """Errors that a user can act on: each message names the thing, the rule and the value."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+SHOWN = 10  # things of one kind that a message names one by one; it counts the rest
 
 
 class HeartReaderError(Exception):
@@ -40,3 +42,13 @@ def did_you_mean(name: str, legal: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(legal), n=1)
     return f", did you mean {near[0]!r}?" if near else ""
+
+
+def shortened(lines: Sequence[str], what: str) -> list[str]:
+    """The first of some lines, and how many more there are of what.
+
+    >>> shortened(["a", "b"], "files"), shortened(["a"] * 12, "files")[-1]
+    (['a', 'b'], 'and 2 more files')
+    """
+    more = len(lines) - SHOWN
+    return [*lines[:SHOWN], *([f"and {more} more {what}"] if more > 0 else [])]

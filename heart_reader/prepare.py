@@ -34,14 +34,13 @@ from heart_reader.data.signals.own import describe_own_defects, verify_own
 from heart_reader.data.signals.pack import describe_defects, load_pack, verify
 from heart_reader.data.signals.stale import remove_stale_packs
 from heart_reader.data.spec import PTBXL_SIGNAL, SignalConfig
-from heart_reader.errors import ConfigError, DataError
+from heart_reader.errors import SHOWN, ConfigError, DataError
 from heart_reader.files import cache_folder, user_path
 from heart_reader.project import CONFIG_DEFAULTS
 from heart_reader.tasks.ptbxl import TaskConfig, ptbxl_task, read_statements, statement_labels
 from heart_reader.tasks.task import MANY, Task, default_task
 
 NONE = "none"
-_SHOWN = 10  # warnings and defects printed one by one
 
 
 @dataclass(frozen=True)
@@ -288,10 +287,10 @@ def _reasons(quality: dict[int, Quality], verdict: str) -> dict[int, str]:
 
 
 def _print_some(console: Console, kind: str, records: dict[int, str]) -> None:
-    for ecg_id, why in list(records.items())[:_SHOWN]:
+    for ecg_id, why in list(records.items())[:SHOWN]:
         console.print(escape(f"{kind}: record {ecg_id}, {why}"), soft_wrap=True)
-    if len(records) > _SHOWN:
-        console.print(f"{kind}: {len(records) - _SHOWN} more")
+    if len(records) > SHOWN:
+        console.print(f"{kind}: {len(records) - SHOWN} more")
 
 
 if __name__ == "__main__":

@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 
 from heart_reader.data.manifest.stratified import N_FOLDS
 from heart_reader.data.ptbxl import AGE_OVER_89
-from heart_reader.errors import DataError
+from heart_reader.errors import DataError, shortened
 
 SEX = {"0": 0.0, "m": 0.0, "male": 0.0, "1": 1.0, "f": 1.0, "female": 1.0}
-
-
-SHOWN = 10  # problems that an error names; it counts the rest
 
 
 class Problems:
@@ -39,8 +36,7 @@ class Problems:
         """
         if not self.lines:
             return
-        more = len(self.lines) - SHOWN
-        lines = [*self.lines[:SHOWN], *([f"and {more} more problems"] if more > 0 else [])]
+        lines = shortened(self.lines, "problems")
         raise DataError("\n".join(f"{self.path}: {line}" for line in lines))
 
 

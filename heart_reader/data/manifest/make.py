@@ -19,7 +19,7 @@ from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.families.wfdb_header import Header, parse_header
 from heart_reader.data.signals.own import to_windows
 from heart_reader.data.spec import SignalConfig
-from heart_reader.errors import DataError
+from heart_reader.errors import DataError, shortened
 from heart_reader.files import written_whole
 from heart_reader.progress import progress
 from heart_reader.tasks.task import class_key
@@ -32,7 +32,6 @@ NO_RECORDS = {
     ".atr", ".qrs", ".md", ".yaml", ".yml", ".pdf", ".png", ".jpg", ".html", ".py", ".zip", ".gz",
 }  # fmt: skip
 NO_NAMES = re.compile(r"records.*|annotators|licen[cs]e.*|readme.*|sha256sums.*|\..*")
-SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -212,7 +211,5 @@ def task_text(name: str, found: Sequence[Found]) -> str:
 
 def describe(folder: Path, found: Sequence[Found]) -> list[str]:
     """A line for each of the first files that can't be used, and how many there are."""
-    bad = [each for each in found if each.defect]
-    lines = [f"{folder / each.file}: {each.defect}" for each in bad[:SHOWN]]
-    more = len(bad) - SHOWN
-    return [*lines, *([f"and {more} more files"] if more > 0 else [])]
+    lines = [f"{folder / each.file}: {each.defect}" for each in found if each.defect]
+    return shortened(lines, "files")

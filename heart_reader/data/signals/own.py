@@ -26,13 +26,12 @@ from heart_reader.data.signals.store import (
     some_at_a_time,
 )
 from heart_reader.data.spec import SignalConfig, SignalSpec
-from heart_reader.errors import DataError
+from heart_reader.errors import SHOWN, DataError
 
 _VERSION = 1  # of what is read and cut; another number makes every pack anew
 BLOCK_RECORDS = 128  # 15 MB of 10 s at 500 Hz
 STEPS_PER_MV = 1000.0  # as in PTB-XL; fewer where a record wouldn't fit into 16 bits
 LARGEST_STEP = 32000
-SHOWN = 10  # defects that an error names; it counts the rest
 
 
 @dataclass(frozen=True)
