@@ -24,7 +24,7 @@ from heart_reader.config.request import config_request
 from heart_reader.data import ptbxl
 from heart_reader.data.dataset import DataConfig, data_root, pack_of, source_of
 from heart_reader.data.download import PHYSIONET, download
-from heart_reader.data.labelled import read_all, require_parts
+from heart_reader.data.labelled import Labelled, read_all, require_parts
 from heart_reader.data.manifest import is_manifest
 from heart_reader.data.manifest.columns import is_there
 from heart_reader.data.manifest.make import describe, find_records, write_manifest
@@ -33,11 +33,12 @@ from heart_reader.data.quality.survey import survey
 from heart_reader.data.signals.own import describe_own_defects, verify_own
 from heart_reader.data.signals.pack import describe_defects, load_pack, verify
 from heart_reader.data.signals.stale import remove_stale_packs
+from heart_reader.data.signals.store import SignalPack
 from heart_reader.data.spec import PTBXL_SIGNAL, SignalConfig
 from heart_reader.errors import SHOWN, ConfigError, DataError
 from heart_reader.files import cache_folder, user_path
 from heart_reader.project import CONFIG_DEFAULTS
-from heart_reader.tasks.ptbxl import TaskConfig, ptbxl_task, read_statements, statement_labels
+from heart_reader.tasks.ptbxl import TaskConfig
 from heart_reader.tasks.task import MANY, Task, default_task
 
 NONE = "none"
@@ -169,15 +170,34 @@ def check(request: PrepareRequest, cache: Path) -> CheckedTree:
     defects, warnings = verify_own(source, request.signal, progress=True) if there else ({}, {})
     if defects and config.on_defect == "error":
         raise DataError(describe_own_defects(source, defects))
+    test_found = (defects, warnings) if there else None
+    return seen(found, pack, test_found, request.signal.spec.leads)
+
+
+def seen(
+    found: Labelled,
+    pack: SignalPack,
+    of_test: tuple[dict[int, str], dict[int, str]] | None,
+    leads: Sequence[str],
+) -> CheckedTree:
+    """All of it together.
+
+    Args:
+        found: every labelled record.
+        pack: of folds 1 to 9.
+        of_test: defects and warnings of fold 10, ``None`` where it isn't there.
+        leads: of the pack.
+    """
+    defects, warnings = of_test or ({}, {})
     return CheckedTree(
         metadata=found.metadata,
         task=found.task,
         labels=found.y_true,
-        absent_folds=() if there else (ptbxl.TEST_FOLD,),
+        absent_folds=() if of_test is not None else (ptbxl.TEST_FOLD,),
         digest=pack.digest,
         defects=pack.defects | defects,
         warnings=pack.warnings | warnings,
-        quality=survey(pack, request.signal.spec.leads),
+        quality=survey(pack, leads),
     )
 
 
@@ -189,11 +209,8 @@ def check_tree(root: Path, config: DataConfig, asked: TaskConfig, cache: Path) -
     Raises:
         DataError: Whatever is wrong with the tree.
     """
-    metadata = ptbxl.load_metadata(root)
-    ptbxl.check_patients_disjoint(metadata)
-    statements = read_statements(root)
-    task = ptbxl_task(asked.name, statements, asked.unlabelled)
-    labels = statement_labels(metadata, statements, task, config.min_likelihood)
+    found = read_all(root, asked, config.min_likelihood)
+    metadata = found.metadata
     development = ptbxl.select_folds(metadata, (*ptbxl.TRAIN_FOLDS, ptbxl.VALIDATION_FOLD))
     pack = load_pack(root, development, cache, config.on_defect, progress=True)
     test = metadata[metadata["strat_fold"] == ptbxl.TEST_FOLD]
@@ -201,16 +218,8 @@ def check_tree(root: Path, config: DataConfig, asked: TaskConfig, cache: Path) -
     defects, warnings = verify(root, test, progress=True) if there else ({}, {})
     if defects and config.on_defect == "error":
         raise DataError(describe_defects(root, defects))
-    return CheckedTree(
-        metadata=metadata,
-        task=task,
-        labels=labels,
-        absent_folds=() if there else (ptbxl.TEST_FOLD,),
-        digest=pack.digest,
-        defects=pack.defects | defects,
-        warnings=pack.warnings | warnings,
-        quality=survey(pack, ptbxl.LEADS),
-    )
+    test_found = (defects, warnings) if there else None
+    return seen(found, pack, test_found, ptbxl.LEADS)
 
 
 def print_tree(tree: CheckedTree, console: Console) -> None:
