@@ -23,9 +23,7 @@ def start_of(config: Config) -> Bundle | None:
     """
     if config.training.init == NONE:
         return None
-    found, name = find_bundle(config.training.init)
-    if not isinstance(found, Bundle):
-        raise ConfigError(f"init must be one model, but {name} is an ensemble")
+    found, name = _one_model(config.training.init)
     asked = config.signal.spec
     problems = [
         f"init {name} reads {what} {theirs}, but {key} asks for {ours}"
@@ -52,11 +50,16 @@ def pinned_start(request: ConfigRequest) -> tuple[ConfigRequest, str | None]:
     address = request.changes.get(INIT, NONE)
     if address == NONE:
         return request, None
+    found, name = _one_model(address)
+    changes = {**of_bundle(found), **request.changes, INIT: name}
+    return replace(request, changes=changes), found.config.backbone
+
+
+def _one_model(address: str) -> tuple[Bundle, str]:
     found, name = find_bundle(address)
     if not isinstance(found, Bundle):
         raise ConfigError(f"init must be one model, but {name} is an ensemble")
-    changes = {**of_bundle(found), **request.changes, INIT: name}
-    return replace(request, changes=changes), found.config.backbone
+    return found, name
 
 
 def of_bundle(bundle: Bundle) -> Mapping[str, str]:
