@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from heart_reader.reading.many.pool import Pool
@@ -67,15 +67,15 @@ def test_processes_end_with_their_parent(tmp_path):
     root = Path(__file__).parents[3]
     command = [sys.executable, str(tmp_path / "main.py"), str(tmp_path / "pids")]
     started = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(root)})
-    wait_until(lambda: len(list((tmp_path / "pids").iterdir())) == 2)
+    assert comes_true(lambda: len(list((tmp_path / "pids").iterdir())) == 2)
     started.kill()
     started.wait()
     pids = [int(path.name) for path in (tmp_path / "pids").iterdir()]
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    assert comes_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
-def wait_until(true: object) -> None:
+def comes_true(what: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + 60
-    while not true():  # type: ignore[operator]
-        assert time.monotonic() < deadline
+    while not what() and time.monotonic() < deadline:
         time.sleep(0.05)
+    return what()
