@@ -46,7 +46,7 @@ from heart_reader.tracking import (
     tag_version,
 )
 from heart_reader.tracking import runs as tracking
-from heart_reader.tracking.models import CHAMPION, aliases_of
+from heart_reader.tracking.versions import CHAMPION, aliases_of
 
 PREFIX = {TEST_FOLD: "test", VALIDATION_FOLD: "val"}
 EVALUATED = "model"  # the tag of a run that says which version it judged

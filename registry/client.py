@@ -14,8 +14,10 @@ from heart_reader.errors import ModelError
 from heart_reader.models import BACKBONES
 from heart_reader.tracking import ModelVersion, log_bundle, registered_name, resolve_version
 from heart_reader.tracking.delivery.outage import waits_for_store
-from heart_reader.tracking.models import ABSENT, CANDIDATE
-from heart_reader.tracking.models import CHAMPION as CHAMPION  # its home is where fold 10 is kept
+from heart_reader.tracking.versions import ABSENT, CANDIDATE
+from heart_reader.tracking.versions import (
+    CHAMPION as CHAMPION,  # its home is where fold 10 is kept
+)
 
 PREVIOUS = "previous"
 EXPORT, REFUSED = "export", "refused"  # the tag of a version, and of one whose gate shut

@@ -1,15 +1,6 @@
 """The one package here that imports MLflow: runs, batched metrics, artifacts, models."""
 
-from heart_reader.tracking.models import (
-    ModelVersion,
-    download_bundle,
-    load_registered,
-    log_bundle,
-    register_files,
-    registered_name,
-    resolve_version,
-    tag_version,
-)
+from heart_reader.tracking.models import log_bundle, register_files, registered_name
 from heart_reader.tracking.permissions import left_behind, require_editable
 from heart_reader.tracking.run import Run
 from heart_reader.tracking.runs import (
@@ -20,6 +11,13 @@ from heart_reader.tracking.runs import (
     open_run,
     set_up_reading,
     set_up_tracking,
+)
+from heart_reader.tracking.versions import (
+    ModelVersion,
+    download_bundle,
+    load_registered,
+    resolve_version,
+    tag_version,
 )
 
 __all__ = [

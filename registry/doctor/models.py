@@ -16,7 +16,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from heart_reader.bundle.kinds import READERS
 from heart_reader.edge.device.folder import LABELS
 from heart_reader.tracking.delivery.outage import waits_for_store
-from heart_reader.tracking.models import ABSENT
+from heart_reader.tracking.versions import ABSENT
 from registry import claims
 from registry.client import CHAMPION, PREFIX, Registry, kind_of
 from registry.doctor.runs import Remnant, all_runs

@@ -19,7 +19,7 @@ from heart_reader.tracking.delivery.lease import SECONDS_BETWEEN_RENEWALS, TAG, 
 from heart_reader.tracking.delivery.leftover import send_end, send_left
 from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.delivery.spool import Spool, spool_folder
-from heart_reader.tracking.models import ABSENT
+from heart_reader.tracking.versions import ABSENT
 
 SECONDS_TO_BEGIN = 300.0  # a run of `mlflow run` is there before our process is
 

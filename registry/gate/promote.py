@@ -30,7 +30,7 @@ from heart_reader.tracking import (
 )
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.delivery.outage import shown_uri
-from heart_reader.tracking.models import CANDIDATE
+from heart_reader.tracking.versions import CANDIDATE
 from registry.client import CHAMPION, PREVIOUS, Registry, backbone_names, pinned
 from registry.commands import DEFAULTS
 from registry.gate import rules as gate

@@ -25,7 +25,7 @@ from heart_reader.models import Architecture, family
 from heart_reader.project import REPOSITORY
 from heart_reader.tracking import ModelVersion, Run, log_bundle, registered_name, require_editable
 from heart_reader.tracking import runs as tracking
-from heart_reader.tracking.models import CANDIDATE
+from heart_reader.tracking.versions import CANDIDATE
 from registry.client import Registry, made_from, member_tags, pinned
 from registry.ensemble import report as ensemble_report
 from registry.ground.fold9 import CROSS_FITTED, LOGGED

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from heart_reader.tracking import ModelVersion, registered_name
-from heart_reader.tracking.models import CANDIDATE
+from heart_reader.tracking.versions import CANDIDATE
 from registry.client import (
     CHAMPION,
     EXPORT,

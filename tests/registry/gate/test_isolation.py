@@ -1,6 +1,6 @@
 """What came from the registry is read, never run: hostile versions, and the process that reads.
 
-Covers: registry.gate.reproduce, registry.gate.clean_load, heart_reader.tracking.models.
+Covers: registry.gate.reproduce, registry.gate.clean_load, heart_reader.tracking.versions.
 """
 
 import shutil
