@@ -6,6 +6,7 @@ only where it was asked for.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -142,8 +143,6 @@ def conclusion(finding: Mapping[str, Any]) -> str:
 
 def _axes(measured: Delineation) -> dict[str, list[float]]:
     """Frontal axes of P and T between the printed edges, of each window."""
-    from dataclasses import replace
-
     printed = replace(measured, fiducials=measured.edges)
     leads = lead_measurements(measured.median_beats, measured.edges)
     found = global_measurements(printed, leads)
