@@ -1,8 +1,9 @@
 """Fixtures that several test files share (`pytest_plugins`): a trained store, calls of entries."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import mlflow
 import pytest
@@ -60,19 +61,21 @@ def enter(
     uri: str,
 ) -> int:
     """Runs an entry point's ``main`` in this process, in a store; gives the exit code."""
-    for name in FOREIGN:
-        patch.delenv(name, raising=False)
     patch.setenv("MLFLOW_TRACKING_URI", uri)
     patch.setenv("HEART_READER_CACHE", str(store.cache))
     patch.setattr(sys, "argv", ["entry", *arguments])
     patch.chdir(store.folder)
     # As in a fresh process: MLflow remembers the experiment that was set last.
     mlflow.tracking.fluent._active_experiment_id = None
-    return run_entry(main)
+    with pytest.MonkeyPatch.context() as foreign:
+        for name in FOREIGN:
+            foreign.setenv(name, "")  # so that it is put back, whatever the entry point sets
+            os.environ.pop(name)
+        return run_entry(main)
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     """Calls an entry point's ``main`` as its module would, in a store."""
 
     def run(
@@ -84,6 +87,4 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         assert mlflow.active_run() is None
         return Called(code, written.out, written.err)
 
-    yield run
-    for name in FOREIGN:
-        monkeypatch.delenv(name, raising=False)
+    return run
