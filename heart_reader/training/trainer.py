@@ -24,6 +24,7 @@ from heart_reader.evaluation.metrics import defined_auc, mean_defined
 from heart_reader.models import FusionModel
 from heart_reader.progress import progress
 from heart_reader.tasks.task import MANY, UNKNOWN, by_key
+from heart_reader.training.auxiliary import Auxiliary
 from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from heart_reader.training.config import TrainingConfig
 from heart_reader.training.lead_sets import LeadSets
@@ -61,6 +62,7 @@ class Trainer:
         config, augmentation: the recipe.
         generator: on the records' device; it orders, augments and drops.
         lead_sets: of which each training record shows one, or ``None``.
+        auxiliary: a second head, whose targets stand behind those of ``train``, or ``None``.
         hooks: called with the epoch (from 0) and its metrics, in this order.
     """
 
@@ -75,13 +77,14 @@ class Trainer:
         augmentation: AugmentationConfig,
         generator: torch.Generator,
         lead_sets: LeadSets | None = None,
+        auxiliary: Auxiliary | None = None,
     ) -> None:
         if len(train) < 2:
             raise DataError(f"training needs at least 2 records, but has {len(train)}")
         self.model, self.train, self.validation = model, train, validation
         self.fs, self.normaliser, self.augmentation = fs, normaliser, augmentation
         self.config, self.generator, self.lead_sets = config, generator, lead_sets
-        self.device = train.signals.device
+        self.device, self.auxiliary = train.signals.device, auxiliary
         self.loss = make_loss(
             config.loss,
             config.focal_alpha,
@@ -90,8 +93,12 @@ class Trainer:
             train.all_known and validation.all_known,
         )
         self.dtype = resolve_precision(config.precision, self.device)
+        groups = parameter_groups(model, config.learning_rate, config.layer_decay)
+        beside = [] if auxiliary is None else list(auxiliary.parameters())
+        groups[0]["params"] += beside
+        self.parameters = [*model.parameters(), *beside]
         self.optimizer = torch.optim.AdamW(
-            parameter_groups(model, config.learning_rate, config.layer_decay),
+            groups,
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,
@@ -198,7 +205,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+        nn.utils.clip_grad_norm_(self.parameters, self.config.grad_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.scheduler.step()
@@ -222,14 +229,16 @@ class Trainer:
         Each record counts with its features and without, at the probabilities of the two, instead
         of one of them drawn: the backbone runs once, and the head costs next to nothing.
         """
-        p = self.config.feature_dropout
+        p = 0.0 if features is None else self.config.feature_dropout
+        y_true, others = y_true.tensor_split((len(self.train.classes),), dim=1)
         with self._autocast():
             vector = self.model.embed(self.normaliser(signal))  # (n, embedding_size)
             logits = self.model.classify(vector, features, present)  # (n, n_classes)
-            if features is None or p == 0:
-                return self.loss(logits.float(), y_true)
-            bare = self.model.classify(vector, None, None)
-        return (1 - p) * self.loss(logits.float(), y_true) + p * self.loss(bare.float(), y_true)
+            bare = self.model.classify(vector, None, None) if p else None
+        loss = self.loss(logits.float(), y_true)
+        if bare is not None:
+            loss = (1 - p) * loss + p * self.loss(bare.float(), y_true)
+        return loss if self.auxiliary is None else loss + self.auxiliary(vector, others)
 
     def _autocast(self) -> Any:
         if self.dtype == torch.float32:
@@ -274,6 +283,8 @@ class Trainer:
         tensors = {f"optimizer.{key}": value for key, value in tensors.items()}
         tensors |= {f"model.{key}": value for key, value in self.model.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in self.best_weights.items()}
+        if self.auxiliary is not None:
+            tensors |= {f"auxiliary.{k}": v for k, v in self.auxiliary.state_dict().items()}
         tensors |= {f"rng.{key}": value for key, value in self._random_states().items()}
         state = {
             "optimizer": optimizer,
@@ -289,6 +300,8 @@ class Trainer:
         """Goes back to the end of the epoch in which the checkpoint was made."""
         state = checkpoint.state
         self.model.load_state_dict(checkpoint.section("model"))
+        if self.auxiliary is not None:
+            self.auxiliary.load_state_dict(checkpoint.section("auxiliary"))
         unpack_optimizer(self.optimizer, checkpoint.section("optimizer"), state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.scaler.load_state_dict(state["scaler"])
