@@ -43,6 +43,7 @@ YOUNGER: Mapping[str, Any] = {
         "init": "none",
         "freeze_epochs": 0,
         "layer_decay": 1.0,
+        "cuda_graphs": False,
     },
     "evaluation": {"thresholds": "youden"},
 }
