@@ -34,7 +34,7 @@ class CudaCapture:
         """Runs the body some times, and holds it."""
         here = torch.cuda.current_stream()
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+        with _tried_kernels():
             side.wait_stream(here)
             with torch.cuda.stream(side):
                 for _ in range(WARM_UP):
@@ -45,6 +45,17 @@ class CudaCapture:
             with torch.cuda.graph(graph, pool=self.pool):
                 body()
         return graph.replay
+
+
+@contextmanager
+def _tried_kernels() -> Iterator[None]:
+    """Lets cuDNN choose each kernel by trying; the shapes of a graph never change."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 class GraphSteps:
