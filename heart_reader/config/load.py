@@ -46,6 +46,7 @@ YOUNGER: Mapping[str, Any] = {
         "auxiliary": "none",
         "auxiliary_weight": 1.0,
         "auxiliary_likelihoods": False,
+        "cuda_graphs": False,
     },
     "evaluation": {"thresholds": "youden"},
 }

@@ -47,6 +47,7 @@ class TrainingConfig:
     freeze_epochs: int  # the first ones, in which the head alone learns
     layer_decay: float  # of the learning rate, from each layer to the one below it
     precision: Precision
+    cuda_graphs: bool  # on a GPU, steps are captured and replayed
     device: Literal["auto", "cpu", "cuda"]
 
     def problems(self) -> list[str]:

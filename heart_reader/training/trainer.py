@@ -27,6 +27,8 @@ from heart_reader.tasks.task import MANY, UNKNOWN, by_key
 from heart_reader.training.auxiliary import Auxiliary
 from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from heart_reader.training.config import TrainingConfig
+from heart_reader.training.flat_adamw import FlatAdamW
+from heart_reader.training.graphs import Capture, CudaCapture, GraphSteps, why_eager
 from heart_reader.training.lead_sets import LeadSets
 from heart_reader.training.losses import make_loss
 from heart_reader.training.precision import resolve_precision
@@ -63,7 +65,8 @@ class Trainer:
         generator: on the records' device; it orders, augments and drops.
         lead_sets: of which each training record shows one, or ``None``.
         auxiliary: a second head, whose targets stand behind those of ``train``, or ``None``.
-        hooks: called with the epoch (from 0) and its metrics, in this order.
+        capture: holds steps so that they can be replayed; ``None``: as CUDA graphs on a GPU, and
+            not at all on a CPU.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Trainer:
         generator: torch.Generator,
         lead_sets: LeadSets | None = None,
         auxiliary: Auxiliary | None = None,
+        capture: Capture | None = None,
     ) -> None:
         if len(train) < 2:
             raise DataError(f"training needs at least 2 records, but has {len(train)}")
@@ -97,12 +101,17 @@ class Trainer:
         beside = [] if auxiliary is None else list(auxiliary.parameters())
         groups[0]["params"] += beside
         self.parameters = [*model.parameters(), *beside]
-        self.optimizer = torch.optim.AdamW(
-            groups,
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        rate, decay = config.learning_rate, config.weight_decay
+        capture = self._capture_on_gpu() if capture is None else capture
+        self.optimizer: torch.optim.AdamW
+        self.graphs: GraphSteps | None = None
+        if capture is None:
+            self.optimizer = torch.optim.AdamW(groups, rate, weight_decay=decay, fused=True)
+        else:
+            self.optimizer = flat = FlatAdamW(groups, rate, decay)
+            self.graphs = GraphSteps(
+                model, flat, generator, self._learn, self._validation_logits, capture
+            )
         # Batches of nearly equal size: a last batch of one record would break batch normalisation.
         self.batches_per_epoch = math.ceil(len(train) / config.batch_size)
         total_steps = config.epochs * self.batches_per_epoch
@@ -118,6 +127,15 @@ class Trainer:
         self.history: list[Metrics] = []
         self.best_epoch = -1
         self.best_weights: dict[str, Tensor] = {}
+
+    def _capture_on_gpu(self) -> Capture | None:
+        if self.device.type != "cuda":
+            return None
+        reason = why_eager(self.config.cuda_graphs, self.dtype, self.config.freeze_epochs)
+        if reason is not None:
+            print(f"note: steps aren't captured as CUDA graphs: {reason}", file=sys.stderr)
+            return None
+        return CudaCapture(self.generator)
 
     # ---------------------------------------------------------------- the loop
 
@@ -191,6 +209,14 @@ class Trainer:
 
     def train_step(self, rows: Tensor) -> Tensor:
         """One optimizer step on some training records; gives the loss, still on the device."""
+        if self.graphs is None:
+            loss = self._learn(rows)
+        else:
+            loss = self.graphs.learn(rows, self.recipe_now)
+        self.scheduler.step()
+        return loss
+
+    def _learn(self, rows: Tensor) -> Tensor:
         data = self.train
         signal = augment(data.millivolts(rows), self.fs, self.recipe_now, self.generator)
         features, present = _take(data.features, rows), _take(data.present, rows)
@@ -208,7 +234,6 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.parameters, self.config.grad_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.scheduler.step()
         return loss.detach()
 
     @property
@@ -249,7 +274,8 @@ class Trainer:
 
     def validate(self) -> Metrics:
         """Loss and AUCs of the validation records, in the training precision."""
-        logits = self._validation_logits()
+        self.model.eval()
+        logits = self._validation_logits() if self.graphs is None else self.graphs.score()
         loss = float(self.loss(logits, self.validation.y_true))
         y_true = np.nan_to_num(self.validation.y_true.cpu().numpy(), nan=UNKNOWN)
         auc = defined_auc(y_true, torch.sigmoid(logits).cpu().numpy())  # (n_classes,)
@@ -260,7 +286,6 @@ class Trainer:
 
     @torch.no_grad()
     def _validation_logits(self) -> Tensor:
-        self.model.eval()
         data, parts = self.validation, []
         for rows in torch.split(torch.arange(len(data), device=self.device), BATCH_VALIDATION):
             signal = self.normaliser(data.millivolts(rows))
