@@ -16,10 +16,11 @@ BATCH = 64  # records a forward pass
 @torch.inference_mode()
 def probabilities(
     model: FusionModel,
-    normaliser: Callable[[Tensor], Tensor],
+    normaliser: Callable[[Tensor, Tensor | None], Tensor],
     signals: NDArray[np.floating[Any]],
     encoded: NDArray[np.float32] | None,
     present: NDArray[np.bool_] | None,
+    lengths: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
     """(n_records, n_classes) of at least one record.
 
@@ -29,12 +30,15 @@ def probabilities(
         signals: mV (n_records, n_leads, n_times).
         encoded: features (n_records, n_encoded); ``None`` where no record has any.
         present: which records have features, (n_records,).
+        lengths: samples that are a record's own, (n_records,); ``None`` where all count.
     """
     parts = []
     for start in range(0, len(signals), BATCH):
         chunk = slice(start, start + BATCH)
         x = torch.as_tensor(np.ascontiguousarray(signals[chunk]), dtype=torch.float32)
-        logits = model(normaliser(x), _tensor(encoded, chunk), _tensor(present, chunk))
+        own = _tensor(lengths, chunk)
+        signal = normaliser(x, own)
+        logits = model(signal, _tensor(encoded, chunk), _tensor(present, chunk), own)
         parts.append(np.asarray(torch.sigmoid(logits).numpy(), np.float32))
     return np.concatenate(parts)
 

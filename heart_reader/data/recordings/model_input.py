@@ -26,6 +26,7 @@ from heart_reader.errors import DataError, did_you_mean
 
 SHORTEST = 2.5  # s, repeated: a longer window moves probabilities by 0.04 on the mean
 CONTRADICTED = "the limb leads contradict each other"
+REPEATED, PADDED = "repeated to", "padded and masked to"
 MARGIN = 1.0  # s beyond the window, for the filter of the resampling
 
 
@@ -43,10 +44,17 @@ class MissingLeadsError(DataError):
 
 @dataclass(frozen=True, eq=False)
 class ModelInput:
-    """``signal`` is float32 mV (n_leads, n_times); ``notes`` say what was done to get it."""
+    """What a model reads of a recording.
+
+    Attributes:
+        signal: float32 mV (n_leads, n_times).
+        notes: what was done to get it.
+        length: samples that are the recording's own; behind them it is repeated.
+    """
 
     signal: NDArray[np.float32]
     notes: tuple[str, ...]
+    length: int
 
 
 def seconds_wanted(spec: SignalSpec) -> float:
@@ -63,7 +71,7 @@ def to_model_input(recording: Recording, spec: SignalSpec) -> ModelInput:
     made = window_at(recording, spec)
     if recording.seconds * spec.fs > spec.n_times + 0.5:
         first = f"the first {spec.seconds:g} of {recording.seconds:g} s"
-        return ModelInput(made.signal, (*made.notes, first))
+        return ModelInput(made.signal, (*made.notes, first), made.length)
     return made
 
 
@@ -94,10 +102,12 @@ def window_at(recording: Recording, spec: SignalSpec, start: int = 0) -> ModelIn
     if fs != spec.fs:
         signal = _resampled(signal, fs, spec.fs)
         notes.append(f"resampled from {fs:g} to {spec.fs} Hz")
-    if signal.shape[1] < spec.n_times:
-        notes.append(f"{n_used / fs:.2f} s, repeated to {spec.seconds:g} s")
+    length = min(signal.shape[1], spec.n_times)
+    if length < spec.n_times:
+        notes.append(f"{n_used / fs:.2f} s, {REPEATED} {spec.seconds:g} s")
         signal = _filled_up(signal, spec.n_times)
-    return ModelInput(np.ascontiguousarray(signal[:, : spec.n_times], np.float32), tuple(notes))
+    signal = np.ascontiguousarray(signal[:, : spec.n_times], np.float32)
+    return ModelInput(signal, tuple(notes), length)
 
 
 def _resampled(signal: NDArray[Any], fs: float, to: int) -> NDArray[Any]:

@@ -37,12 +37,14 @@ class Windows:
     Attributes:
         signals: float32 mV (n_windows, n_leads, n_times), at least one.
         starts: s of each.
+        lengths: samples of each that are the recording's own; behind them it is repeated.
         left_out: the windows that are broken.
         notes: on all of it.
     """
 
     signals: NDArray[np.float32]
     starts: tuple[float, ...]
+    lengths: tuple[int, ...]
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
 
@@ -77,6 +79,7 @@ def windows_of(recording: Recording, spec: SignalSpec) -> Windows:
     return Windows(
         signals=np.stack([window.signal for window in made.values()]),
         starts=tuple(start / recording.fs for start in made),
+        lengths=tuple(window.length for window in made.values()),
         left_out=left_out,
         notes=(
             *_merged(list(made.values())),

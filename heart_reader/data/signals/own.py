@@ -110,6 +110,7 @@ def _blocks(source: Source, signal: SignalConfig, shown: bool, doing: str) -> It
 def _read_block(ecg_ids: Ints, files: list[str], signal: SignalConfig) -> Block:
     spec, made = signal.spec, []
     ids: list[int] = []
+    lengths: list[int] = []
     defects: dict[int, str] = {}
     warnings: dict[int, str] = {}
     for ecg_id, file in zip(ecg_ids.tolist(), files, strict=True):
@@ -120,11 +121,20 @@ def _read_block(ecg_ids: Ints, files: list[str], signal: SignalConfig) -> Block:
             continue
         made.append(windows.signals)
         ids += [ecg_id] * len(windows.signals)
+        lengths += windows.lengths
         if said := "; ".join(_said(windows, spec)):
             warnings[ecg_id] = f"{file}: {said}"
     signals = np.concatenate(made) if made else np.empty((0, *spec.shape), np.float32)
     samples, gain = _as_steps(signals)
-    return Block(np.array(ids, np.int64), samples, gain, np.zeros(gain.shape), defects, warnings)
+    return Block(
+        np.array(ids, np.int64),
+        samples,
+        gain,
+        np.zeros(gain.shape),
+        defects,
+        warnings,
+        np.array(lengths, np.int64) if signal.short == "pad" else None,
+    )
 
 
 def to_windows(recording: Recording, signal: SignalConfig) -> Windows:
