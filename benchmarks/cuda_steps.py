@@ -197,10 +197,8 @@ def steps(backbones: Sequence[str], batches: Sequence[int]) -> None:
                 ]
                 trainer = make(backbone, batch, **_changes(share, False))
                 used = batch * bytes_per_record(trainer, share) / (ms[1] / 1e3) / bandwidth
-                print(
-                    f"{backbone:14}{batch:6}{10 * share:6.1f}{ms[0]:10.2f}{ms[1]:10.2f}{used:9.0%}",
-                    flush=True,
-                )
+                row = f"{backbone:14}{batch:6}{10 * share:6.1f}{ms[0]:10.2f}{ms[1]:10.2f}"
+                print(f"{row}{used:9.0%}", flush=True)
 
 
 def _changes(share: float, graphs: bool) -> dict[str, object]:
