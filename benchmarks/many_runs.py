@@ -4,6 +4,7 @@
 
 The list names runs and what each changes, most telling first:
 
+    runs:
     - {name: all-inception1d-0, keep: true, task: all, backbone: inception1d, seed: 0}
 
 What is done already is left out, so that a list can be stopped and gone on with. ``--part 1/3``
@@ -47,9 +48,9 @@ def main(words: Sequence[str]) -> None:
     if options.limit is not None:
         beside["data.records_per_fold"] = options.limit
     first, n_parts = (int(number) for number in options.part.split("/"))
-    runs = read_yaml(options.list)
+    runs = read_yaml(options.list).get("runs")
     if not isinstance(runs, list):
-        raise ConfigError(f"{options.list} must be a list of runs, but is a {type(runs).__name__}")
+        raise ConfigError(f"{options.list} must have a list 'runs', but has {runs!r}")
     started = time.perf_counter()
     for run in runs[first - 1 :: n_parts]:
         if time.perf_counter() - started > options.seconds:

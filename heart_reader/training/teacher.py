@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import joblib
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from heart_reader.progress import progress
 from heart_reader.tasks.task import UNKNOWN
 
 N_PARTS = 4  # of the folds; each part is scored by trees that were fitted on the others
+FEW = 4000  # records, below which starting processes takes longer than the fits
 TREES = {
     "learning_rate": 0.05,
     "max_iter": 300,
@@ -61,11 +63,16 @@ def _boost(
     features: NDArray[np.float32], y_true: NDArray[np.uint8], fold: NDArray[np.integer]
 ) -> NDArray[np.float32]:
     scores = np.empty(y_true.shape, np.float32)
-    for part in progress(parts_of(fold, N_PARTS), "boosting on the features", "part"):
-        held_out = np.isin(fold, part)
-        with threadpool_limits(1):  # sums in several threads would differ from call to call
-            for k in range(y_true.shape[1]):
-                scores[held_out, k] = _score(features, y_true[:, k], held_out)
+    held_out = [np.isin(fold, part) for part in parts_of(fold, N_PARTS)]
+    fits = [(part, k) for part in range(len(held_out)) for k in range(y_true.shape[1])]
+    # Each fit runs in one thread, whose sums are the same from call to call; many run side by side.
+    n_jobs = 1 if features.shape[0] < FEW else min(joblib.cpu_count(), len(fits))
+    with joblib.parallel_config("loky", n_jobs=n_jobs, inner_max_num_threads=1):
+        said = joblib.Parallel(return_as="generator")(
+            joblib.delayed(_score)(features, y_true[:, k], held_out[part]) for part, k in fits
+        )
+        for part, k in progress(fits, "boosting on the features", "fit"):
+            scores[held_out[part], k] = next(said)
     return scores
 
 
@@ -107,8 +114,9 @@ def _score(
         return np.full(n_held_out, float(known.mean()))
     # scikit-learn 1.9 can't bin a column of which the fitted records know nothing.
     features = features[:, np.isfinite(features[fitted]).any(axis=0)]
-    trees = HistGradientBoostingClassifier(**TREES).fit(features[fitted], known)
-    return np.asarray(trees.predict_proba(features[held_out])[:, 1])  # (n_held_out,)
+    with threadpool_limits(1):
+        trees = HistGradientBoostingClassifier(**TREES).fit(features[fitted], known)
+        return np.asarray(trees.predict_proba(features[held_out])[:, 1])  # (n_held_out,)
 
 
 def _sha(array: NDArray[np.generic]) -> str:
