@@ -23,8 +23,8 @@ from heart_reader.files import written_whole
 from heart_reader.progress import progress
 from heart_reader.tasks.task import UNKNOWN
 
+MANY = 5000  # records from which on the fits share the cores: processes take seconds to start
 N_PARTS = 4  # of the folds; each part is scored by trees that were fitted on the others
-FEW = 4000  # records, below which starting processes takes longer than the fits
 TREES = {
     "learning_rate": 0.05,
     "max_iter": 300,
@@ -43,8 +43,8 @@ def boosted_scores(
 ) -> NDArray[np.float32]:
     """Probabilities (n_records, n_classes) of trees that haven't seen the record.
 
-    The same on every call: one thread, a fixed seed. Kept in the cache, under a digest of all
-    that they follow from.
+    The same on every call: one thread a fit, a fixed seed; the fits share the cores. Kept in the
+    cache, under a digest of all that they follow from.
 
     Args:
         features: raw, NaN where missing, (n_records, n_features).
@@ -64,15 +64,13 @@ def _boost(
 ) -> NDArray[np.float32]:
     scores = np.empty(y_true.shape, np.float32)
     held_out = [np.isin(fold, part) for part in parts_of(fold, N_PARTS)]
-    fits = [(part, k) for part in range(len(held_out)) for k in range(y_true.shape[1])]
-    # Each fit runs in one thread, whose sums are the same from call to call; many run side by side.
-    n_jobs = 1 if features.shape[0] < FEW else min(joblib.cpu_count(), len(fits))
-    with joblib.parallel_config("loky", n_jobs=n_jobs, inner_max_num_threads=1):
-        said = joblib.Parallel(return_as="generator")(
-            joblib.delayed(_score)(features, y_true[:, k], held_out[part]) for part, k in fits
-        )
-        for part, k in progress(fits, "boosting on the features", "fit"):
-            scores[held_out[part], k] = next(said)
+    fits = [(rows, k) for k in range(y_true.shape[1]) for rows in held_out]
+    n_processes = joblib.cpu_count() if len(fold) >= MANY else 1
+    found = joblib.Parallel(n_processes, return_as="generator")(
+        joblib.delayed(_score)(features, y_true[:, k], rows) for rows, k in fits
+    )
+    for rows, k in progress(fits, "boosting on the features", "fit"):
+        scores[rows, k] = next(found)
     return scores
 
 
@@ -114,7 +112,7 @@ def _score(
         return np.full(n_held_out, float(known.mean()))
     # scikit-learn 1.9 can't bin a column of which the fitted records know nothing.
     features = features[:, np.isfinite(features[fitted]).any(axis=0)]
-    with threadpool_limits(1):
+    with threadpool_limits(1):  # sums in several threads would differ from call to call
         trees = HistGradientBoostingClassifier(**TREES).fit(features[fitted], known)
         return np.asarray(trees.predict_proba(features[held_out])[:, 1])  # (n_held_out,)
 
