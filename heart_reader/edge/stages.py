@@ -12,7 +12,7 @@ from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import VALIDATION_FOLD
-from heart_reader.edge.choices import form_of, largest_ratio, sample_of, student_of
+from heart_reader.edge.choices import form_of, largest_ratio, sample_of, stages_for, student_of
 from heart_reader.edge.config import EdgeConfig
 from heart_reader.edge.device.folder import DeviceFile, write_device_folder
 from heart_reader.edge.eager import EagerModel, count_macs, count_parameters
@@ -115,7 +115,7 @@ class Exporter:
         """
         with naming(ORIGINAL):
             self._bundle_stage(ORIGINAL, self.source, "")
-        wanted = self.chosen.wanted
+        wanted = stages_for(self.student, self.chosen, self.say)
         train = "finetune" in wanted and self.chosen.finetune.epochs > 0
         if not train and len(self.source.members) > 1:
             raise ModelError(
