@@ -6,6 +6,7 @@ It needs a GPU, and nothing but the core's packages; the records are noise. Part
 
 - ``kernels``: forms of inception1d's convolutions, forward and backward, in bfloat16.
 - ``equal``: 20 steps from one seed, eager and captured; the largest difference of loss and weight.
+- ``resumed``: 20 captured steps, and 10 and 10 with a checkpoint between two trainers.
 - ``steps``: milliseconds a training step, and the share of the copy bandwidth that its unfused
   activations take up.
 """
@@ -13,6 +14,7 @@ It needs a GPU, and nothing but the core's packages; the records are noise. Part
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +31,7 @@ from heart_reader.training.trainer import Trainer
 
 BACKBONES = ("se_resnet1d", "inception1d", "xresnet1d101")
 N_LEADS, N_TIMES, N_CLASSES, N_FEATURES = 12, 1000, 5, 64
-PARTS = ("kernels", "equal", "steps")
+PARTS = ("kernels", "equal", "resumed", "steps")
 N_STEPS = 20
 
 
@@ -48,6 +50,8 @@ def main(words: Sequence[str]) -> None:
         for precision in ("fp32", "bf16"):
             for backbone in options.backbone:
                 compare(backbone, precision)
+    if "resumed" in options.only:
+        resumed(options.backbone[0])
     if "steps" in options.only:
         steps(options.backbone, options.batch)
 
@@ -179,6 +183,38 @@ def compare(backbone: str, precision: str) -> None:
             f"{float(loss_gap):.1e}, of all weights {float(gap):.1e} (relative norm)",
             flush=True,
         )
+
+
+def _losses(trainer: Trainer, steps: Sequence[int]) -> Tensor:
+    """Of the steps of those numbers, one after the other."""
+    trainer.model.train()
+    rows = torch.arange(len(trainer.train), device="cuda").split(64)
+    return torch.stack([trainer.train_step(rows[i % len(rows)]).clone() for i in steps])
+
+
+def _weights(trainer: Trainer) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+
+
+def resumed(backbone: str) -> None:
+    """Captured steps in one go, and with a stop in the middle."""
+    half = N_STEPS // 2
+    whole, first, second = (make(backbone, 64) for _ in range(3))
+    torch.manual_seed(1)
+    expected = _losses(whole, range(N_STEPS))
+    torch.manual_seed(1)
+    found = [_losses(first, range(half))]
+    checkpoint = first.checkpoint()
+    tensors = {name: tensor.cpu().clone() for name, tensor in checkpoint.tensors.items()}
+    second.restore(replace(checkpoint, tensors=tensors))
+    found.append(_losses(second, range(half, N_STEPS)))
+    loss_gap = (expected - torch.cat(found)).abs().max()
+    gap = (_weights(whole) - _weights(second)).norm() / _weights(whole).norm()
+    print(
+        f"{backbone:14}resumed: largest difference of a loss {float(loss_gap):.1e}, of all "
+        f"weights {float(gap):.1e} (relative norm)",
+        flush=True,
+    )
 
 
 def steps(backbones: Sequence[str], batches: Sequence[int]) -> None:

@@ -4,16 +4,19 @@
 
 The list names runs and what each changes, most telling first:
 
+    runs:
     - {name: all-inception1d-0, keep: true, task: all, backbone: inception1d, seed: 0}
 
-What is done already is left out, so that a list can be stopped and gone on with. ``--part 1/3``
-takes every third run: on a GPU three processes keep it busy while each reads, scores and writes.
-It needs what ``benchmarks.full_run`` needs. ``benchmarks.ensembles`` reads the scores.
+``signal_only: true`` leaves the features to the teacher. What is done already is left out, so that
+a list can be stopped and gone on with. ``--part 1/3`` takes every third run: on a GPU three
+processes keep it busy while each reads, scores and writes.
+It needs what ``benchmarks.full_run`` needs.
 """
 
 import argparse
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,8 @@ from heart_reader.files import cache_folder, written_whole
 from heart_reader.fitting import make_trainer, prepare
 from heart_reader.tasks.ptbxl import TaskConfig
 
+OF_THE_LIST = ("name", "keep", "config", "signal_only")  # the other keys are the configuration's
+
 
 def main(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -47,9 +52,9 @@ def main(words: Sequence[str]) -> None:
     if options.limit is not None:
         beside["data.records_per_fold"] = options.limit
     first, n_parts = (int(number) for number in options.part.split("/"))
-    runs = read_yaml(options.list)
+    runs = read_yaml(options.list).get("runs")
     if not isinstance(runs, list):
-        raise ConfigError(f"{options.list} must be a list of runs, but is a {type(runs).__name__}")
+        raise ConfigError(f"{options.list} must have a list 'runs', but has {runs!r}")
     started = time.perf_counter()
     for run in runs[first - 1 :: n_parts]:
         if time.perf_counter() - started > options.seconds:
@@ -61,11 +66,13 @@ def main(words: Sequence[str]) -> None:
 def do(run: Mapping[str, Any], beside: Mapping[str, object], folder: Path) -> None:
     """One training: its scores, its line and, where the list says ``keep``, its bundle."""
     name, keep = run["name"], run.get("keep", False)
-    own = {key: value for key, value in run.items() if key not in ("name", "keep", "config")}
+    own = {key: value for key, value in run.items() if key not in OF_THE_LIST}
     config = load_config(run.get("config", "recipe"), {**beside, **own})
     started = time.perf_counter()
     records = _records(config.data, config.task, config.features)
     prepared = prepare(records)
+    if run.get("signal_only", False):
+        prepared = replace(prepared, encoder=None)
     trainer = make_trainer(prepared, config)
     ready = time.perf_counter()
     result = trainer.fit([])

@@ -1,7 +1,7 @@
 """What a user may choose about the training."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from heart_reader.data.lead_sets import NONE, lead_sets_of
 from heart_reader.errors import DataError, did_you_mean
@@ -10,6 +10,7 @@ from heart_reader.tasks.ptbxl import task_problems
 from heart_reader.training.precision import Precision
 
 TEACHERS = ("none", "boosting", *BACKBONES)
+AUTO: Final = "auto"
 _SHARES = ("focal_alpha", "label_smoothing", "teacher_weight", "feature_dropout", "pct_start")
 _NOT_NEGATIVE = (
     "weight_decay",
@@ -25,7 +26,7 @@ class TrainingConfig:
     """The recipe."""
 
     epochs: int
-    batch_size: int
+    batch_size: int | Literal["auto"]  # `batches.batch_rule` says what "auto" is
     loss: Literal["focal", "bce"]
     focal_alpha: float
     focal_gamma: float
@@ -55,7 +56,7 @@ class TrainingConfig:
         found = [
             f"{name} must be at least 1, but is {getattr(self, name)}"
             for name in ("epochs", "batch_size", "patience")
-            if getattr(self, name) < 1
+            if getattr(self, name) != AUTO and getattr(self, name) < 1
         ]
         found += [
             f"{name} must be above 0, but is {getattr(self, name)}"

@@ -25,6 +25,7 @@ from heart_reader.models import FusionModel
 from heart_reader.progress import progress
 from heart_reader.tasks.task import MANY, UNKNOWN, by_key
 from heart_reader.training.auxiliary import Auxiliary
+from heart_reader.training.batches import batch_rule
 from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from heart_reader.training.config import TrainingConfig
 from heart_reader.training.flat_adamw import FlatAdamW
@@ -97,11 +98,12 @@ class Trainer:
             train.all_known and validation.all_known,
         )
         self.dtype = resolve_precision(config.precision, self.device)
-        groups = parameter_groups(model, config.learning_rate, config.layer_decay)
+        batch_size, rate = batch_rule(config, self.device)
+        groups = parameter_groups(model, rate, config.layer_decay)
         beside = [] if auxiliary is None else list(auxiliary.parameters())
         groups[0]["params"] += beside
         self.parameters = [*model.parameters(), *beside]
-        rate, decay = config.learning_rate, config.weight_decay
+        decay = config.weight_decay
         capture = self._capture_on_gpu() if capture is None else capture
         self.optimizer: torch.optim.AdamW
         self.graphs: GraphSteps | None = None
@@ -113,7 +115,7 @@ class Trainer:
                 model, flat, generator, self._learn, self._validation_logits, capture
             )
         # Batches of nearly equal size: a last batch of one record would break batch normalisation.
-        self.batches_per_epoch = math.ceil(len(train) / config.batch_size)
+        self.batches_per_epoch = math.ceil(len(train) / batch_size)
         total_steps = config.epochs * self.batches_per_epoch
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,

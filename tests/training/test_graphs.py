@@ -3,7 +3,8 @@
 What stands around a CUDA graph is tried on any machine, with a capture that gives the body of work
 back; the graphs themselves need a GPU: ``python -m benchmarks.train_step --device cuda``.
 
-Covers: heart_reader.training.graphs, heart_reader.training.flat_adamw.
+Covers: heart_reader.training.graphs, heart_reader.training.flat_adamw,
+heart_reader.training.batches.
 """
 
 import copy
@@ -12,6 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from heart_reader.errors import ConfigError
+from heart_reader.training.batches import batch_rule
 from heart_reader.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -217,3 +220,21 @@ def test_what_makes_a_training_eager_is_named():
     assert "cuda_graphs" in why_eager(False, torch.bfloat16, 0)
     assert "fp16" in why_eager(True, torch.float16, 0)
     assert "freeze_epochs" in why_eager(True, torch.bfloat16, 2)
+
+
+# ---------------------------------------------------------------- how much a step takes
+
+
+def test_auto_takes_more_records_on_a_gpu_and_longer_steps():
+    auto = tiny_config(training__batch_size="auto", training__learning_rate=0.01).training
+    assert batch_rule(auto, torch.device("cpu")) == (128, 0.01)
+    assert batch_rule(auto, torch.device("cuda")) == (256, pytest.approx(0.0141421, abs=1e-6))
+    chosen = tiny_config(training__batch_size=64, training__learning_rate=0.01).training
+    assert batch_rule(chosen, torch.device("cuda")) == (64, 0.01)
+
+
+def test_a_batch_is_a_number_or_auto():
+    with pytest.raises(ConfigError, match="must be a whole number or 'auto', but is 'many'"):
+        tiny_config(training__batch_size="many")
+    with pytest.raises(ConfigError, match="batch_size must be at least 1, but is 0"):
+        tiny_config(training__batch_size=0)
