@@ -14,6 +14,7 @@ from heart_reader.evaluation.thresholds import REMEMBERED, YOUDEN
 from heart_reader.tasks.task import MANY, default_task
 from heart_reader.tracking import ModelVersion, Run, resolve_version
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.figures import figures_of
 from registry.client import LONGEST_DESCRIPTION, Registry, pinned
 
 FILE = "model_card.md"
@@ -69,8 +70,8 @@ def render(version: ModelVersion, tags: Mapping[str, str], sites: bool) -> str:
         sites: whether the subgroups by recording site are in it.
     """
     run = Run(version.run_id) if version.run_id else None
-    validated = {} if run is None else run.metrics()
-    tested = Run(tags["test/run_id"]).metrics() if "test/run_id" in tags else {}
+    validated = {} if run is None else figures_of(run)
+    tested = figures_of(Run(tags["test/run_id"])) if "test/run_id" in tags else {}
     recipe = {} if run is None else run.client.get_run(run.run_id).data.params
     synthetic = KEY in tags or DEMO in (recipe.get("data.root"), recipe.get("made.data.root"))
     data = "Synthetic ECGs" if synthetic else "PTB-XL"

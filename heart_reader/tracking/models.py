@@ -1,6 +1,7 @@
 """Bundles as MLflow models: logged as a pyfunc, and registered."""
 
 import importlib.metadata
+import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 import heart_reader
 from heart_reader.bundle.kinds import open_bundle
@@ -174,6 +176,9 @@ def _register(
         model_id=draft.model_id or None,
     )
     client.set_registered_model_alias(draft.name, CANDIDATE, made.version)
+    if draft.model_id:  # by this tag the UI's list of an experiment's models names the version
+        link = json.dumps([{"name": draft.name, "version": str(made.version)}])
+        client.set_logged_model_tags(draft.model_id, {MLFLOW_MODEL_VERSIONS: link})
     return replace(draft, version=str(made.version))
 
 
