@@ -3,8 +3,8 @@
 python docs/tour.py --folder /tmp/tour          # a clone of this checkout's last commit
 python docs/tour.py --folder /tmp/tour --again  # on with the steps that aren't done
 
-It writes ``tour.json`` into the folder; `docs/screenshots.py` draws it. It takes half an hour on two
-cores, and needs what the README's first paragraph says.
+It writes ``tour.json`` into the folder; `docs/screenshots.py` draws it. It takes half an hour on
+two cores, and needs what the README's first paragraph says.
 """
 
 import argparse

@@ -5,6 +5,7 @@ parts of the records, would be most of them: they stand in ``intervals.csv`` amo
 Runs of before have them as metrics, and are read the same.
 """
 
+import csv
 import re
 import tempfile
 from collections.abc import Mapping
@@ -74,10 +75,9 @@ def flat(text: str) -> dict[str, float]:
     >>> flat("figure,value,low95,high95\\nval/f_max,0.8,0.7,\\n")
     {'val/f_max': 0.8, 'val/f_max_low95': 0.7}
     """
-    frame = pd.read_csv(StringIO(text), index_col="figure", float_precision="round_trip")
     return {
-        str(figure) if column == "value" else f"{figure}_{column}": float(value)
-        for figure, row in frame.iterrows()
+        row["figure"] if column == "value" else f"{row['figure']}_{column}": float(value)
+        for row in csv.DictReader(StringIO(text))
         for column, value in row.items()
-        if value == value
+        if column != "figure" and value
     }

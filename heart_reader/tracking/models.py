@@ -28,7 +28,7 @@ WHAT = (
     "Reads 12-lead ECGs. The alias `champion` stands for the version in use, `candidate` for the "
     "newest, `previous` for the champion before. A version's page says how it was made and judged."
 )
-LOGGED_NAME = "model"  # of the logged model that a version is made of
+BEFORE = "model"  # the name that every logged model had
 # What `bundle.single` and the pyfunc import; the versions are those that trained the model.
 REQUIREMENTS = (
     *("mlflow", "numpy", "pandas", "PyYAML", "safetensors", "scipy", "torch"),
@@ -94,12 +94,12 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
     earlier = _registered_by_open_run(name)
     if earlier is not None:
         return earlier
-    _drop_unfinished_models(name)
+    _drop_unfinished_models(name, kind)
     with warnings.catch_warnings():
         # It asks for an input example and for its own kind of type hints; the signature is given.
         warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(
-            name=LOGGED_NAME,
+            name=kind,
             python_model=str(package / "tracking" / "pyfunc.py"),
             artifacts={"bundle": str(folder)},
             code_paths=[str(package)],
@@ -142,18 +142,17 @@ def _registered_by_open_run(name: str) -> ModelVersion | None:
     return pinned_version(found[0])
 
 
-def _drop_unfinished_models(name: str) -> None:
+def _drop_unfinished_models(name: str, kind: str) -> None:
     """Removes what earlier tries of this run logged: models that no version was made of."""
     client = MlflowClient()
     run = client.get_run(_open_run(name).info.run_id)
     versions = client.search_model_versions(f"run_id = '{run.info.run_id}'")
     made = {pinned_version(version).model_id for version in versions}
     found = client.search_logged_models(
-        [run.info.experiment_id],
-        f"source_run_id = '{run.info.run_id}' AND name = '{LOGGED_NAME}'",
+        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"
     )
     for model in found:
-        if model.model_id not in made:
+        if model.name in (BEFORE, kind) and model.model_id not in made:
             with left_behind("models of earlier tries"):
                 client.delete_logged_model(model.model_id)
 

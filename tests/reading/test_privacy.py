@@ -118,6 +118,22 @@ def test_fhir_names_the_person_where_that_is_asked_for(files, tmp_path, capfd):
     assert "subject" not in reports[1]
 
 
+def test_the_page_names_the_person_where_that_is_asked_for_and_the_sheet_never(
+    files, drawn, tmp_path, capfd
+):
+    words = ["--json", "--identify", "--report", f"{tmp_path}/pages", files["GE MUSE XML"]]
+    predict.main(["--model", str(MODEL), *words])
+    (line,) = [text for text in drawn if SURNAME in text]
+    assert line.startswith(f"{GIVEN} {SURNAME}, {NUMBER}, born 1931-04-23, ")
+    drawn.clear()
+    words[2:4] = ["--plot", f"{tmp_path}/plots"]
+    predict.main(["--model", str(MODEL), *words])
+    printed = capfd.readouterr()
+    for text in (printed.out, printed.err, "\n".join(drawn), said_in(tmp_path)):
+        assert planted_in(text) == []
+    assert len(drawn) > 10
+
+
 @pytest.mark.parametrize("kind", HOSPITAL)
 def test_who_a_hospitals_file_is_of(files, kind):
     person = identity_of(files[kind])
