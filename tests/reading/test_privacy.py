@@ -11,13 +11,14 @@ import pytest
 import wfdb
 from matplotlib.text import Text
 
+from benchmarks.ecg_files.truth import BORN, GIVEN, NUMBER, SURNAME, truth_of
+from benchmarks.ecg_files.writers import WRITERS
 from heart_reader import predict
 from heart_reader.data.formats.identity import identity_of
 from heart_reader.errors import DataError
 from heart_reader.reading import drawing
 from heart_reader.reading.many import call
 from tests.conftest import REPOSITORY
-from tests.data.formats.writers import BORN, GIVEN, NUMBER, SURNAME, WRITERS, truth_of
 
 MODEL = REPOSITORY / "pretrained" / "se_resnet1d"
 HOSPITAL = ("DICOM", "GE MUSE XML", "Philips Sierra XML", "HL7 aECG", "SCP-ECG", "MFER")

@@ -20,22 +20,14 @@ import pytest
 import wfdb
 from scipy.signal import resample_poly
 
+from benchmarks.ecg_files.truth import GIVEN, NUMBER, SURNAME, Truth, truth_of
+from benchmarks.ecg_files.writers import WITH_AGE, WITH_SEX, WRITERS
 from heart_reader.data.formats import FORMATS, read_recording
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.data.recordings.model_input import to_model_input
 from heart_reader.data.spec import PTBXL_SIGNAL
 from heart_reader.errors import DataError
 from tests.conftest import REPOSITORY
-from tests.data.formats.writers import (
-    GIVEN,
-    NUMBER,
-    SURNAME,
-    WITH_AGE,
-    WITH_SEX,
-    WRITERS,
-    Truth,
-    truth_of,
-)
 
 NO_RATE = ("NPY", "MAT")  # what holds an array alone
 TEN = ("WFDB", "CSV", "NPZ", "HDF5", "EDF", "DICOM", "GE MUSE XML", "HL7 aECG", "SCP-ECG", "MFER",
