@@ -264,11 +264,9 @@ def log_and_register(
     # From here on the predictions in this run are those of the version.
     run.set_tags({"model": version.uri, "data_digest": fold.digest[:16]})
     own = metrics.macro_auc(fitted.own.y_true, fitted.own.y_score)
-    compared = written.flat(table, fold.classes)
-    first = {key: value for key, value in compared.items() if key.endswith("/macro_auc")}
     logged = {f"val/{key}": value for key, value in values.items()}
-    logged |= {"fitted/macro_auc": own}
-    log_figures(run, logged | first, 0, version.model_id, compared)
+    beside = written.flat(table, fold.classes) | {"fitted/macro_auc": own}
+    log_figures(run, logged, 0, version.model_id, beside)
     run.describe(f"## {version.uri}\n\n{text}")
     write_card(Registry(), version)
     written.print_table(f"{version.name} v{version.version}", values, table)
