@@ -123,7 +123,7 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
             prepared.records,
             config.evaluation.n_sheets,
             folder / "report" / "explained",
-            backbone,
+            marked(backbone, made_of(prepared.records.metadata)),
         )
         by_set = judged_by_set(bundle, prepared.records, lead_sets_in(config, prepared.records))
         if len(by_set):

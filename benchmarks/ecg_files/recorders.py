@@ -29,22 +29,30 @@ def write_wfdb(folder: Path, truth: Truth) -> Path:
 
 
 def write_edf(folder: Path, truth: Truth) -> Path:
-    return _write_edf(folder / "record.edf", truth, edfio.EdfSignal, edfio.Edf)
+    ends = (-(2**15), 2**15 - 1)
+    return _write_edf(folder / "record.edf", truth, (edfio.EdfSignal, edfio.Edf), ends, 1)
 
 
 def write_bdf(folder: Path, truth: Truth) -> Path:
-    return _write_edf(folder / "record.bdf", truth, edfio.BdfSignal, edfio.Bdf)
+    # Steps of 0.5 uV in 24 bits, but for the last 8: both ends fit into 8 characters.
+    ends = (-8388600, 8388600)
+    return _write_edf(folder / "record.bdf", truth, (edfio.BdfSignal, edfio.Bdf), ends, 10)
 
 
-def _write_edf(path: Path, truth: Truth, signal: type, file: type) -> Path:
-    limit = 2**15 * UV_PER_STEP
+def _write_edf(
+    path: Path, truth: Truth, kinds: tuple[type, type], ends: tuple[int, int], finer: int
+) -> Path:
+    """Steps so many times finer than those of the truth, from one end to the other."""
+    signal, file = kinds
+    step = UV_PER_STEP / finer
     signals = [
         signal(
             row * 1000,
             truth.fs,
             label=f"ECG {lead}",
             physical_dimension="uV",
-            physical_range=(-limit, limit - UV_PER_STEP),
+            physical_range=(ends[0] * step, ends[1] * step),
+            digital_range=ends,
         )
         for lead, row in zip(LEADS, truth.signal, strict=True)
     ]
