@@ -28,6 +28,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from heart_reader.tracking.ui import SHARED, SORTED, TRAINING_VIEW
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"
 WIDE, HIGH = 1400, 860
 HIGHER = {"plots": 1180, "lineage": 1000}
@@ -128,6 +129,8 @@ def take(page: Page, path: str, text: str, target: Path) -> None:
     if page.get_by_role("dialog").count():  # what MLflow tells first-time visitors
         page.keyboard.press("Escape")
         page.wait_for_timeout(1000)
+    for path_on_disk in page.get_by_text("Path:").all():  # says where this machine's files are
+        path_on_disk.evaluate("element => { element.style.visibility = 'hidden' }")
     page.screenshot(path=target)
     smaller(target)
 
@@ -143,7 +146,10 @@ def smaller(path: Path) -> None:
 
 def terminals(folder: Path) -> dict[str, str]:
     """A page for each step of a tour."""
-    steps = json.loads((folder / "tour.json").read_text(encoding="utf-8"))
+    text = (folder / "tour.json").read_text(encoding="utf-8")
+    for path, shown in ((folder.absolute(), "~"), (REPOSITORY, "heart-reader.git")):
+        text = text.replace(str(path), shown)
+    steps = json.loads(text)
     return {f"tour_{name}": terminal(done) for name, done in steps.items()}
 
 
