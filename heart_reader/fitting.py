@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from heart_reader.bundle.scoring import score
 from heart_reader.bundle.single import Bundle
+from heart_reader.bundle.viewing import with_best_views
 from heart_reader.config.load import Config
-from heart_reader.data.dataset import Records, to_device
+from heart_reader.data.dataset import Records, data_root, to_device
 from heart_reader.data.features import FeatureEncoder, fit_encoder
-from heart_reader.data.lead_sets import LeadSet, lead_sets_of, set_name
+from heart_reader.data.lead_sets import NONE, LeadSet, lead_sets_of, set_name
 from heart_reader.data.normaliser import Normaliser, fit_normaliser
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import ConfigError, DataError
@@ -24,6 +25,7 @@ from heart_reader.evaluation.thresholds import choose
 from heart_reader.files import cache_folder
 from heart_reader.models import FusionModel, build_model
 from heart_reader.models.predicting import probabilities
+from heart_reader.training.auxiliary import auxiliary_labels, with_auxiliary
 from heart_reader.training.lead_sets import make_lead_sets
 from heart_reader.training.precision import resolve_device
 from heart_reader.training.teacher import boosted_scores, cached_scores, parts_of, soften
@@ -119,10 +121,29 @@ def make_trainer(prepared: Prepared, config: Config) -> Trainer:
             file=sys.stderr,
         )
     targets = None
-    if training.teacher != "none":
+    if training.teacher != NONE:
         y_true = prepared.records.y_true[prepared.records.rows(prepared.split.train)]
         targets = soften(y_true, teacher_scores(prepared, config), training.teacher_weight)
-    return make_trainer_of(model, prepared, config, targets)
+    return make_trainer_of(model, prepared, config, targets, other_labels(prepared, config))
+
+
+def other_labels(prepared: Prepared, config: Config) -> NDArray[np.float32] | None:
+    """Of the training records for the task of the second head, (n_train, n_classes), or none.
+
+    Raises:
+        ConfigError: the data don't have such labels.
+    """
+    training = config.training
+    if training.auxiliary == NONE:
+        return None
+    found = auxiliary_labels(
+        prepared.records,
+        data_root(config.data, cache_folder()),
+        training.auxiliary,
+        config.data.min_likelihood,
+        training.auxiliary_likelihoods,
+    )
+    return found[prepared.records.rows(prepared.split.train)]
 
 
 def fresh_model(prepared: Prepared, config: Config) -> FusionModel:
@@ -135,7 +156,11 @@ def fresh_model(prepared: Prepared, config: Config) -> FusionModel:
 
 
 def make_trainer_of(
-    model: FusionModel, prepared: Prepared, config: Config, targets: NDArray[np.float32] | None
+    model: FusionModel,
+    prepared: Prepared,
+    config: Config,
+    targets: NDArray[np.float32] | None,
+    others: NDArray[np.float32] | None = None,
 ) -> Trainer:
     """A trainer at epoch 0 for a model that is there already, fresh or trained; it is changed.
 
@@ -144,12 +169,17 @@ def make_trainer_of(
         prepared: records, and what was fitted on them.
         config: the recipe.
         targets: (n_train, n_classes), 0 to 1, instead of the training records' labels; or none.
+        others: labels that a second head learns, (n_train, n_others), NaN where unknown; or none.
     """
     records, encoder = prepared.records, prepared.encoder
     device = resolve_device(config.training.device)
     train = to_device(records, records.rows(prepared.split.train), encoder, device)
     if targets is not None:
         train = replace(train, y_true=torch.as_tensor(targets, device=device))
+    auxiliary = None
+    if others is not None:
+        size = config.model.fusion.embedding_size
+        train, auxiliary = with_auxiliary(train, others, config.training, size, config.seed)
     return Trainer(
         model.to(device),
         train,
@@ -160,6 +190,7 @@ def make_trainer_of(
         config.augmentation,
         torch.Generator(device).manual_seed(config.seed),
         make_lead_sets(lead_sets_in(config, records), records.spec.leads, encoder, device),
+        auxiliary,
     )
 
 
@@ -184,6 +215,7 @@ def make_bundle(
 ) -> tuple[Bundle, Scored]:
     """The best weights as a bundle, thresholds chosen on fold 9, and its fold-9 predictions."""
     draft = untuned_bundle(prepared, config, result, provenance)
+    draft = with_best_views(draft, prepared.records, config.evaluation.windows)
     scored = score(draft, prepared.records, (VALIDATION_FOLD,))
     thresholds = choose(config.evaluation.rule, scored.y_true, scored.y_score, scored.classes)
     bundle = replace(draft, thresholds=thresholds)

@@ -113,7 +113,7 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
     made_by = provenance(config, prepared.records, run.run_id, result.best_epoch)
     bundle, scored = make_bundle(prepared, config, result, made_by)
     values = report.metrics_with_intervals(scored, config.evaluation)
-    bundle = replace(bundle, provenance={**made_by, "validation": values})
+    bundle = replace(bundle, provenance={**bundle.provenance, "validation": values})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_report(folder / "report", scored, values, result, config, prepared.records)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.single import Bundle
 from heart_reader.data.dataset import Records
+from heart_reader.edge.config import ALL, EdgeConfig
 from heart_reader.edge.contract import Form
 from heart_reader.edge.eager import count_parameters
 from heart_reader.edge.sample import Sample
@@ -78,3 +79,11 @@ def sample_of(records: Records, rows: NDArray[np.intp], form: Form) -> Sample:
     values = records.features.values[rows]  # (n, n_features)
     known = np.isfinite(values)
     return Sample(signal, np.where(known, values, 0).astype(np.float32), known.astype(np.float32))
+
+
+def stages_for(student: Bundle, chosen: EdgeConfig, say: Callable[[str], None]) -> tuple[str, ...]:
+    """The stages that were chosen; "all" doesn't ask for pruning where a backbone refuses it."""
+    if student.model.backbone.prunable or ALL not in chosen.stages:
+        return chosen.wanted
+    say(f"pruning is left out: {student.kind} can't be pruned")
+    return tuple(stage for stage in chosen.wanted if stage != "prune")

@@ -8,8 +8,13 @@ Cross-fitting keeps the teacher from repeating the labels that it was fitted on.
 """
 
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import cpu_count, get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import sklearn
@@ -22,6 +27,8 @@ from heart_reader.files import written_whole
 from heart_reader.progress import progress
 from heart_reader.tasks.task import UNKNOWN
 
+T = TypeVar("T")
+MANY = 5000  # records from which on classes share the cores: processes take seconds to start
 N_PARTS = 4  # of the folds; each part is scored by trees that were fitted on the others
 TREES = {
     "learning_rate": 0.05,
@@ -41,8 +48,8 @@ def boosted_scores(
 ) -> NDArray[np.float32]:
     """Probabilities (n_records, n_classes) of trees that haven't seen the record.
 
-    The same on every call: one thread, a fixed seed. Kept in the cache, under a digest of all
-    that they follow from.
+    The same on every call: one thread a fit, a fixed seed; the fits share the cores. Kept in the
+    cache, under a digest of all that they follow from.
 
     Args:
         features: raw, NaN where missing, (n_records, n_features).
@@ -60,12 +67,34 @@ def boosted_scores(
 def _boost(
     features: NDArray[np.float32], y_true: NDArray[np.uint8], fold: NDArray[np.integer]
 ) -> NDArray[np.float32]:
-    scores = np.empty(y_true.shape, np.float32)
-    for part in progress(parts_of(fold, N_PARTS), "boosting on the features", "part"):
-        held_out = np.isin(fold, part)
-        with threadpool_limits(1):  # sums in several threads would differ from call to call
-            for k in range(y_true.shape[1]):
-                scores[held_out, k] = _score(features, y_true[:, k], held_out)
+    parts = [np.isin(fold, part) for part in parts_of(fold, N_PARTS)]
+    columns = list(y_true.T)
+    if len(fold) < MANY:
+        found = [_class_scores(features, labels, parts) for labels in _shown(columns)]
+    else:
+        spawned = get_context("spawn")  # a fork of a process that has used OpenMP hangs
+        with ProcessPoolExecutor(n_cores(), spawned) as pool:
+            scores = pool.map(_class_scores, repeat(features), columns, repeat(parts))
+            found = [next(scores) for _ in _shown(columns)]
+    return np.stack(found, axis=1)
+
+
+def _shown(columns: Sequence[T]) -> Iterable[T]:
+    return progress(columns, "boosting on the features", "class")
+
+
+def n_cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cpu_count()
+
+
+def _class_scores(
+    features: NDArray[np.float32], labels: NDArray[np.uint8], parts: Sequence[NDArray[np.bool_]]
+) -> NDArray[np.float32]:
+    """Of one class, (n_records,): each part by trees that were fitted on the others."""
+    scores = np.empty(len(labels), np.float32)
+    for held_out in parts:
+        scores[held_out] = _score(features, labels, held_out)
     return scores
 
 
@@ -107,8 +136,9 @@ def _score(
         return np.full(n_held_out, float(known.mean()))
     # scikit-learn 1.9 can't bin a column of which the fitted records know nothing.
     features = features[:, np.isfinite(features[fitted]).any(axis=0)]
-    trees = HistGradientBoostingClassifier(**TREES).fit(features[fitted], known)
-    return np.asarray(trees.predict_proba(features[held_out])[:, 1])  # (n_held_out,)
+    with threadpool_limits(1):  # sums in several threads would differ from call to call
+        trees = HistGradientBoostingClassifier(**TREES).fit(features[fitted], known)
+        return np.asarray(trees.predict_proba(features[held_out])[:, 1])  # (n_held_out,)
 
 
 def _sha(array: NDArray[np.generic]) -> str:
