@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from heart_reader.bundle.scoring import score
 from heart_reader.bundle.single import Bundle
+from heart_reader.bundle.viewing import with_best_views
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records, data_root, to_device
 from heart_reader.data.features import FeatureEncoder, fit_encoder
@@ -214,6 +215,7 @@ def make_bundle(
 ) -> tuple[Bundle, Scored]:
     """The best weights as a bundle, thresholds chosen on fold 9, and its fold-9 predictions."""
     draft = untuned_bundle(prepared, config, result, provenance)
+    draft = with_best_views(draft, prepared.records, config.evaluation.windows)
     scored = score(draft, prepared.records, (VALIDATION_FOLD,))
     thresholds = choose(config.evaluation.rule, scored.y_true, scored.y_score, scored.classes)
     bundle = replace(draft, thresholds=thresholds)
@@ -303,4 +305,4 @@ def _said(prepared: Prepared, model: FusionModel, folds: Sequence[int]) -> NDArr
         encoded, present = prepared.encoder.encode(records.features.values[rows])
     signals = records.millivolts(rows)
     own = records.lengths(rows)
-    return probabilities(model, prepared.normaliser, signals, encoded, present, own)
+    return probabilities(model, prepared.normaliser, signals, encoded, present, lengths=own)

@@ -7,19 +7,23 @@ function here that brings its mapping to the present form.
 1   classes, leads, sampling_rate and n_times beside each other, always those of PTB-XL's
     superclasses; ``model`` holds sections for all backbones that there were
 2   ``task``, ``signal``; ``model`` holds ``backbone``, ``shape`` and ``fusion``
+3   ``views`` besides: parts of a record that the model is asked about. Where that is the whole
+    record, 2 is written; code of before refuses what it would answer otherwise
 """
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from heart_reader.bundle.folders import BUNDLE, ENSEMBLE
 from heart_reader.errors import ModelError
 from heart_reader.models import family
+from heart_reader.models.views import WHOLE, Views
 from heart_reader.tasks.task import default_section
 
-FORMAT = 2
+FORMAT, VIEWED = 2, 3  # what is written: without and with `views`
 LARGEST_BYTES = 64_000_000  # of a description; ours take 30 kB, with 205 features
 Tree = dict[str, Any]
 
@@ -103,11 +107,24 @@ def _bundle_of_1(tree: Tree) -> Tree:
     model = tree["model"]
     backbone = model["backbone"]
     own = {"backbone": backbone, "shape": model[family(backbone)], "fusion": model["fusion"]}
-    return {"pruned": False, **tree, **contract, "model": own}
+    return {"pruned": False, **tree, **contract, "model": own, "views": None}
 
 
 def _ensemble_of_1(tree: Tree) -> Tree:
     return {"beside": {}, **tree, **_contract_of_1(tree, "classes")}
+
+
+def _bundle_of_2(tree: Tree) -> Tree:
+    return {**tree, "views": None}
+
+
+def _bundle_of_3(tree: Tree) -> Tree:
+    return {"views": None, **tree}
+
+
+def view_entries(views: Views) -> Tree:
+    """What a description says of them, and its format."""
+    return {"format": FORMAT} if views == WHOLE else {"format": VIEWED, "views": asdict(views)}
 
 
 def _as_it_is(tree: Tree) -> Tree:
@@ -116,6 +133,6 @@ def _as_it_is(tree: Tree) -> Tree:
 
 # The first is the oldest; the last is what is written.
 READERS: Mapping[str, Mapping[object, Callable[[Tree], Tree]]] = {
-    BUNDLE: {1: _bundle_of_1, FORMAT: _as_it_is},
+    BUNDLE: {1: _bundle_of_1, FORMAT: _bundle_of_2, VIEWED: _bundle_of_3},
     ENSEMBLE: {1: _ensemble_of_1, FORMAT: _as_it_is},
 }

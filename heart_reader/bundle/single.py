@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from heart_reader.bundle import checks
 from heart_reader.bundle.folders import BUNDLE, WEIGHTS, whole_folder
-from heart_reader.bundle.formats import FORMAT, Tree, read_description, said
+from heart_reader.bundle.formats import Tree, read_description, said, view_entries
 from heart_reader.bundle.measuring import Features, feature_source, raw_features
 from heart_reader.config.strict import parse, to_dict
 from heart_reader.data.checks import require_signals
@@ -36,6 +36,7 @@ from heart_reader.models import (
 )
 from heart_reader.models.predicting import probabilities
 from heart_reader.models.shrink import load_weights, shapes_of
+from heart_reader.models.views import WHOLE, Views
 from heart_reader.tasks.task import Task
 
 
@@ -52,6 +53,7 @@ class Bundle:
         provenance: data digest, seed, git commit, validation metrics; JSON values.
         task: what it answers.
         spec: what it reads.
+        views: parts of a record that the model is asked about.
     """
 
     config: Architecture
@@ -62,6 +64,7 @@ class Bundle:
     provenance: Mapping[str, Any]
     task: Task
     spec: SignalSpec
+    views: Views = WHOLE
 
     @property
     def kind(self) -> str:
@@ -133,7 +136,9 @@ class Bundle:
         if self.encoder is not None and raw is not None:
             encoded, present = self.encoder.encode(raw)
         own = lengths if self.padded else None
-        return probabilities(self.model, self.normaliser, signals, encoded, present, own)
+        return probabilities(
+            self.model, self.normaliser, signals, encoded, present, self.views, own
+        )
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which classes are present, (n_records, n_classes)."""
@@ -174,7 +179,7 @@ def _description(bundle: Bundle) -> Tree:
     full = shapes_of(bundle.config, *_widths(encoder, bundle.task, bundle.spec))
     now = {name: tuple(value.shape) for name, value in bundle.model.state_dict().items()}
     return {
-        "format": FORMAT,
+        **view_entries(bundle.views),
         "task": to_dict(bundle.task),
         "signal": to_dict(bundle.spec),
         "model": {**asdict(bundle.config)},
@@ -246,7 +251,15 @@ def _values(tree: Mapping[str, Any]) -> dict[str, Any]:
         "provenance": dict(tree["provenance"]),
         "task": task,
         "spec": spec,
+        "views": _views(tree["views"], spec),
     }
+
+
+def _views(tree: Mapping[str, Any] | None, spec: SignalSpec) -> Views:
+    views = WHOLE if tree is None else parse(tree, Views)
+    if views.windows > spec.n_times:
+        raise ValueError(f"{views.windows} windows don't fit into {spec.n_times} samples")
+    return views
 
 
 def _architecture(tree: Mapping[str, Any]) -> Architecture:

@@ -12,13 +12,15 @@ class EvaluationConfig:
 
     ``n_resamples`` bootstrap resamples behind every interval, ``n_bins`` of the calibration error
     and its plot, ``n_sheets`` ECG sheets each of the best and of the worst records,
-    ``thresholds`` the rule that chooses them on fold 9, as `thresholds.parse_rule` reads it.
+    ``thresholds`` the rule that chooses them on fold 9, as `thresholds.parse_rule` reads it,
+    ``windows`` of a record that the model is asked about where fold 9 says so; 0: none.
     """
 
     n_resamples: int
     n_bins: int
     n_sheets: int
     thresholds: str
+    windows: int
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
@@ -28,6 +30,8 @@ class EvaluationConfig:
             for name, least in rules
             if getattr(self, name) < least
         ]
+        if self.windows < 0 or self.windows == 1:
+            found.append(f"windows must be 0, or at least 2, but is {self.windows}")
         try:
             parse_rule(self.thresholds)
         except ConfigError as error:

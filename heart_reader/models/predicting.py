@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heart_reader.models.fusion import FusionModel
+from heart_reader.models.views import WHOLE, Views, logits_of_views, mean_probabilities
 
 BATCH = 64  # records a forward pass
 
@@ -20,6 +21,7 @@ def probabilities(
     signals: NDArray[np.floating[Any]],
     encoded: NDArray[np.float32] | None,
     present: NDArray[np.bool_] | None,
+    views: Views = WHOLE,
     lengths: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
     """(n_records, n_classes) of at least one record.
@@ -30,16 +32,16 @@ def probabilities(
         signals: mV (n_records, n_leads, n_times).
         encoded: features (n_records, n_encoded); ``None`` where no record has any.
         present: which records have features, (n_records,).
+        views: parts of a record that it is asked about.
         lengths: samples that are a record's own, (n_records,); ``None`` where all count.
     """
     parts = []
     for start in range(0, len(signals), BATCH):
         chunk = slice(start, start + BATCH)
         x = torch.as_tensor(np.ascontiguousarray(signals[chunk]), dtype=torch.float32)
-        own = _tensor(lengths, chunk)
-        signal = normaliser(x, own)
-        logits = model(signal, _tensor(encoded, chunk), _tensor(present, chunk), own)
-        parts.append(np.asarray(torch.sigmoid(logits).numpy(), np.float32))
+        known = _tensor(encoded, chunk), _tensor(present, chunk), _tensor(lengths, chunk)
+        said = logits_of_views(model, normaliser, views, x, *known)
+        parts.append(np.asarray(mean_probabilities(said).numpy(), np.float32))
     return np.concatenate(parts)
 
 

@@ -7,6 +7,7 @@ Sundararajan et al., "Axiomatic Attribution for Deep Networks", ICML 2017.
 https://arxiv.org/abs/1703.01365
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from heart_reader.evaluation.report import abouts, by_class
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.sheets.explained import explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation
+from heart_reader.models.views import logits_of_views
 from heart_reader.reading.usual import Usual, usual_ecg, usual_features
 from heart_reader.tasks.task import class_key
 
@@ -53,15 +55,18 @@ class LogOdds:
     def __call__(self, signal: Tensor, *encoded: Tensor) -> Tensor:
         """(n, n_classes), of signals (n, n_leads, n_times)."""
         left = iter(encoded)
-        logits = []
-        for member in self.members:
+        logits, counts = [], []
+        for member, log_weight in zip(self.members, self.log_weights, strict=True):
             own = next(left, None) if member.encoder is not None else None
             length = self.length if member.padded else None
             lengths = None if length is None else torch.full((len(signal),), length)
-            normal = member.normaliser(signal, lengths)
-            logits.append(member.model(normal, own, None, lengths))
-        stacked = torch.stack(logits)  # (n_members, n, n_classes)
-        weights = self.log_weights[:, None]
+            said = logits_of_views(
+                member.model, member.normaliser, member.views, signal, own, None, lengths
+            )
+            logits += [each for _, each in said]
+            counts += [log_weight + math.log(share) for share, _ in said]
+        stacked = torch.stack(logits)  # (n_views of all members, n, n_classes)
+        weights = torch.stack(counts)[:, None]
         present = torch.logsumexp(weights + torch.nn.functional.logsigmoid(stacked), 0)
         absent = torch.logsumexp(weights + torch.nn.functional.logsigmoid(-stacked), 0)
         odds: Tensor = present - absent  # (n, n_classes)
