@@ -25,7 +25,7 @@ from heart_reader.models import FusionModel
 from heart_reader.progress import progress
 from heart_reader.tasks.task import MANY, UNKNOWN, by_key
 from heart_reader.training.auxiliary import Auxiliary
-from heart_reader.training.batches import batch_rule
+from heart_reader.training.batches import batch_rule, of_one_size
 from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from heart_reader.training.config import TrainingConfig
 from heart_reader.training.flat_adamw import FlatAdamW
@@ -197,7 +197,11 @@ class Trainer:
             freeze(self.model, self.epoch < self.config.freeze_epochs)
         order = torch.randperm(len(self.train), generator=self.generator, device=self.device)
         total = torch.zeros((), device=self.device)
-        batches = order.tensor_split(self.batches_per_epoch)
+        batches = (
+            order.tensor_split(self.batches_per_epoch)
+            if self.graphs is None
+            else of_one_size(order, self.batches_per_epoch)
+        )
         title = f"epoch {self.epoch + 1}/{self.config.epochs}"
         for rows in progress(batches, title, "batch"):
             total += self.train_step(rows)
@@ -289,12 +293,15 @@ class Trainer:
     @torch.no_grad()
     def _validation_logits(self) -> Tensor:
         data, parts = self.validation, []
-        for rows in torch.split(torch.arange(len(data), device=self.device), BATCH_VALIDATION):
+        batches = torch.split(torch.arange(len(data), device=self.device), BATCH_VALIDATION)
+        if self.graphs is not None:
+            batches = of_one_size(torch.cat(batches), len(batches))
+        for rows in batches:
             signal = self.normaliser(data.millivolts(rows))
             with self._autocast():
                 logits = self.model(signal, _take(data.features, rows), _take(data.present, rows))
             parts.append(logits.float())
-        return torch.cat(parts)  # (n_records, n_classes)
+        return torch.cat(parts)[: len(data)]  # (n_records, n_classes)
 
     def _keep_best(self, metrics: Mapping[str, float]) -> None:
         best = self.history[self.best_epoch]["val/macro_auc"] if self.best_epoch >= 0 else -1.0
