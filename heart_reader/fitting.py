@@ -304,4 +304,5 @@ def _said(prepared: Prepared, model: FusionModel, folds: Sequence[int]) -> NDArr
     if prepared.encoder is not None and records.features is not None:
         encoded, present = prepared.encoder.encode(records.features.values[rows])
     signals = records.millivolts(rows)
-    return probabilities(model, prepared.normaliser, signals, encoded, present)
+    own = records.lengths(rows)
+    return probabilities(model, prepared.normaliser, signals, encoded, present, lengths=own)

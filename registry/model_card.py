@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.data.demo.marks import DEMO, KEY, SYNTHETIC, marked
-from heart_reader.errors import ConfigError
+from heart_reader.errors import ConfigError, TrackingError
 from heart_reader.evaluation.tables import markdown_table
 from heart_reader.evaluation.thresholds import REMEMBERED, YOUDEN
 from heart_reader.tasks.task import MANY, default_task
 from heart_reader.tracking import ModelVersion, Run, resolve_version
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.figures import figures_of
+from heart_reader.tracking.runs import run_page
 from registry.client import LONGEST_DESCRIPTION, Registry, pinned
 
 FILE = "model_card.md"
@@ -69,8 +71,8 @@ def render(version: ModelVersion, tags: Mapping[str, str], sites: bool) -> str:
         sites: whether the subgroups by recording site are in it.
     """
     run = Run(version.run_id) if version.run_id else None
-    validated = {} if run is None else run.metrics()
-    tested = Run(tags["test/run_id"]).metrics() if "test/run_id" in tags else {}
+    validated = {} if run is None else figures_of(run)
+    tested = figures_of(Run(tags["test/run_id"])) if "test/run_id" in tags else {}
     recipe = {} if run is None else run.client.get_run(run.run_id).data.params
     synthetic = KEY in tags or DEMO in (recipe.get("data.root"), recipe.get("made.data.root"))
     data = "Synthetic ECGs" if synthetic else "PTB-XL"
@@ -156,7 +158,8 @@ def _classes(validated: Mapping[str, float], tested: Mapping[str, float]) -> Seq
 def _looks(tags: Mapping[str, str]) -> str:
     if "test/evaluations" not in tags:
         return "Not evaluated on fold 10 yet."
-    return f"Evaluated on fold 10 {tags['test/evaluations']} time(s), run `{tags['test/run_id']}`."
+    times, run = tags["test/evaluations"], _run(tags["test/run_id"])
+    return f"Evaluated on fold 10 {times} time(s), run {run}."
 
 
 def _subgroups(tested: Mapping[str, float], sites: bool) -> str:
@@ -187,13 +190,13 @@ def _recipe(params: Mapping[str, str]) -> str:
 
 
 def _lineage(version: ModelVersion, tags: Mapping[str, str]) -> str:
-    lines = [f"- Run `{version.run_id or 'unknown'}`"]
+    lines = [f"- Run {_run(version.run_id)}"]
     runs = tags.get("member_runs", "").split(",")
     for member, run_id in zip(
         filter(None, tags.get("members", "").split(",")), runs, strict=False
     ):
         name, _, number = member.partition("/")
-        lines.append(f"- Member [{member}](#/models/{name}/versions/{number}), run `{run_id}`")
+        lines.append(f"- Member [{member}](#/models/{name}/versions/{number}), run {_run(run_id)}")
     if "init" in tags:
         lines.append(f"- Fine-tuned from `{tags['init']}`")
     if "thresholds_of" in tags:
@@ -202,8 +205,17 @@ def _lineage(version: ModelVersion, tags: Mapping[str, str]) -> str:
         lines.append(f"- Weights: {weights_text(tags['weights'])}")
     if "gate" in tags:
         reason = tags.get("gate_reason", "")
-        lines.append(f"- Gate: {tags['gate']}{f', {reason}' if reason else ''}")
+        judged = f", run {_run(tags['gate_run'])}" if "gate_run" in tags else ""
+        lines.append(f"- Gate: {tags['gate']}{f', {reason}' if reason else ''}{judged}")
     return "\n".join(lines)
+
+
+def _run(run_id: str) -> str:
+    """A link to its page; a run that this store doesn't have is named only."""
+    try:
+        return f"[`{run_id}`]({run_page(run_id)})" if run_id else "unknown"
+    except TrackingError:
+        return f"`{run_id}`"
 
 
 def weights_text(text: str) -> str:

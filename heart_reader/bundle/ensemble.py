@@ -80,6 +80,11 @@ class EnsembleBundle:
         return tuple(each for each in first if all(each in theirs for theirs in others))
 
     @property
+    def padded(self) -> bool:
+        """As of `Bundle.padded`, of any member."""
+        return any(member.padded for member in self.members)
+
+    @property
     def feature_source(self) -> str:
         """As of `Bundle.feature_source`."""
         return feature_source(self.encoder)
@@ -95,13 +100,14 @@ class EnsembleBundle:
         features: Features = "compute",
         age: Sequence[float] | None = None,
         sex: Sequence[float] | None = None,
+        lengths: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
         """Probabilities of the task's classes; arguments and errors as of `Bundle.predict`."""
         require_signals(signals, self.spec)
         raw = None
         if len(signals):  # measured once, for all members
             raw = raw_features(self.feature_source, signals, self.spec, features, age, sex)
-        scores = [member.predict(signals, raw) for member in self.members]
+        scores = [member.predict(signals, raw, lengths=lengths) for member in self.members]
         return mix_scores(np.stack(scores), self.weights)
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:

@@ -46,7 +46,7 @@ def score(
                 bundle.feature_source, signals, records.spec, "compute",
                 age_years(about), about["sex"].to_numpy(),
             )  # fmt: skip
-    y_score = bundle.predict(signals, features)
+    y_score = bundle.predict(signals, features, lengths=records.lengths(rows))
     y_true, limits, classes = records.y_true[rows], bundle.thresholds, bundle.task.classes
     return Scored(rows, records.ecg_id[rows], y_true, y_score, limits, classes)
 

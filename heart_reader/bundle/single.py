@@ -92,6 +92,11 @@ class Bundle:
         return lead_sets_of(str(self.provenance.get("lead_sets", NONE)))
 
     @property
+    def padded(self) -> bool:
+        """Whether it was trained to ignore what lies behind a short record's end."""
+        return bool(self.provenance.get("signal", {}).get("short") == "pad")
+
+    @property
     def feature_source(self) -> str:
         """Where the features come from that it reads: "compute", a table's path, or "none"."""
         return feature_source(self.encoder)
@@ -102,6 +107,7 @@ class Bundle:
         features: Features = "compute",
         age: Sequence[float] | None = None,
         sex: Sequence[float] | None = None,
+        lengths: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
         """Probabilities of the task's classes.
 
@@ -112,6 +118,8 @@ class Bundle:
                 as given, names as in ``encoder.names``.
             age: years, one for each record, NaN where unknown; only with "compute".
             sex: 0 male, 1 female, NaN where unknown; likewise.
+            lengths: samples that are a record's own, (n_records,), for models that are `padded`;
+                ``None``: all are.
 
         Returns:
             (n_records, n_classes), in the order of the task.
@@ -127,7 +135,10 @@ class Bundle:
         encoded = present = None
         if self.encoder is not None and raw is not None:
             encoded, present = self.encoder.encode(raw)
-        return probabilities(self.model, self.normaliser, signals, encoded, present, self.views)
+        own = lengths if self.padded else None
+        return probabilities(
+            self.model, self.normaliser, signals, encoded, present, self.views, own
+        )
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which classes are present, (n_records, n_classes)."""

@@ -17,11 +17,12 @@ BATCH = 64  # records a forward pass
 @torch.inference_mode()
 def probabilities(
     model: FusionModel,
-    normaliser: Callable[[Tensor], Tensor],
+    normaliser: Callable[[Tensor, Tensor | None], Tensor],
     signals: NDArray[np.floating[Any]],
     encoded: NDArray[np.float32] | None,
     present: NDArray[np.bool_] | None,
     views: Views = WHOLE,
+    lengths: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
     """(n_records, n_classes) of at least one record.
 
@@ -32,12 +33,13 @@ def probabilities(
         encoded: features (n_records, n_encoded); ``None`` where no record has any.
         present: which records have features, (n_records,).
         views: parts of a record that it is asked about.
+        lengths: samples that are a record's own, (n_records,); ``None`` where all count.
     """
     parts = []
     for start in range(0, len(signals), BATCH):
         chunk = slice(start, start + BATCH)
         x = torch.as_tensor(np.ascontiguousarray(signals[chunk]), dtype=torch.float32)
-        known = _tensor(encoded, chunk), _tensor(present, chunk)
+        known = _tensor(encoded, chunk), _tensor(present, chunk), _tensor(lengths, chunk)
         said = logits_of_views(model, normaliser, views, x, *known)
         parts.append(np.asarray(mean_probabilities(said).numpy(), np.float32))
     return np.concatenate(parts)

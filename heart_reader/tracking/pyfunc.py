@@ -84,9 +84,8 @@ class HeartReaderModel(PythonModel):
         if word not in ("compute", "none"):
             raise DataError(f"features must be 'compute' or 'none', but is {word!r}")
         features = recorded.features(bundle.feature_source) if word == "compute" else None
-        said = findings_of(
-            bundle, recorded, recorded.means(bundle.predict(recorded.signals, features))
-        )
+        scores = bundle.predict(recorded.signals, features, lengths=recorded.lengths)
+        said = findings_of(bundle, recorded, recorded.means(scores))
         rows = [
             {
                 **each["probabilities"],

@@ -24,6 +24,7 @@ from heart_reader.evaluation import metrics
 from heart_reader.project import REPOSITORY
 from heart_reader.tracking import ModelVersion, Run, load_registered, require_editable
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.figures import log_figures
 from registry.client import (
     Registry,
     choose_members,
@@ -181,8 +182,8 @@ def log_and_register(
     run.set_tags({"model": version.uri, "data_digest": fold.digest[:16]})
     own = metrics.macro_auc(fitted.own.y_true, fitted.own.y_score)
     logged = {f"val/{key}": value for key, value in values.items()}
-    compared = written.flat(table, fold.classes)
-    run.log_metrics(logged | compared | {"fitted/macro_auc": own}, 0, version.model_id)
+    beside = written.flat(table, fold.classes) | {"fitted/macro_auc": own}
+    log_figures(run, logged, 0, version.model_id, beside)
     run.describe(f"## {version.uri}\n\n{text}")
     write_card(Registry(), version)
     written.print_table(f"{version.name} v{version.version}", values, table)

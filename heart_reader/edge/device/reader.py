@@ -51,16 +51,22 @@ class DeviceReader:
         """What the file was made from."""
         return self.meaning.source
 
+    @property
+    def padded(self) -> bool:
+        """A file's input is the signal alone: short records are repeated."""
+        return False
+
     def predict(
         self,
         signals: NDArray[np.floating[Any]],
         features: Features = "compute",
         age: Sequence[float] | None = None,
         sex: Sequence[float] | None = None,
+        lengths: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
         """Probabilities of the task's classes; arguments and errors as of `Bundle.predict`.
 
-        A signal-only file reads no features, whatever is asked for.
+        A signal-only file reads no features, whatever is asked for; no file reads ``lengths``.
         """
         require_signals(signals, self.spec)
         source = self.meaning.feature_source or "none"

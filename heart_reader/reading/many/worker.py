@@ -34,7 +34,8 @@ def rows_of(
         features = None
         if options.features == "compute":
             features = recorded.features(bundle.feature_source)
-        scores = recorded.means(bundle.predict(recorded.signals, features))
+        said = bundle.predict(recorded.signals, features, lengths=recorded.lengths)
+        scores = recorded.means(said)
         answered = [result_row(each, versions) for each in findings_of(bundle, recorded, scores)]
     rows = iter(answered)
     return [
