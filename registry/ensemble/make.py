@@ -98,7 +98,8 @@ def make_ensemble(registry: Registry, request: EnsembleRequest) -> ModelVersion:
         require_same_task(dict(zip(map(pinned, versions), bundles, strict=True)))
         _require_same_data(versions, bundles)
         config = request.config.for_bundle(bundles[0].provenance)
-        run.log_params(flatten({"ensemble": to_dict(settings), "data": to_dict(config.data)}))
+        read = {"data": to_dict(config.data), "signal": to_dict(config.signal)}
+        run.log_params(flatten({"ensemble": to_dict(settings), **read}))
         ground = find_ground(versions, [], config, request.config.names_data)
         fold = ground.fold
         members = [
