@@ -51,8 +51,8 @@ from registry.ground.fold9 import (
     require_same_task,
     scores_to_judge,
 )
+from registry.ground.pace import Pace
 from registry.model_card import write_card
-from registry.pace import Pace
 from registry.settings import GateConfig, load_settings
 
 REFUSED = 2  # exit code

@@ -8,7 +8,7 @@ import pytest
 
 from heart_reader.tracking import runs
 from heart_reader.tracking.fresh import make_store
-from registry.pace import Pace, left_of
+from registry.ground.pace import Pace, left_of
 
 MINUTE = 60_000  # ms
 
