@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from heart_reader.bundle.scoring import score
+from heart_reader.bundle.evidence import patients_of
+from heart_reader.bundle.scoring import score, with_novelty
 from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records, to_device
@@ -20,7 +21,7 @@ from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.errors import ConfigError, DataError
 from heart_reader.evaluation.checks import judged
 from heart_reader.evaluation.scored import Scored
-from heart_reader.evaluation.thresholds import choose
+from heart_reader.evaluation.trust.made import Made, make_trust
 from heart_reader.files import cache_folder
 from heart_reader.models import FusionModel, build_model
 from heart_reader.models.predicting import probabilities
@@ -183,11 +184,20 @@ def make_bundle(
     prepared: Prepared, config: Config, result: FitResult, provenance: Mapping[str, Any]
 ) -> tuple[Bundle, Scored]:
     """The best weights as a bundle, thresholds chosen on fold 9, and its fold-9 predictions."""
+    bundle, made = make_trusted(prepared, config, result, provenance)
+    return bundle, made.own
+
+
+def make_trusted(
+    prepared: Prepared, config: Config, result: FitResult, provenance: Mapping[str, Any]
+) -> tuple[Bundle, Made]:
+    """The same, with all that was said of fold 9 on the way: before, and calibrated by others."""
     draft = untuned_bundle(prepared, config, result, provenance)
-    scored = score(draft, prepared.records, (VALIDATION_FOLD,))
-    thresholds = choose(config.evaluation.rule, scored.y_true, scored.y_score, scored.classes)
-    bundle = replace(draft, thresholds=thresholds)
-    return bundle, replace(scored, thresholds=thresholds)
+    raw = score(draft, prepared.records, (VALIDATION_FOLD,))
+    made = make_trust(raw, patients_of(prepared.records, raw.rows), config.evaluation)
+    bundle = replace(draft, thresholds=made.own.thresholds, trust=made.trust)
+    n_novelty = config.evaluation.n_novelty
+    return with_novelty(bundle, prepared.records, n_novelty, config.seed), made
 
 
 def untuned_bundle(

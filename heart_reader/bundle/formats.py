@@ -7,6 +7,8 @@ function here that brings its mapping to the present form.
 1   classes, leads, sampling_rate and n_times beside each other, always those of PTB-XL's
     superclasses; ``model`` holds sections for all backbones that there were
 2   ``task``, ``signal``; ``model`` holds ``backbone``, ``shape`` and ``fusion``
+3   ``trust`` besides: calibration, limits, novelty. A bundle without them is written as 2, so that
+    code of before reads it, and refuses what it would answer with other probabilities
 """
 
 import json
@@ -19,7 +21,7 @@ from heart_reader.errors import ModelError
 from heart_reader.models import family
 from heart_reader.tasks.task import default_section
 
-FORMAT = 2
+FORMAT, TRUSTED = 2, 3  # what is written: without and with `trust`
 LARGEST_BYTES = 64_000_000  # of a description; ours take 30 kB, with 205 features
 Tree = dict[str, Any]
 
@@ -103,11 +105,15 @@ def _bundle_of_1(tree: Tree) -> Tree:
     model = tree["model"]
     backbone = model["backbone"]
     own = {"backbone": backbone, "shape": model[family(backbone)], "fusion": model["fusion"]}
-    return {"pruned": False, **tree, **contract, "model": own}
+    return {"pruned": False, **tree, **contract, "model": own, "trust": None}
 
 
 def _ensemble_of_1(tree: Tree) -> Tree:
-    return {"beside": {}, **tree, **_contract_of_1(tree, "classes")}
+    return {"beside": {}, **tree, **_contract_of_1(tree, "classes"), "trust": None}
+
+
+def _bundle_of_2(tree: Tree) -> Tree:
+    return {**tree, "trust": None}
 
 
 def _as_it_is(tree: Tree) -> Tree:
@@ -116,6 +122,6 @@ def _as_it_is(tree: Tree) -> Tree:
 
 # The first is the oldest; the last is what is written.
 READERS: Mapping[str, Mapping[object, Callable[[Tree], Tree]]] = {
-    BUNDLE: {1: _bundle_of_1, FORMAT: _as_it_is},
-    ENSEMBLE: {1: _ensemble_of_1, FORMAT: _as_it_is},
+    BUNDLE: {1: _bundle_of_1, FORMAT: _bundle_of_2, TRUSTED: _as_it_is},
+    ENSEMBLE: {1: _ensemble_of_1, FORMAT: _bundle_of_2, TRUSTED: _as_it_is},
 }

@@ -1,17 +1,23 @@
 """A bundle over the records of some folds."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.measuring import raw_features
+from heart_reader.bundle.single import Bundle
 from heart_reader.data.dataset import Records
 from heart_reader.data.lead_sets import LeadSet, only, set_name
-from heart_reader.data.ptbxl import VALIDATION_FOLD, age_years
+from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, age_years
 from heart_reader.errors import DataError
 from heart_reader.evaluation.metrics import defined_auc, mean_defined
 from heart_reader.evaluation.scored import Scored
+from heart_reader.evaluation.trust.novelty import fit_novelty
+from heart_reader.models.predicting import probabilities_and_vectors
 from heart_reader.tasks.task import by_key
 
 
@@ -49,6 +55,30 @@ def score(
     y_score = bundle.predict(signals, features)
     y_true, limits, classes = records.y_true[rows], bundle.thresholds, bundle.task.classes
     return Scored(rows, records.ecg_id[rows], y_true, y_score, limits, classes)
+
+
+def with_novelty(bundle: Bundle, records: Records, n_records: int, seed: int) -> Bundle:
+    """The same model, knowing what is like its training records.
+
+    Args:
+        bundle: one model.
+        records: of folds 1 to 9.
+        n_records: drawn of the training folds; 0: it is given back as it is.
+        seed: of the draw.
+    """
+    if n_records == 0:
+        return bundle
+    rows = records.rows(TRAIN_FOLDS)
+    if len(rows) > n_records:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, n_records, replace=False))
+    train, held = (_embedded(bundle, records, r) for r in (rows, records.rows((VALIDATION_FOLD,))))
+    return replace(bundle, trust=replace(bundle.trust, novelty=fit_novelty(train, held)))
+
+
+def _embedded(bundle: Bundle, records: Records, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Embeddings (n_rows, embedding_size) of some records."""
+    signals = records.millivolts(rows)
+    return probabilities_and_vectors(bundle.model, bundle.normaliser, signals, None, None)[1]
 
 
 def judged_by_set(bundle: AnyBundle, records: Records, sets: Sequence[LeadSet]) -> pd.DataFrame:

@@ -44,7 +44,12 @@ YOUNGER: Mapping[str, Any] = {
         "freeze_epochs": 0,
         "layer_decay": 1.0,
     },
-    "evaluation": {"thresholds": "youden"},
+    "evaluation": {
+        "thresholds": "youden",
+        "calibration": "none",
+        "conformal_error": 0.0,
+        "n_novelty": 0,
+    },
 }
 
 

@@ -13,7 +13,6 @@ from heart_reader.models.fusion import FusionModel
 BATCH = 64  # records a forward pass
 
 
-@torch.inference_mode()
 def probabilities(
     model: FusionModel,
     normaliser: Callable[[Tensor], Tensor],
@@ -30,13 +29,27 @@ def probabilities(
         encoded: features (n_records, n_encoded); ``None`` where no record has any.
         present: which records have features, (n_records,).
     """
-    parts = []
+    return probabilities_and_vectors(model, normaliser, signals, encoded, present)[0]
+
+
+@torch.inference_mode()
+def probabilities_and_vectors(
+    model: FusionModel,
+    normaliser: Callable[[Tensor], Tensor],
+    signals: NDArray[np.floating[Any]],
+    encoded: NDArray[np.float32] | None,
+    present: NDArray[np.bool_] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The same, and the signals' embeddings (n_records, embedding_size) from the same pass."""
+    parts, vectors = [], []
     for start in range(0, len(signals), BATCH):
         chunk = slice(start, start + BATCH)
         x = torch.as_tensor(np.ascontiguousarray(signals[chunk]), dtype=torch.float32)
-        logits = model(normaliser(x), _tensor(encoded, chunk), _tensor(present, chunk))
+        vector = model.embed(normaliser(x))
+        logits = model.classify(vector, _tensor(encoded, chunk), _tensor(present, chunk))
         parts.append(np.asarray(torch.sigmoid(logits).numpy(), np.float32))
-    return np.concatenate(parts)
+        vectors.append(np.asarray(vector.numpy(), np.float32))
+    return np.concatenate(parts), np.concatenate(vectors)
 
 
 def _tensor(array: NDArray[Any] | None, chunk: slice) -> Tensor | None:

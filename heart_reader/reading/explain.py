@@ -17,6 +17,7 @@ from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor
 
+from heart_reader.bundle.ensemble import KIND
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.single import Bundle
 from heart_reader.data.checks import require_signals
@@ -29,6 +30,8 @@ from heart_reader.evaluation.report import abouts, by_class
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.sheets.explained import explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation
+from heart_reader.evaluation.trust.calibrator import EDGE, ISOTONIC, OWN_SHARE, Curve
+from heart_reader.evaluation.trust.trust import NOTHING, Trust
 from heart_reader.reading.usual import Usual, usual_ecg, usual_features
 from heart_reader.tasks.task import class_key
 
@@ -44,6 +47,7 @@ class LogOdds:
 
     def __init__(self, bundle: AnyBundle) -> None:
         self.members = bundle.members
+        self.whole = bundle.trust if bundle.kind == KIND else NOTHING
         self.log_weights = torch.as_tensor(bundle.weights, dtype=torch.float32).log()
 
     def __call__(self, signal: Tensor, *encoded: Tensor) -> Tensor:
@@ -52,13 +56,31 @@ class LogOdds:
         logits = []
         for member in self.members:
             own = next(left, None) if member.encoder is not None else None
-            logits.append(member.model(member.normaliser(signal), own))
+            logits.append(calibrated(member.trust, member.model(member.normaliser(signal), own)))
         stacked = torch.stack(logits)  # (n_members, n, n_classes)
         weights = self.log_weights[:, None]
         present = torch.logsumexp(weights + torch.nn.functional.logsigmoid(stacked), 0)
         absent = torch.logsumexp(weights + torch.nn.functional.logsigmoid(-stacked), 0)
-        odds: Tensor = present - absent  # (n, n_classes)
+        return calibrated(self.whole, present - absent)  # (n, n_classes)
+
+
+def calibrated(trust: Trust, odds: Tensor) -> Tensor:
+    """Log-odds (n, n_classes) as a calibrator has them, with gradients."""
+    if trust.calibrator is None:
         return odds
+    columns = zip(trust.calibrator.curves, odds.unbind(1), strict=True)
+    return torch.stack([_through(curve, column) for curve, column in columns], 1)
+
+
+def _through(curve: Curve, odds: Tensor) -> Tensor:
+    if curve.method != ISOTONIC:
+        return curve.slope * odds + curve.offset
+    p = torch.sigmoid(odds)
+    x, y = (torch.tensor(knots, dtype=p.dtype) for knots in (curve.x, curve.y))
+    right = torch.searchsorted(x, p.detach()).clamp(1, len(x) - 1)
+    share = ((p - x[right - 1]) / (x[right] - x[right - 1])).clamp(0, 1)
+    line = y[right - 1] + share * (y[right] - y[right - 1])
+    return torch.logit((1 - OWN_SHARE) * line + OWN_SHARE * p, EDGE)
 
 
 def explain(

@@ -7,7 +7,7 @@ python -m registry.ensemble.make --members heart-reader-a@champion,heart-reader-
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from heart_reader.evaluation import metrics, report
 from heart_reader.evaluation.mixing import CrossFitted, cross_fit, fit_weights, mix_scores
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import REMEMBERED, choose
+from heart_reader.evaluation.trust.made import Made, calibrated_values, make_trust, write_made
 from heart_reader.project import REPOSITORY
 from heart_reader.tracking import ModelVersion, Run, load_registered, require_editable
 from heart_reader.tracking import runs as tracking
@@ -94,6 +95,7 @@ class Fitted:
     own: Scored
     judged: Scored
     crossed: CrossFitted
+    made: Made
 
 
 def main(words: Sequence[str]) -> None:
@@ -190,13 +192,19 @@ def fit(
     weights = fit_weights(settings.method, fold.y_true, y_scores)
     mixed = mix_scores(y_scores, weights)
     rule = config.evaluation.rule
-    thresholds = choose(rule, fold.y_true, mixed, fold.classes)
     generator = np.random.default_rng(settings.seed)
     crossed = cross_fit(
         settings.method, fold.y_true, y_scores, fold.patients, settings.n_groups, generator, rule
     )
-    judged = Scored(fold.rows, fold.ecg_id, fold.y_true, crossed.y_score, thresholds, fold.classes)
+    halves = np.full(len(fold.classes), 0.5)
+    raw = Scored(fold.rows, fold.ecg_id, fold.y_true, crossed.y_score, halves, fold.classes)
+    # Curves and limits come from scores by weights of other patients, as they will be used.
+    made = make_trust(raw, fold.patients, config.evaluation)
+    y_score = made.trust.apply(mixed)
+    thresholds = choose(rule, fold.y_true, y_score, fold.classes)
+    judged = replace(made.own, thresholds=thresholds)
     values = values_of(judged, crossed, config)
+    values |= calibrated_values(made, config.evaluation.n_bins)
     provenance = {
         "run_id": run.run_id,
         "data": to_dict(config.data),
@@ -216,9 +224,10 @@ def fit(
         weights,
         thresholds,
         provenance,
+        made.trust,
     )
-    own = Scored(fold.rows, fold.ecg_id, fold.y_true, mixed, thresholds, fold.classes)
-    return Fitted(bundle, own, judged, crossed)
+    own = Scored(fold.rows, fold.ecg_id, fold.y_true, y_score, thresholds, fold.classes)
+    return Fitted(bundle, own, judged, crossed, made)
 
 
 def values_of(judged: Scored, crossed: CrossFitted, config: Config) -> dict[str, float]:
@@ -253,6 +262,9 @@ def log_and_register(
             folder / "report", fitted.bundle, fitted.own, fitted.judged, fitted.crossed,
             values, named, config, settings,
         )  # fmt: skip
+        known = ground.records
+        about = None if known is None else known.metadata.iloc[fold.rows]
+        write_made(fitted.made, config.evaluation, folder / "report", about)
         save_evidence(
             gather(fitted.bundle, fold.digest, fold.patients, fitted.own, fitted.judged.y_score),
             folder / "report",

@@ -177,7 +177,7 @@ WRONG = {
     "a scale of 0": (put("encoder.scale.0", 0.0), "scale must be above 0"),
     "a name twice": (put("encoder.names.0", "sex"), "names must differ"),
     "a provenance of text": (put("provenance", "me"), "is damaged"),
-    "a format of tomorrow": (put("format", 3), "has format 3, this code reads 1 and 2"),
+    "a format of tomorrow": (put("format", 4), "has format 4, this code reads 1 and 2 and 3"),
     "a format that is a list": (put("format", [2]), r"has format \[2\]"),
 }
 
