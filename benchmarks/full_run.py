@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from heart_reader.bundle.evidence import gather, patients_of, save_evidence
 from heart_reader.bundle.provenance import git_commit, provenance, train_command, travelling
-from heart_reader.bundle.single import save_bundle
+from heart_reader.bundle.single import Bundle, save_bundle
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config, load_config
 from heart_reader.config.strict import to_dict
@@ -34,10 +34,11 @@ from heart_reader.data.dataset import load_development
 from heart_reader.data.ptbxl import SUPERCLASSES
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation import report
+from heart_reader.evaluation.scored import Scored
 from heart_reader.files import cache_folder
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
 from heart_reader.project import REPOSITORY
-from heart_reader.training.trainer import Metrics, Trainer
+from heart_reader.training.trainer import FitResult, Metrics, Trainer
 
 ALL = ("inception1d", "xresnet1d101", "se_resnet1d")
 COPIED = {"cpu": 1 << 28, "cuda": 1 << 31}  # bytes; no cache holds them
@@ -128,18 +129,8 @@ def train(
     traffic = bytes_per_record(trainer, config.augmentation.crop_share if cropped else 1.0)
     result = trainer.fit([say])
     seconds = time.perf_counter() - started
-    records = prepared.records
-    made = provenance(config, records, "full_run", result.best_epoch) | {"seconds": seconds}
-    commit = git_commit(REPOSITORY)
-    tree = to_dict(config)
-    made = travelling(made, tree, train_command(tree), commit)
-    bundle, scored = make_bundle(prepared, config, result, made)
-    values = report.metrics_with_intervals(scored, config.evaluation)
-    bundle = replace(bundle, provenance={**made, "validation": values})
-    save_bundle(bundle, folder / backbone)
-    patients = patients_of(records, scored.rows)
-    evidence = gather(bundle, records.digest, patients, scored, scored.y_score)
-    save_evidence(evidence, folder / backbone)
+    bundle, _ = write_bundle(prepared, config, result, folder / backbone)
+    values = bundle.provenance["validation"]
     # The first epoch warms up: kernels are chosen, pages are touched.
     alike = result.history[:n_cropped] if cropped else result.history
     warm = alike[1:] or alike
@@ -155,6 +146,24 @@ def train(
         values["macro_auc_low90"],
         values["macro_auc_high90"],
     )
+
+
+def write_bundle(
+    prepared: Prepared, config: Config, result: FitResult, folder: Path | None
+) -> tuple[Bundle, Scored]:
+    """The best weights as a bundle; where there is a folder, there with its fold-9 evidence."""
+    records, tree = prepared.records, to_dict(config)
+    made = provenance(config, records, "full_run", result.best_epoch) | {"seconds": result.seconds}
+    made = travelling(made, tree, train_command(tree), git_commit(REPOSITORY))
+    bundle, scored = make_bundle(prepared, config, result, made)
+    if folder is None:
+        return bundle, scored
+    values = report.metrics_with_intervals(scored, config.evaluation)
+    bundle = replace(bundle, provenance={**made, "validation": values})
+    save_bundle(bundle, folder)
+    patients = patients_of(records, scored.rows)
+    save_evidence(gather(bundle, records.digest, patients, scored, scored.y_score), folder)
+    return bundle, scored
 
 
 # ---------------------------------------------------------------- against the hardware

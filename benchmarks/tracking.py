@@ -55,7 +55,7 @@ def real_trainer(backbone: str) -> Trainer:
 
 def epoch_seconds(trainer: Trainer, steps: int) -> float:
     """Of 17,000 records, from the median of a few batches."""
-    batch = trainer.config.batch_size
+    batch = len(trainer.train) // trainer.batches_per_epoch
     rows = torch.arange(batch, device=trainer.device)
     step = median_seconds(lambda _: float(trainer.train_step(rows)), steps)
     return step * N_TRAIN / batch

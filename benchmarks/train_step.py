@@ -235,6 +235,47 @@ class SEResNet(nn.Sequential):
         )
 
 
+class S4Layer(nn.Module):
+    """A bidirectional S4D of eight states with its kernel written out, lag by lag."""
+
+    def __init__(self, h: int) -> None:
+        super().__init__()
+        self.log_dt = nn.Parameter(torch.empty(h, 1))
+        self.log_a_real, self.a_imag = (nn.Parameter(torch.empty(h, 4)) for _ in range(2))
+        self.c = nn.Parameter(torch.empty(2, h, 4, 2))
+        self.d = nn.Parameter(torch.empty(h))
+        self.linear, self.norm = nn.Linear(h, 2 * h), nn.LayerNorm(h)
+
+    def kernel(self, n_times: int) -> Tensor:
+        a = -torch.exp(self.log_a_real) + 1j * self.a_imag
+        dt_a = a * torch.exp(self.log_dt)
+        c = torch.view_as_complex(self.c) * (torch.exp(dt_a) - 1) / a
+        lags = torch.arange(n_times, dtype=self.d.dtype)
+        k = 2 * (c[..., None] * torch.exp(dt_a[..., None] * lags)).sum(2).real  # (2, h, n_times)
+        return torch.cat([k[0].flip(1), k[1, :, :-1]], dim=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n_times = x.shape[-1]
+        y = nn.functional.conv1d(
+            x, self.kernel(n_times)[:, None], padding=n_times - 1, groups=len(self.d)
+        )
+        y = nn.functional.gelu(y + self.d[:, None] * x)
+        y = nn.functional.glu(self.linear(y.transpose(1, 2)), dim=2)
+        return self.norm(x.transpose(1, 2) + y).transpose(1, 2)
+
+
+class S4(nn.Module):
+    n_out = 64
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(N_LEADS, 64)
+        self.layers = nn.Sequential(*(S4Layer(64) for _ in range(4)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(self.encoder(x.transpose(1, 2)).transpose(1, 2))
+
+
 PLAIN_BACKBONES: dict[str, Callable[[], nn.Module]] = {
     "inception1d": Inception,
     "xresnet1d18": lambda: XResNet(1, [2, 2, 2, 2]),
@@ -243,6 +284,7 @@ PLAIN_BACKBONES: dict[str, Callable[[], nn.Module]] = {
     "xresnet1d101": lambda: XResNet(4, [3, 4, 23, 3]),
     "xresnet1d152": lambda: XResNet(4, [3, 8, 36, 3]),
     "se_resnet1d": SEResNet,
+    "s4": S4,
 }
 
 

@@ -10,21 +10,21 @@ import torch
 from numpy.typing import NDArray
 
 from heart_reader.bundle.evidence import patients_of
-from heart_reader.bundle.scoring import score, with_novelty
+from heart_reader.bundle.scoring import LEFT_OUT, require_some_class, score, with_novelty
 from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import Config
-from heart_reader.data.dataset import Records, to_device
+from heart_reader.data.dataset import Records, data_root, to_device
 from heart_reader.data.features import FeatureEncoder, fit_encoder
-from heart_reader.data.lead_sets import LeadSet, lead_sets_of, set_name
+from heart_reader.data.lead_sets import NONE, LeadSet, lead_sets_of, set_name
 from heart_reader.data.normaliser import Normaliser, fit_normaliser
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
-from heart_reader.errors import ConfigError, DataError
-from heart_reader.evaluation.checks import judged
+from heart_reader.errors import ConfigError
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.trust.made import Made, make_trust
 from heart_reader.files import cache_folder
 from heart_reader.models import FusionModel, build_model
 from heart_reader.models.predicting import probabilities
+from heart_reader.training.auxiliary import auxiliary_labels, with_auxiliary
 from heart_reader.training.lead_sets import make_lead_sets
 from heart_reader.training.precision import resolve_device
 from heart_reader.training.teacher import boosted_scores, cached_scores, parts_of, soften
@@ -40,7 +40,6 @@ class Split:
     validation: tuple[int, ...]
 
 
-LEFT_OUT = "are left out of every mean"
 FOLD_9 = Split(TRAIN_FOLDS, (VALIDATION_FOLD,))
 
 
@@ -54,34 +53,6 @@ class Prepared:
     split: Split
     start: Bundle | None = None
     """What the training starts from, whose normaliser and encoder are then these."""
-
-
-def require_some_class(records: Records, folds: Sequence[int], cannot: str) -> None:
-    """Names on stderr the classes that the records of some folds all have, or none of them.
-
-    Args:
-        records: of these folds and others.
-        folds: to learn from, or to be judged on.
-        cannot: what isn't possible with such a class.
-
-    Raises:
-        DataError: there is no other class.
-    """
-    labels = records.y_true[records.rows(folds)]
-    there = judged(labels) if len(labels) else np.zeros(records.task.n_classes, bool)
-    where = f"fold {folds[0]}" if len(folds) == 1 else f"folds {folds[0]} to {folds[-1]}"
-    if not there.any():
-        raise DataError(
-            f"no class has both a positive and a negative in {where} ({len(labels)} records): "
-            "take more records (data.records_per_fold) or a lower data.min_likelihood"
-        )
-    absent = [name for name, ok in zip(records.task.classes, there, strict=True) if not ok]
-    if absent:
-        print(
-            f"{where}: {len(absent)} of {records.task.n_classes} classes have no positive or no "
-            f"negative, and {cannot}: {', '.join(absent)}",
-            file=sys.stderr,
-        )
 
 
 def prepare(records: Records, split: Split = FOLD_9, start: Bundle | None = None) -> Prepared:
@@ -120,10 +91,29 @@ def make_trainer(prepared: Prepared, config: Config) -> Trainer:
             file=sys.stderr,
         )
     targets = None
-    if training.teacher != "none":
+    if training.teacher != NONE:
         y_true = prepared.records.y_true[prepared.records.rows(prepared.split.train)]
         targets = soften(y_true, teacher_scores(prepared, config), training.teacher_weight)
-    return make_trainer_of(model, prepared, config, targets)
+    return make_trainer_of(model, prepared, config, targets, other_labels(prepared, config))
+
+
+def other_labels(prepared: Prepared, config: Config) -> NDArray[np.float32] | None:
+    """Of the training records for the task of the second head, (n_train, n_classes), or none.
+
+    Raises:
+        ConfigError: the data don't have such labels.
+    """
+    training = config.training
+    if training.auxiliary == NONE:
+        return None
+    found = auxiliary_labels(
+        prepared.records,
+        data_root(config.data, cache_folder()),
+        training.auxiliary,
+        config.data.min_likelihood,
+        training.auxiliary_likelihoods,
+    )
+    return found[prepared.records.rows(prepared.split.train)]
 
 
 def fresh_model(prepared: Prepared, config: Config) -> FusionModel:
@@ -136,7 +126,11 @@ def fresh_model(prepared: Prepared, config: Config) -> FusionModel:
 
 
 def make_trainer_of(
-    model: FusionModel, prepared: Prepared, config: Config, targets: NDArray[np.float32] | None
+    model: FusionModel,
+    prepared: Prepared,
+    config: Config,
+    targets: NDArray[np.float32] | None,
+    others: NDArray[np.float32] | None = None,
 ) -> Trainer:
     """A trainer at epoch 0 for a model that is there already, fresh or trained; it is changed.
 
@@ -145,12 +139,17 @@ def make_trainer_of(
         prepared: records, and what was fitted on them.
         config: the recipe.
         targets: (n_train, n_classes), 0 to 1, instead of the training records' labels; or none.
+        others: labels that a second head learns, (n_train, n_others), NaN where unknown; or none.
     """
     records, encoder = prepared.records, prepared.encoder
     device = resolve_device(config.training.device)
     train = to_device(records, records.rows(prepared.split.train), encoder, device)
     if targets is not None:
         train = replace(train, y_true=torch.as_tensor(targets, device=device))
+    auxiliary = None
+    if others is not None:
+        size = config.model.fusion.embedding_size
+        train, auxiliary = with_auxiliary(train, others, config.training, size, config.seed)
     return Trainer(
         model.to(device),
         train,
@@ -161,6 +160,7 @@ def make_trainer_of(
         config.augmentation,
         torch.Generator(device).manual_seed(config.seed),
         make_lead_sets(lead_sets_in(config, records), records.spec.leads, encoder, device),
+        auxiliary,
     )
 
 

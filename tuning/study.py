@@ -34,7 +34,8 @@ SECONDS_FOR_IDENTITY = 10.0
 # What trainings did before there were these keys.
 LATER = (
     ("training.init", "none"), ("training.freeze_epochs", 0), ("training.layer_decay", 1.0),
-    ("training.lead_sets", "none"),
+    ("training.lead_sets", "none"), ("training.auxiliary", "none"),
+    ("training.auxiliary_weight", 1.0), ("training.auxiliary_likelihoods", False),
 )  # fmt: skip
 
 

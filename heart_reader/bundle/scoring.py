@@ -1,5 +1,6 @@
 """A bundle over the records of some folds."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,11 +15,42 @@ from heart_reader.data.dataset import Records
 from heart_reader.data.lead_sets import LeadSet, only, set_name
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD, age_years
 from heart_reader.errors import DataError
+from heart_reader.evaluation.checks import judged
 from heart_reader.evaluation.metrics import defined_auc, mean_defined
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.trust.novelty import fit_novelty
 from heart_reader.models.predicting import probabilities_and_vectors
 from heart_reader.tasks.task import by_key
+
+LEFT_OUT = "are left out of every mean"  # what becomes of a class that can't be judged
+
+
+def require_some_class(records: Records, folds: Sequence[int], cannot: str) -> None:
+    """Names on stderr the classes that the records of some folds all have, or none of them.
+
+    Args:
+        records: of these folds and others.
+        folds: to learn from, or to be judged on.
+        cannot: what isn't possible with such a class.
+
+    Raises:
+        DataError: there is no other class.
+    """
+    labels = records.y_true[records.rows(folds)]
+    there = judged(labels) if len(labels) else np.zeros(records.task.n_classes, bool)
+    where = f"fold {folds[0]}" if len(folds) == 1 else f"folds {folds[0]} to {folds[-1]}"
+    if not there.any():
+        raise DataError(
+            f"no class has both a positive and a negative in {where} ({len(labels)} records): "
+            "take more records (data.records_per_fold) or a lower data.min_likelihood"
+        )
+    absent = [name for name, ok in zip(records.task.classes, there, strict=True) if not ok]
+    if absent:
+        print(
+            f"{where}: {len(absent)} of {records.task.n_classes} classes have no positive or no "
+            f"negative, and {cannot}: {', '.join(absent)}",
+            file=sys.stderr,
+        )
 
 
 def score(

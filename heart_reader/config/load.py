@@ -22,7 +22,7 @@ from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.files import user_path
 from heart_reader.models import ModelConfig
 from heart_reader.project import CONFIG_DEFAULTS, CONFIG_FOLDER
-from heart_reader.tasks.ptbxl import LABELS, TaskConfig
+from heart_reader.tasks.ptbxl import CLASS_OF, LABELS, TaskConfig
 from heart_reader.training.config import TrainingConfig
 
 # What a user types most often, without its section.
@@ -43,6 +43,10 @@ YOUNGER: Mapping[str, Any] = {
         "init": "none",
         "freeze_epochs": 0,
         "layer_decay": 1.0,
+        "auxiliary": "none",
+        "auxiliary_weight": 1.0,
+        "auxiliary_likelihoods": False,
+        "cuda_graphs": False,
     },
     "evaluation": {
         "thresholds": "youden",
@@ -66,6 +70,18 @@ class Config:
     training: TrainingConfig
     augmentation: AugmentationConfig
     evaluation: EvaluationConfig
+
+    def problems(self) -> list[str]:
+        """The rules that hold between sections."""
+        auxiliary, found = self.training.auxiliary, []
+        if auxiliary == self.task.name:
+            found.append(f"training.auxiliary must be another task than task, but is {auxiliary}")
+        if auxiliary in CLASS_OF and is_manifest(self.data.root):
+            found.append(
+                f"training.auxiliary {auxiliary!r} is one of PTB-XL's statements, which the "
+                f"manifest {self.data.root} doesn't have: give FILE.yaml, or {LABELS}"
+            )
+        return found
 
 
 def load_config(overlay: str, overrides: Mapping[str, object]) -> Config:

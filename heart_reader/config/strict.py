@@ -106,7 +106,7 @@ def _suggest(full: str, path: str, hints: Mapping[str, Any]) -> str:
 def _coerce(value: Any, kind: Any) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        return _coerce_optional(value, arguments)
+        return _coerce_one_of(value, arguments)
     if origin is typing.Literal:
         if value not in arguments:
             raise ValueError(value)
@@ -116,11 +116,16 @@ def _coerce(value: Any, kind: Any) -> Any:
     return _SCALARS[kind](value)
 
 
-def _coerce_optional(value: Any, arguments: Sequence[Any]) -> Any:
-    if value is None or value in ("none", "null"):
+def _coerce_one_of(value: Any, kinds: Sequence[Any]) -> Any:
+    if types.NoneType in kinds and (value is None or value in ("none", "null")):
         return None
-    (kind,) = [argument for argument in arguments if argument is not types.NoneType]
-    return _coerce(value, kind)
+    for kind in kinds:
+        if kind is not types.NoneType:
+            try:
+                return _coerce(value, kind)
+            except (TypeError, ValueError):
+                pass  # another kind may take it
+    raise ValueError(value)
 
 
 def _coerce_tuple(value: Any, arguments: Sequence[Any]) -> tuple[Any, ...]:
@@ -170,7 +175,8 @@ _SCALARS = {int: _int, float: _float, bool: _bool, str: _str}
 def _describe(kind: Any) -> str:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
-        return "one of " + ", ".join(repr(argument) for argument in arguments)
+        some = "one of " if len(arguments) > 1 else ""
+        return some + ", ".join(repr(argument) for argument in arguments)
     if origin is tuple:
         count = "" if arguments[-1] is Ellipsis else f"{len(arguments)} "
         return f"a list of {count}{arguments[0].__name__}"

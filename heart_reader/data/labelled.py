@@ -174,18 +174,27 @@ def _of_tree(
     ptbxl.check_patients_disjoint(metadata)
     if folds is not None:
         metadata = ptbxl.select_folds(metadata, folds)
+    own = task_of_tree(root, asked)
+    y_true = statement_labels(
+        metadata, read_statements(root), own.task, min_likelihood, own.class_of
+    )
+    return Labelled(root, metadata, y_true, own.task)
+
+
+def task_of_tree(root: Path, asked: TaskConfig) -> OwnTask:
+    """A task, and the class of every statement that a tree of PTB-XL has, "" for none.
+
+    Raises:
+        DataError, ConfigError: what is wrong with the tree or the task.
+    """
     statements = read_statements(root)
     if asked.name == LABELS:
         raise ConfigError(f"task={LABELS} is for manifests; {root} is a tree of PTB-XL")
-    own = read_task(Path(asked.name)) if is_file(asked.name) else None
-    if own is not None:
-        task = _kept(own.task, asked)
-        class_of = _of_statements(own, Path(asked.name), statements)
-    else:
-        task = ptbxl_task(asked.name, statements, asked.unlabelled)
-        class_of = {code: CLASS_OF[task.name](each) for code, each in statements.items()}
-    y_true = statement_labels(metadata, statements, task, min_likelihood, class_of)
-    return Labelled(root, metadata, y_true, task)
+    if is_file(asked.name):
+        own, path = read_task(Path(asked.name)), Path(asked.name)
+        return OwnTask(_kept(own.task, asked), _of_statements(own, path, statements))
+    task = ptbxl_task(asked.name, statements, asked.unlabelled)
+    return OwnTask(task, {code: CLASS_OF[task.name](each) for code, each in statements.items()})
 
 
 def _of_statements(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -31,11 +32,17 @@ class Normaliser:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Standardised signals; ``x``: mV (batch, n_leads, n_times)."""
-        mean, std = (
-            torch.tensor(v, dtype=x.dtype, device=x.device) for v in (self.mean, self.std)
-        )
+        mean, std = (_tensor(v, x.dtype, x.device) for v in (self.mean, self.std))
         centred = x - x.mean(dim=-1, keepdim=True)
         return (centred - mean[:, None]) / std[:, None]
+
+
+@lru_cache(maxsize=16)
+def _tensor(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    # Made once: a copy from the host can't be part of a captured step. Not in inference mode,
+    # whose tensors no gradient may pass, and explanations ask for one.
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=dtype, device=device)
 
 
 def fit_normaliser(records: Records, folds: Sequence[int]) -> Normaliser:

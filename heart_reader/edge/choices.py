@@ -1,6 +1,7 @@
 """What an export finds out by itself: form, student, and how much may be pruned."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +11,28 @@ from numpy.typing import NDArray
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.single import Bundle
 from heart_reader.data.dataset import Records
+from heart_reader.edge.config import ALL, EdgeConfig
 from heart_reader.edge.contract import Form
 from heart_reader.edge.device.folder import DeviceFile
 from heart_reader.edge.eager import count_parameters
 from heart_reader.edge.sample import Array, Sample
-from heart_reader.errors import ModelError
+from heart_reader.errors import HeartReaderError, ModelError
 from heart_reader.evaluation.thresholds import choose, rule_of
 from heart_reader.evaluation.trust.fit import AUTO, fit_calibrator
 from heart_reader.evaluation.trust.trust import NOTHING
 
 N_STEPS = 16  # of the search: ratios are multiples of 1/16
+
+
+@contextmanager
+def naming(stage: str) -> Iterator[None]:
+    """Errors say at which stage they came."""
+    try:
+        yield
+    except HeartReaderError as error:
+        if str(error).startswith("stage "):
+            raise
+        raise type(error)(f"stage {stage!r}: {error}") from error
 
 
 def form_of(source: AnyBundle, wanted: str) -> Form:
@@ -108,3 +121,11 @@ def device_file(
         y_score = curves.apply(y_score)
     rule = rule_of(source.provenance)
     return DeviceFile(path, choose(rule, y_true, y_score, source.task.classes), curves)
+
+
+def stages_for(student: Bundle, chosen: EdgeConfig, say: Callable[[str], None]) -> tuple[str, ...]:
+    """The stages that were chosen; "all" doesn't ask for pruning where a backbone refuses it."""
+    if student.model.backbone.prunable or ALL not in chosen.stages:
+        return chosen.wanted
+    say(f"pruning is left out: {student.kind} can't be pruned")
+    return tuple(stage for stage in chosen.wanted if stage != "prune")

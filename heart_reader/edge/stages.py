@@ -1,7 +1,6 @@
 """The stages of an export: each makes a model, measures it, and must keep what it promises."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +16,9 @@ from heart_reader.edge.choices import (
     device_file,
     form_of,
     largest_ratio,
+    naming,
     sample_of,
+    stages_for,
     student_of,
 )
 from heart_reader.edge.config import EdgeConfig
@@ -30,7 +31,7 @@ from heart_reader.edge.network.device_model import device_model
 from heart_reader.edge.network.finetune import finetuned, remeasured, some_rows
 from heart_reader.edge.network.prune import pruned
 from heart_reader.edge.sample import Array, Sample
-from heart_reader.errors import HeartReaderError, ModelError, RefusedByGateError
+from heart_reader.errors import ModelError, RefusedByGateError
 from heart_reader.evaluation.bootstrap import compare, draw
 from heart_reader.evaluation.metrics import macro_auc
 from heart_reader.evaluation.paired.decision import is_lost, records_needed
@@ -73,17 +74,6 @@ class Stage:
         return self.is_file and not self.left_out
 
 
-@contextmanager
-def naming(stage: str) -> Iterator[None]:
-    """Errors say at which stage they came."""
-    try:
-        yield
-    except HeartReaderError as error:
-        if str(error).startswith("stage "):
-            raise
-        raise type(error)(f"stage {stage!r}: {error}") from error
-
-
 @dataclass
 class Exporter:
     """Makes the stages, one after the other; each stands on what the last one left.
@@ -121,7 +111,7 @@ class Exporter:
         """
         with naming(ORIGINAL):
             self._bundle_stage(ORIGINAL, self.source, "")
-        wanted = self.chosen.wanted
+        wanted = stages_for(self.student, self.chosen, self.say)
         train = "finetune" in wanted and self.chosen.finetune.epochs > 0
         if not train and len(self.source.members) > 1:
             raise ModelError(

@@ -9,6 +9,7 @@ from heart_reader.models.fusion import (
     build_model,
 )
 from heart_reader.models.inception1d import InceptionConfig
+from heart_reader.models.s4 import S4Config
 from heart_reader.models.se_resnet1d import SEResNetConfig
 from heart_reader.models.xresnet1d import XResNetConfig
 
@@ -19,6 +20,7 @@ __all__ = [
     "FusionModel",
     "InceptionConfig",
     "ModelConfig",
+    "S4Config",
     "SEResNetConfig",
     "XResNetConfig",
     "build_model",

@@ -7,6 +7,7 @@ from typing import Any
 from heart_reader.errors import ConfigError, did_you_mean
 from heart_reader.models.blocks import Backbone
 from heart_reader.models.inception1d import InceptionConfig, inception1d
+from heart_reader.models.s4 import S4Config, s4
 from heart_reader.models.se_resnet1d import SEResNetConfig, se_resnet1d
 from heart_reader.models.xresnet1d import (
     XResNetConfig,
@@ -41,6 +42,7 @@ BACKBONES: dict[str, BackboneKind] = {
     "xresnet1d101": BackboneKind("xresnet1d", XResNetConfig, xresnet1d101),
     "xresnet1d152": BackboneKind("xresnet1d", XResNetConfig, xresnet1d152),
     "se_resnet1d": BackboneKind("se_resnet1d", SEResNetConfig, se_resnet1d),
+    "s4": BackboneKind("s4", S4Config, s4),
 }
 
 

@@ -22,6 +22,12 @@ class Backbone(nn.Module):
     """A signal encoder: (n, n_leads, 1, l) in channels_last -> (n, out_channels, 1, l')."""
 
     out_channels: int
+    prunable = True
+    """Whether channels of it can be removed."""
+
+    def recurrent(self) -> list[nn.Parameter]:
+        """Parameters of a recurrence, which learn slowly and aren't drawn to zero; here none."""
+        return []
 
 
 def as_image(signal: Tensor) -> Tensor:

@@ -47,8 +47,13 @@ class TaskConfig:
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        legal = self.name in CLASS_OF or self.name == LABELS or is_file(self.name)
-        return [] if legal else [f"name: {_unknown(self.name)}"]
+        return [f"name: {problem}" for problem in task_problems(self.name)]
+
+
+def task_problems(name: str) -> list[str]:
+    """What is wrong with the name of a task as a user typed it."""
+    legal = name in CLASS_OF or name == LABELS or is_file(name)
+    return [] if legal else [_unknown(name)]
 
 
 def is_file(name: str) -> bool:
@@ -195,3 +200,26 @@ def statement_labels(
             if class_of[code] and sure:
                 labels[row, column[class_of[code]]] = 1
     return labels
+
+
+def statement_likelihoods(
+    metadata: pd.DataFrame, task: Task, class_of: Mapping[str, str]
+) -> NDArray[np.float32]:
+    """How sure the reader of each record was of each class, (n_records, n_classes), 0 to 1.
+
+    Of a class of several statements it is the surest. PTB-XL writes 0 for a statement whose
+    likelihood isn't known, as of all of form and rhythm: the statement is there, so it is 1.
+
+    Args:
+        metadata: with ``scp_codes``, of `load_metadata`.
+        task: of which the classes are.
+        class_of: the class of every code, "" for none.
+    """
+    column = {name: i for i, name in enumerate(task.classes)}
+    found = np.zeros((len(metadata), len(task.classes)), np.float32)
+    for row, codes in enumerate(metadata["scp_codes"]):
+        for code, likelihood in codes.items():
+            if class_of[code]:
+                at = row, column[class_of[code]]
+                found[at] = max(found[at], likelihood / 100 if likelihood > 0 else 1.0)
+    return found

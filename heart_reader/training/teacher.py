@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import joblib
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from heart_reader.files import written_whole
 from heart_reader.progress import progress
 from heart_reader.tasks.task import UNKNOWN
 
+MANY = 5000  # records from which on the fits share the cores: processes take seconds to start
 N_PARTS = 4  # of the folds; each part is scored by trees that were fitted on the others
 TREES = {
     "learning_rate": 0.05,
@@ -41,8 +43,8 @@ def boosted_scores(
 ) -> NDArray[np.float32]:
     """Probabilities (n_records, n_classes) of trees that haven't seen the record.
 
-    The same on every call: one thread, a fixed seed. Kept in the cache, under a digest of all
-    that they follow from.
+    The same on every call: one thread a fit, a fixed seed; the fits share the cores. Kept in the
+    cache, under a digest of all that they follow from.
 
     Args:
         features: raw, NaN where missing, (n_records, n_features).
@@ -61,11 +63,14 @@ def _boost(
     features: NDArray[np.float32], y_true: NDArray[np.uint8], fold: NDArray[np.integer]
 ) -> NDArray[np.float32]:
     scores = np.empty(y_true.shape, np.float32)
-    for part in progress(parts_of(fold, N_PARTS), "boosting on the features", "part"):
-        held_out = np.isin(fold, part)
-        with threadpool_limits(1):  # sums in several threads would differ from call to call
-            for k in range(y_true.shape[1]):
-                scores[held_out, k] = _score(features, y_true[:, k], held_out)
+    held_out = [np.isin(fold, part) for part in parts_of(fold, N_PARTS)]
+    fits = [(rows, k) for k in range(y_true.shape[1]) for rows in held_out]
+    n_processes = joblib.cpu_count() if len(fold) >= MANY else 1
+    found = joblib.Parallel(n_processes, return_as="generator")(
+        joblib.delayed(_score)(features, y_true[:, k], rows) for rows, k in fits
+    )
+    for rows, k in progress(fits, "boosting on the features", "fit"):
+        scores[rows, k] = next(found)
     return scores
 
 
@@ -107,8 +112,9 @@ def _score(
         return np.full(n_held_out, float(known.mean()))
     # scikit-learn 1.9 can't bin a column of which the fitted records know nothing.
     features = features[:, np.isfinite(features[fitted]).any(axis=0)]
-    trees = HistGradientBoostingClassifier(**TREES).fit(features[fitted], known)
-    return np.asarray(trees.predict_proba(features[held_out])[:, 1])  # (n_held_out,)
+    with threadpool_limits(1):  # sums in several threads would differ from call to call
+        trees = HistGradientBoostingClassifier(**TREES).fit(features[fitted], known)
+        return np.asarray(trees.predict_proba(features[held_out])[:, 1])  # (n_held_out,)
 
 
 def _sha(array: NDArray[np.generic]) -> str:

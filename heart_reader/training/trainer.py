@@ -24,8 +24,12 @@ from heart_reader.evaluation.metrics import defined_auc, mean_defined
 from heart_reader.models import FusionModel
 from heart_reader.progress import progress
 from heart_reader.tasks.task import MANY, UNKNOWN, by_key
+from heart_reader.training.auxiliary import Auxiliary
+from heart_reader.training.batches import batch_rule
 from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from heart_reader.training.config import TrainingConfig
+from heart_reader.training.flat_adamw import FlatAdamW
+from heart_reader.training.graphs import Capture, CudaCapture, GraphSteps, why_eager
 from heart_reader.training.lead_sets import LeadSets
 from heart_reader.training.losses import make_loss
 from heart_reader.training.precision import resolve_precision
@@ -61,7 +65,9 @@ class Trainer:
         config, augmentation: the recipe.
         generator: on the records' device; it orders, augments and drops.
         lead_sets: of which each training record shows one, or ``None``.
-        hooks: called with the epoch (from 0) and its metrics, in this order.
+        auxiliary: a second head, whose targets stand behind those of ``train``, or ``None``.
+        capture: holds steps so that they can be replayed; ``None``: as CUDA graphs on a GPU, and
+            not at all on a CPU.
     """
 
     def __init__(
@@ -75,13 +81,15 @@ class Trainer:
         augmentation: AugmentationConfig,
         generator: torch.Generator,
         lead_sets: LeadSets | None = None,
+        auxiliary: Auxiliary | None = None,
+        capture: Capture | None = None,
     ) -> None:
         if len(train) < 2:
             raise DataError(f"training needs at least 2 records, but has {len(train)}")
         self.model, self.train, self.validation = model, train, validation
         self.fs, self.normaliser, self.augmentation = fs, normaliser, augmentation
         self.config, self.generator, self.lead_sets = config, generator, lead_sets
-        self.device = train.signals.device
+        self.device, self.auxiliary = train.signals.device, auxiliary
         self.loss = make_loss(
             config.loss,
             config.focal_alpha,
@@ -90,14 +98,24 @@ class Trainer:
             train.all_known and validation.all_known,
         )
         self.dtype = resolve_precision(config.precision, self.device)
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(model, config.learning_rate, config.layer_decay),
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        batch_size, rate = batch_rule(config, self.device)
+        groups = parameter_groups(model, rate, config.layer_decay)
+        beside = [] if auxiliary is None else list(auxiliary.parameters())
+        groups[0]["params"] += beside
+        self.parameters = [*model.parameters(), *beside]
+        decay = config.weight_decay
+        capture = self._capture_on_gpu() if capture is None else capture
+        self.optimizer: torch.optim.AdamW
+        self.graphs: GraphSteps | None = None
+        if capture is None:
+            self.optimizer = torch.optim.AdamW(groups, rate, weight_decay=decay, fused=True)
+        else:
+            self.optimizer = flat = FlatAdamW(groups, rate, decay)
+            self.graphs = GraphSteps(
+                model, flat, generator, self._learn, self._validation_logits, capture
+            )
         # Batches of nearly equal size: a last batch of one record would break batch normalisation.
-        self.batches_per_epoch = math.ceil(len(train) / config.batch_size)
+        self.batches_per_epoch = math.ceil(len(train) / batch_size)
         total_steps = config.epochs * self.batches_per_epoch
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
@@ -111,6 +129,15 @@ class Trainer:
         self.history: list[Metrics] = []
         self.best_epoch = -1
         self.best_weights: dict[str, Tensor] = {}
+
+    def _capture_on_gpu(self) -> Capture | None:
+        if self.device.type != "cuda":
+            return None
+        reason = why_eager(self.config.cuda_graphs, self.dtype, self.config.freeze_epochs)
+        if reason is not None:
+            print(f"note: steps aren't captured as CUDA graphs: {reason}", file=sys.stderr)
+            return None
+        return CudaCapture(self.generator)
 
     # ---------------------------------------------------------------- the loop
 
@@ -184,6 +211,14 @@ class Trainer:
 
     def train_step(self, rows: Tensor) -> Tensor:
         """One optimizer step on some training records; gives the loss, still on the device."""
+        if self.graphs is None:
+            loss = self._learn(rows)
+        else:
+            loss = self.graphs.learn(rows, self.recipe_now)
+        self.scheduler.step()
+        return loss
+
+    def _learn(self, rows: Tensor) -> Tensor:
         data = self.train
         signal = augment(data.millivolts(rows), self.fs, self.recipe_now, self.generator)
         features, present = _take(data.features, rows), _take(data.present, rows)
@@ -198,10 +233,9 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.grad_clip)
+        nn.utils.clip_grad_norm_(self.parameters, self.config.grad_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.scheduler.step()
         return loss.detach()
 
     @property
@@ -222,14 +256,16 @@ class Trainer:
         Each record counts with its features and without, at the probabilities of the two, instead
         of one of them drawn: the backbone runs once, and the head costs next to nothing.
         """
-        p = self.config.feature_dropout
+        p = 0.0 if features is None else self.config.feature_dropout
+        y_true, others = y_true.tensor_split((len(self.train.classes),), dim=1)
         with self._autocast():
             vector = self.model.embed(self.normaliser(signal))  # (n, embedding_size)
             logits = self.model.classify(vector, features, present)  # (n, n_classes)
-            if features is None or p == 0:
-                return self.loss(logits.float(), y_true)
-            bare = self.model.classify(vector, None, None)
-        return (1 - p) * self.loss(logits.float(), y_true) + p * self.loss(bare.float(), y_true)
+            bare = self.model.classify(vector, None, None) if p else None
+        loss = self.loss(logits.float(), y_true)
+        if bare is not None:
+            loss = (1 - p) * loss + p * self.loss(bare.float(), y_true)
+        return loss if self.auxiliary is None else loss + self.auxiliary(vector, others)
 
     def _autocast(self) -> Any:
         if self.dtype == torch.float32:
@@ -240,7 +276,8 @@ class Trainer:
 
     def validate(self) -> Metrics:
         """Loss and AUCs of the validation records, in the training precision."""
-        logits = self._validation_logits()
+        self.model.eval()
+        logits = self._validation_logits() if self.graphs is None else self.graphs.score()
         loss = float(self.loss(logits, self.validation.y_true))
         y_true = np.nan_to_num(self.validation.y_true.cpu().numpy(), nan=UNKNOWN)
         auc = defined_auc(y_true, torch.sigmoid(logits).cpu().numpy())  # (n_classes,)
@@ -251,7 +288,6 @@ class Trainer:
 
     @torch.no_grad()
     def _validation_logits(self) -> Tensor:
-        self.model.eval()
         data, parts = self.validation, []
         for rows in torch.split(torch.arange(len(data), device=self.device), BATCH_VALIDATION):
             signal = self.normaliser(data.millivolts(rows))
@@ -274,6 +310,8 @@ class Trainer:
         tensors = {f"optimizer.{key}": value for key, value in tensors.items()}
         tensors |= {f"model.{key}": value for key, value in self.model.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in self.best_weights.items()}
+        if self.auxiliary is not None:
+            tensors |= {f"auxiliary.{k}": v for k, v in self.auxiliary.state_dict().items()}
         tensors |= {f"rng.{key}": value for key, value in self._random_states().items()}
         state = {
             "optimizer": optimizer,
@@ -289,6 +327,8 @@ class Trainer:
         """Goes back to the end of the epoch in which the checkpoint was made."""
         state = checkpoint.state
         self.model.load_state_dict(checkpoint.section("model"))
+        if self.auxiliary is not None:
+            self.auxiliary.load_state_dict(checkpoint.section("auxiliary"))
         unpack_optimizer(self.optimizer, checkpoint.section("optimizer"), state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.scaler.load_state_dict(state["scaler"])

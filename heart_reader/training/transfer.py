@@ -8,6 +8,8 @@ from torch import nn
 from heart_reader.errors import ModelError
 from heart_reader.models import FusionModel
 
+RECURRENT_RATE = 1e-3
+
 
 def take_over(
     model: FusionModel, source: FusionModel, ours: Sequence[str], theirs: Sequence[str]
@@ -64,12 +66,28 @@ def parameter_groups(model: FusionModel, rate: float, decay: float) -> list[dict
 
     Howard and Ruder, "Universal Language Model Fine-tuning", 2018, section 3.2 (discriminative
     fine-tuning). https://arxiv.org/abs/1801.06146
+
+    What belongs to a recurrence has groups of its own, as in the code of Gu et al.
+    (`models/s4.py`): a rate of at most `RECURRENT_RATE`, and no weight decay.
     """
-    if decay == 1:
-        return [{"params": list(model.parameters()), "lr": rate}]
-    return [
-        {"params": group, "lr": rate * decay**depth} for depth, group in enumerate(layers(model))
-    ]
+    found = layers(model) if decay != 1 else [list(model.parameters())]
+    groups = []
+    for depth, group in enumerate(found):
+        groups += _apart(group, rate * decay**depth, model.backbone.recurrent())
+    return groups
+
+
+def _apart(
+    parameters: list[nn.Parameter], rate: float, recurrent: list[nn.Parameter]
+) -> list[dict[str, Any]]:
+    """A group of an optimizer, and one beside it for those that belong to a recurrence."""
+    slow = {id(p) for p in recurrent}
+    inside = [p for p in parameters if id(p) in slow]
+    outside = [p for p in parameters if id(p) not in slow]
+    groups: list[dict[str, Any]] = [{"params": outside, "lr": rate}] if outside else []
+    if inside:
+        groups.append({"params": inside, "lr": min(rate, RECURRENT_RATE), "weight_decay": 0.0})
+    return groups
 
 
 def freeze(model: FusionModel, frozen: bool) -> None:

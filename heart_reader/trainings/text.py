@@ -25,6 +25,7 @@ from heart_reader.data.demo.marks import (
     marked,
 )
 from heart_reader.data.labelled import task_name
+from heart_reader.data.lead_sets import NONE
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.data.spec import SignalSpec
 from heart_reader.evaluation.tables import (
@@ -105,7 +106,11 @@ def version_tags(config: Config, records: Records, values: dict[str, float]) -> 
         "config_hash": config_hash(config),
         "val_macro_auc": f"{values['macro_auc']:.4f}",
         REMEMBERED: str(config.evaluation.rule),
-        **({} if config.training.init == "none" else {"init": config.training.init}),
+        **{
+            name: value
+            for name in ("init", "auxiliary")
+            if (value := getattr(config.training, name)) != NONE
+        },
         **({KEY: "true"} if made_of(records.metadata) else {}),
     }
 

@@ -35,6 +35,7 @@ from registry.client import CHAMPION, Registry, backbone_names, pinned
 from registry.commands import DEFAULTS
 from registry.gate import rules as gate
 from registry.gate.back import roll_back
+from registry.gate.parts import each_part
 from registry.gate.reproduce import (
     Arrays,
     arrays_of,
@@ -190,6 +191,9 @@ def judge(
         require_same_task({pinned(version): bundle, pinned(champion): rival})
         theirs = scores_to_judge(champion, rival, fold, config)
         checks = gate.against_champion(fold.y_true, mine, theirs, fold.classes, settings)
+        if ground.records is not None:
+            about = ground.records.metadata.iloc[fold.rows]
+            checks.append(each_part(about, fold.y_true, mine, theirs, settings))
     honest = calibrated_by_others(version, fold)
     judged = mine if honest is None else honest
     checks.append(gate.calibration(fold.y_true, judged, config.evaluation.n_bins, settings))

@@ -13,15 +13,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from heart_reader.bundle.folders import folder_digest
 from heart_reader.bundle.provenance import git_commit
 from heart_reader.errors import HeartReaderError, ModelError
 from heart_reader.project import REPOSITORY
 from heart_reader.tracking import ModelVersion, Run
-from heart_reader.tracking.versions import download_bundle
+from heart_reader.tracking.versions import digest_of_bundle
 from registry.client import CHAMPION, Registry, pinned
 from registry.trust.keys import Keys
 from registry.trust.records import (
@@ -90,7 +90,7 @@ def write_record(
         reason=reason,
         figures={name: dict(values) for name, values in figures.items()},
         data_digest=data_digest,
-        bundle_digest=bundle_digest(came),
+        bundle_digest=digest_of_bundle(came),
         code_commit=git_commit(REPOSITORY),
         environment=environment_hash(),
         run=run.run_id,
@@ -102,12 +102,6 @@ def write_record(
     head = json.dumps({"number": record.number, "hash": made.hash, "run": run.run_id})
     registry.set_model_tag(came.name, HEAD, head)
     return made
-
-
-def bundle_digest(version: ModelVersion) -> str:
-    """SHA-256 of the bundle that a version holds now."""
-    with tempfile.TemporaryDirectory() as name:
-        return folder_digest(download_bundle(version, Path(name)))
 
 
 def _user() -> str:
@@ -185,7 +179,7 @@ def _of_records(name: str, found: Sequence[Signed], keys: Keys) -> list[str]:
         for each in found
         if each.record.model != name
     ]
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         if after.record.left != before.record.came:
             problems.append(
                 f"record {after.record.number} takes {after.record.left} off, but record "
@@ -232,7 +226,7 @@ def _of_bundles(registry: Registry, found: Sequence[Signed]) -> list[str]:
             continue
         name, _, number = came.rpartition("/")
         try:
-            digest = bundle_digest(registry.version(name, number))
+            digest = digest_of_bundle(registry.version(name, number))
         except HeartReaderError as error:
             problems.append(f"{came}: {error}")
             continue

@@ -13,6 +13,7 @@ from heart_reader.models import build_model
 from heart_reader.tasks.task import default_task
 
 BACKBONES = ["inception1d", "xresnet1d18", "se_resnet1d"]
+EXPORTED = [*BACKBONES, "s4"]  # which can't be pruned
 # Wide enough for rounding to 8, and few blocks.
 SMALL = {
     "model.inception1d.depth": 3,
@@ -21,6 +22,8 @@ SMALL = {
     "model.xresnet1d.stem_channels": [16, 16, 32],
     "model.xresnet1d.stage_widths": [32, 32, 32, 32],
     "model.se_resnet1d.width": 32,
+    "model.s4.width": 16,
+    "model.s4.depth": 2,
     "model.fusion.embedding_size": 64,
     "model.fusion.feature_sizes": [32, 16],
     "model.fusion.head_size": 32,
@@ -37,7 +40,7 @@ def fresh_bundle(backbone: str, n_features: int = N_FEATURES) -> Bundle:
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.2, 0.5)
             nn.init.uniform_(module.bias, -0.2, 0.2)
-    nn.init.normal_(model.head[-1].weight)
+    nn.init.normal_(model.head[-1].weight, std=0.2 if backbone == "s4" else 1.0)
     model(torch.randn(8, 12, 100), torch.randn(8, 2 * n_features) if n_features else None)
     return Bundle(
         config,

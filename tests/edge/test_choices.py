@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from heart_reader.edge.choices import form_of, largest_ratio, sample_of, student_of
+from heart_reader.edge.choices import form_of, largest_ratio, sample_of, stages_for, student_of
 from heart_reader.errors import ModelError
+from registry.settings import load_settings
 from tests.edge.bundles import fresh_bundle
 from tests.edge.test_measure import ensemble
 
@@ -33,6 +34,17 @@ def test_the_form_follows_from_the_model():
     assert form_of(signal, "auto") == "signal"
     with pytest.raises(ModelError, match="form fused needs a model that reads features"):
         form_of(signal, "fused")
+
+
+def test_pruning_is_left_out_of_all_stages_where_the_backbone_refuses_it():
+    said = []
+    every, named = (load_settings({"stages": s})[0].edge for s in ("all", "prune,quantize"))
+    assert "prune" in stages_for(fresh_bundle("se_resnet1d"), every, said.append)
+    assert said == []
+    found = stages_for(fresh_bundle("s4"), every, said.append)
+    assert found == tuple(stage for stage in every.wanted if stage != "prune")
+    assert said == ["pruning is left out: s4 can't be pruned"]
+    assert stages_for(fresh_bundle("s4"), named, said.append) == ("prune", "quantize")
 
 
 def test_an_ensembles_student_is_a_member():

@@ -33,6 +33,11 @@ def test_every_layer_is_thinner(backbone):
     assert shapes(bundle.model) == before
 
 
+def test_a_backbone_of_recurrences_is_refused_by_name():
+    with pytest.raises(ConfigError, match=r"^s4 can't be pruned: leave the stage 'prune' out"):
+        pruned(fresh_bundle("s4"), 0.5, 8)
+
+
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_channels_that_say_nothing_go_and_nothing_changes(backbone):
     bundle = fresh_bundle(backbone)

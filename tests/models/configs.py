@@ -6,6 +6,7 @@ from heart_reader.models import (
     FusionModel,
     InceptionConfig,
     ModelConfig,
+    S4Config,
     SEResNetConfig,
     XResNetConfig,
     build_model,
@@ -32,6 +33,7 @@ SE_RESNET = SEResNetConfig(
     stage_depths=(1, 1, 1),
     se_reduction=16,
 )
+S4 = S4Config(width=64, depth=4, state_size=8, dropout=0.2)
 FUSION = FusionConfig(
     embedding_size=256,
     feature_sizes=(256, 128, 64),
@@ -51,6 +53,7 @@ def model_config(backbone: str) -> Architecture:
         inception1d=INCEPTION,
         xresnet1d=XRESNET,
         se_resnet1d=SE_RESNET,
+        s4=S4,
         fusion=FUSION,
     )
     return config.architecture

@@ -1,7 +1,7 @@
 """Every backbone against the plain Conv1d version of itself: the same function and gradient.
 
-Covers: heart_reader.models.inception1d, heart_reader.models.se_resnet1d,
-    heart_reader.models.xresnet1d.
+Covers: heart_reader.models.inception1d, heart_reader.models.s4,
+    heart_reader.models.se_resnet1d, heart_reader.models.xresnet1d.
 """
 
 import pytest
@@ -62,7 +62,7 @@ def test_same_output_gradient_and_running_statistics_in_training(backbone):
         torch.testing.assert_close(ours_, theirs, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("backbone", ["inception1d", "xresnet1d18", "se_resnet1d"])
+@pytest.mark.parametrize("backbone", ["inception1d", "xresnet1d18", "se_resnet1d", "s4"])
 def test_bfloat16_step_points_the_same_way(backbone):
     ours, plain = twins(backbone)
     signal, directions = torch.randn(4, 12, 256), []

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from heart_reader.models.blocks import SqueezeExcite, as_image, halve, mean_over_time
-from heart_reader.models.convolution import LongConvolution, convolution
+from heart_reader.models.convolution import LongConvolution, convolution, folded_convolution
 
 
 def image(n, c, n_times, dtype=torch.float64):
@@ -42,6 +42,22 @@ def test_convolution_and_its_gradients_equal_conv1d(kernel_size, stride):
 def test_only_long_kernels_take_the_long_way():
     kinds = [type(convolution(4, 4, k, 1)) for k in (9, 13, 15, 39)]
     assert kinds == [nn.Conv2d, nn.Conv2d, LongConvolution, LongConvolution]
+
+
+@pytest.mark.parametrize("n_times", [1000, 250, 7])
+@pytest.mark.parametrize("n_taps", [3, 9, 19, 39])
+@pytest.mark.parametrize("fold", [2, 4, 8])
+def test_folding_time_into_channels_changes_nothing(n_times, n_taps, fold):
+    torch.manual_seed(0)
+    x = image(2, 6, n_times).requires_grad_()
+    weight = torch.randn(5, 6, 1, n_taps, dtype=torch.float64, requires_grad=True)
+    plain = torch.conv2d(x, weight, padding=(0, n_taps // 2))
+    folded = folded_convolution(x, weight, fold)
+    upstream = torch.randn_like(plain)
+    expected = torch.autograd.grad(plain, (x, weight), upstream)
+    found = torch.autograd.grad(folded, (x, weight), upstream)
+    for one, other in zip((plain, *expected), (folded, *found), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-11)
 
 
 def test_long_convolution_under_autocast_gives_bfloat16_and_float32_gradients():

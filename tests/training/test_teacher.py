@@ -16,6 +16,7 @@ from heart_reader.fitting import (
     teacher_scores,
     untuned_bundle,
 )
+from heart_reader.training import teacher
 from heart_reader.training.teacher import TREES, boosted_scores, soften
 from tests.training.tiny import tiny_config, tiny_prepared
 
@@ -40,6 +41,15 @@ def test_scores_are_those_of_trees_fitted_on_the_other_folds(table, tmp_path: Pa
     trees = HistGradientBoostingClassifier(**TREES).fit(features[~held_out], y_true[~held_out, 1])
     expected = trees.predict_proba(features[held_out])[:, 1]
     np.testing.assert_allclose(scores[held_out, 1], expected, atol=1e-6)
+
+
+def test_shared_among_processes_the_scores_are_the_same_to_the_bit(
+    table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = boosted_scores(*table, tmp_path / "alone")
+    monkeypatch.setattr(teacher, "MANY", 1)
+    monkeypatch.setattr(teacher.joblib, "cpu_count", lambda: 2)
+    np.testing.assert_array_equal(boosted_scores(*table, tmp_path / "shared"), alone)
 
 
 def test_no_score_follows_from_the_records_own_part(table, tmp_path: Path) -> None:

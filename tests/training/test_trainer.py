@@ -7,9 +7,16 @@ import torch
 
 from heart_reader.errors import DataError
 from heart_reader.training.callbacks import CheckpointWriter, MetricLogger
-from heart_reader.training.checkpoint import load_checkpoint, save_checkpoint
+from heart_reader.training.checkpoint import load_checkpoint
 from heart_reader.training.trainer import Trainer
-from tests.training.tiny import N_TRAIN, first, tiny_config, tiny_prepared, tiny_trainer
+from tests.training.tiny import (
+    N_TRAIN,
+    first,
+    stop_after,
+    tiny_config,
+    tiny_prepared,
+    tiny_trainer,
+)
 
 PRECISIONS = ("fp32", "bf16")
 
@@ -83,15 +90,6 @@ def test_a_restored_trainer_ends_at_the_same_bits(prepared, uninterrupted, tmp_p
 
 def precision(config) -> str:
     return config.training.precision
-
-
-def stop_after(n_epochs, trainer, path):
-    def hook(epoch, metrics):
-        save_checkpoint(path, trainer.checkpoint())
-        if epoch + 1 == n_epochs:
-            raise InterruptedError
-
-    return hook
 
 
 def test_without_the_random_states_the_bits_differ(prepared, uninterrupted, tmp_path):

@@ -44,6 +44,8 @@ def test_each_layer_learns_slower_than_the_one_above(backbone):
     groups = parameter_groups(model, 0.1, 0.5)
     counted = [id(p) for group in groups for p in group["params"]]
     assert sorted(counted) == sorted(id(p) for p in model.parameters())
+    slow = {id(p) for p in model.backbone.recurrent()}
+    groups = [group for group in groups if id(group["params"][0]) not in slow]
     assert [group["lr"] for group in groups] == pytest.approx(
         [0.1 * 0.5**k for k in range(len(groups))]
     )
@@ -51,8 +53,26 @@ def test_each_layer_learns_slower_than_the_one_above(backbone):
     first = next(model.backbone.parameters())
     assert depth[id(model.head[0].weight)] == 0 and depth[id(first)] >= len(groups) - 2
     assert len(groups) == len(layers(model)) > 3
-    (alone,) = parameter_groups(model, 0.1, 1.0)
-    assert len(alone["params"]) == len(counted)
+    alone = parameter_groups(model, 0.1, 1.0)
+    assert [len(group["params"]) for group in alone] == list(
+        filter(None, [len(counted) - len(slow), len(slow)])
+    )
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.5])
+def test_a_recurrence_learns_slowly_and_is_not_drawn_to_zero(decay):
+    model = model_of("s4", 3, 0)
+    groups = parameter_groups(model, 0.004, decay)
+    named = {id(p): name for name, p in model.named_parameters()}
+    rates = {named[id(p)]: group["lr"] for group in groups for p in group["params"]}
+    kept = {named[id(p)] for g in groups if g.get("weight_decay") == 0 for p in g["params"]}
+    recurrent = {"log_step", "log_decay", "frequency"}
+    assert kept == {name for name in rates if name.rsplit(".", 1)[-1] in recurrent}
+    assert len(kept) == 4 * 3
+    assert max(rates[name] for name in kept) <= 0.001
+    assert rates["head.0.weight"] == 0.004
+    assert rates["backbone.blocks.3.over_channels.weight"] == 0.004 * decay**2
+    assert groups[0]["lr"] == 0.004  # which is the one that is logged
 
 
 def test_frozen_epochs_move_the_head_alone(cache):

@@ -9,7 +9,8 @@ from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import Config, load_config
 from heart_reader.data.dataset import DeviceRecords, load_development
 from heart_reader.fitting import Prepared, make_bundle, make_trainer, prepare
-from heart_reader.training.trainer import Trainer
+from heart_reader.training.checkpoint import save_checkpoint
+from heart_reader.training.trainer import Hook, Metrics, Trainer
 
 N_TRAIN = 48  # records of folds 1 to 8 that a tiny trainer sees
 
@@ -56,6 +57,17 @@ def tiny_trainer(prepared: Prepared, config: Config) -> Trainer:
         config.augmentation,
         torch.Generator().manual_seed(config.seed),
     )
+
+
+def stop_after(n_epochs: int, trainer: Trainer, path: Path) -> Hook:
+    """Keeps a checkpoint after each epoch, and stops after so many."""
+
+    def hook(epoch: int, metrics: Metrics) -> None:
+        save_checkpoint(path, trainer.checkpoint())
+        if epoch + 1 == n_epochs:
+            raise InterruptedError
+
+    return hook
 
 
 def first(records: DeviceRecords, n_records: int) -> DeviceRecords:

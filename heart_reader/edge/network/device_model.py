@@ -40,7 +40,7 @@ def device_model(bundle: Bundle, form: Form) -> DeviceModel:
     """
     if form not in FORMS:
         raise ModelError(f"a device model's form must be one of {FORMS}, but is {form!r}")
-    network = folded(bundle.model)
+    network = folded(bundle.model, bundle.spec.n_times)
     branch = network.feature_branch
     model: DeviceModel
     if form == "signal":

@@ -17,20 +17,28 @@ from heart_reader.models import FusionModel
 from heart_reader.models.blocks import ConcatPool, SqueezeExcite, halve
 from heart_reader.models.convolution import LongConvolution
 from heart_reader.models.inception1d import InceptionBlock
+from heart_reader.models.s4 import StateSpace
 from heart_reader.models.xresnet1d import XResNetBlock
 
 
-def folded(network: FusionModel) -> FusionModel:
-    """A copy in eval mode that computes the same; its weights are no longer to be trained."""
+def folded(network: FusionModel, n_times: int) -> FusionModel:
+    """A copy in eval mode that computes the same; its weights are no longer to be trained.
+
+    Args:
+        network: trained.
+        n_times: of the signals to come; what makes its kernels for a length is held to this one.
+    """
     simple = copy.deepcopy(network).eval().requires_grad_(False)
-    _simpler(simple)
+    _simpler(simple, n_times)
     return simple
 
 
-def _simpler(module: nn.Module) -> nn.Module:
+def _simpler(module: nn.Module, n_times: int) -> nn.Module:
     """Children first, then what the module itself becomes; changes it in place."""
     for name, child in module.named_children():
-        setattr(module, name, _simpler(child))
+        setattr(module, name, _simpler(child, n_times))
+    if isinstance(module, StateSpace):
+        return FixedStateSpace(module, n_times)
     if isinstance(module, nn.Sequential):
         return _folded_sequence(module)
     if isinstance(module, LongConvolution):
@@ -171,6 +179,24 @@ class _Halve(torch.autograd.Function):
             pads_i=[0, 0, 0, odd],
             count_include_pad_i=0,
         )
+
+
+class FixedStateSpace(nn.Module):
+    """A state space at one length: a convolution of each channel, as long as both its kernels."""
+
+    def __init__(self, trained: StateSpace, n_times: int) -> None:
+        super().__init__()
+        past, future = trained.kernels(n_times)
+        taps = torch.cat([past.flip(1), future[:, :-1]], dim=1)  # (c, 2 n_times - 1)
+        taps[:, n_times - 1] += trained.through
+        width, size = taps.shape
+        padding = (0, n_times - 1)
+        self.taps = nn.Conv2d(width, width, (1, size), padding=padding, groups=width, bias=False)
+        self.taps.weight = nn.Parameter(taps[:, None, None], requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.taps(x.transpose(1, 2).unsqueeze(2))  # (n, c, 1, l)
+        return y.squeeze(2).transpose(1, 2)  # (n, l, c)
 
 
 def _split_norm(norm: nn.BatchNorm2d, widths: list[int]) -> list[nn.BatchNorm2d]:

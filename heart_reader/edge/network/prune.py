@@ -37,10 +37,14 @@ def pruned(bundle: Bundle, ratio: float, round_to: int) -> Bundle:
             narrower than twice that are exempt.
 
     Raises:
-        ConfigError: a ratio outside of that range.
+        ConfigError: a ratio outside of that range; a backbone that can't be pruned.
     """
     if not 0 <= ratio < 1:
         raise ConfigError(f"prune.ratio must lie from 0 to below 1, but is {ratio}")
+    if not bundle.model.backbone.prunable:
+        raise ConfigError(
+            f"{bundle.config.backbone} can't be pruned: leave the stage 'prune' out of the export"
+        )
     model = copy.deepcopy(bundle.model)
     n_encoded = 0 if bundle.encoder is None else bundle.encoder.n_encoded
     graph = _traced(model, n_encoded, bundle.spec.n_leads)

@@ -23,6 +23,7 @@ from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.fresh import make_store
 from heart_reader.tracking.versions import download_bundle
 from registry.client import Registry
+from registry.gate.back import roll_back
 from registry.trust import audit, keys
 from registry.trust.chain import AUDITED, FILE, HEAD, read_chain, write_record
 from registry.trust.keys import trusted_keys
@@ -273,6 +274,20 @@ def test_keys_that_are_none(tmp_path, monkeypatch):
 def test_a_record_of_another_format():
     with pytest.raises(ModelError, match="has format 7, this code reads 1"):
         read_signed('{"format": 7}', "record 1")
+
+
+def test_the_way_back_is_a_record_too(made, monkeypatch):
+    """Behind all that put the store back: the chain is longer from here on."""
+    enter(monkeypatch, made)
+    registry = Registry()
+    roll_back(registry, NAME)
+    chain = read_chain(registry, NAME, trusted_keys("none"))
+    assert chain.problems == []
+    last = chain.records[-1].record
+    assert (last.number, last.action) == (4, "rolled back")
+    assert (last.left, last.came) == (f"{NAME}/3", f"{NAME}/2")
+    assert last.reason == f"{NAME}/2 put back in place of {NAME}/3"
+    assert registry.find(NAME, "champion") == resolve_version(f"models:/{NAME}/2")
 
 
 def test_a_version_that_is_deleted_is_missed(made, monkeypatch):

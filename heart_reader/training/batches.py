@@ -1,0 +1,24 @@
+"""How many records a step takes, and how large it is."""
+
+import math
+
+import torch
+
+from heart_reader.training.config import AUTO, TrainingConfig
+
+USUAL = 128  # records that ``training.learning_rate`` is meant for
+ON_GPU = 256  # enough to keep a GPU busy; ``docs/recipe.md`` has what it costs in AUC
+
+
+def batch_rule(config: TrainingConfig, device: torch.device) -> tuple[int, float]:
+    """Records of a step, and its learning rate.
+
+    A number is taken as it is. "auto" is `USUAL` on a CPU and `ON_GPU` on a GPU, where the rate
+    grows with the root of the batch, as Adam's steps want it: Malladi et al., "On the SDEs and
+    Scaling Rules for Adaptive Gradient Algorithms", NeurIPS 2022.
+    https://arxiv.org/abs/2205.10287
+    """
+    if config.batch_size != AUTO:
+        return config.batch_size, config.learning_rate
+    size = ON_GPU if device.type == "cuda" else USUAL
+    return size, config.learning_rate * math.sqrt(size / USUAL)
