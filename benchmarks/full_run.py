@@ -11,7 +11,7 @@ backbone, fold-9 predictions beside the weights.
 
 It prints seconds an epoch, records a second, and the share of the device's copy bandwidth that the
 activations of the network take up: every layer's input and output once forward, and twice
-backward. Tried on CPUs; the CUDA path is the trainer's own, and hasn't been timed.
+backward. What one H100 took: docs/explanation/gpu.md.
 """
 
 import argparse
@@ -87,7 +87,6 @@ def run(configs: list[Config], folder: Path) -> None:
     first = configs[0]
     records = load_development(first.data, first.task, first.features, cache_folder())
     prepared = prepare(records)
-    torch.backends.cudnn.benchmark = True  # every batch of a run has the same shape, or nearly
     rows: list[Row] = []
     for config in configs:
         started = time.perf_counter()

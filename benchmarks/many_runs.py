@@ -15,6 +15,7 @@ It needs what ``benchmarks.full_run`` needs.
 
 import argparse
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -29,7 +30,7 @@ from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config, load_config
 from heart_reader.config.yaml_files import read_yaml
 from heart_reader.data.dataset import DataConfig, FeaturesConfig, Records, load_development
-from heart_reader.errors import ConfigError
+from heart_reader.errors import ConfigError, HeartReaderError
 from heart_reader.evaluation.metrics import defined_auc, mean_defined
 from heart_reader.evaluation.scored import Scored
 from heart_reader.files import cache_folder, written_whole
@@ -60,7 +61,14 @@ def main(words: Sequence[str]) -> None:
         if time.perf_counter() - started > options.seconds:
             print(f"{run['name']}: no time left", flush=True)
         elif not (options.folder / "scores" / f"{run['name']}.npz").exists():
-            do(run, beside, options.folder)
+            try:
+                do(run, beside, options.folder)
+            except (
+                HeartReaderError,
+                RuntimeError,
+            ):  # the others shall have their time all the same
+                print(f"{run['name']}: failed", flush=True)
+                traceback.print_exc()
 
 
 def do(run: Mapping[str, Any], beside: Mapping[str, object], folder: Path) -> None:

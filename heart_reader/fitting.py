@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from heart_reader.bundle.evidence import patients_of
 from heart_reader.bundle.scoring import LEFT_OUT, require_some_class, score, with_novelty
 from heart_reader.bundle.single import Bundle
+from heart_reader.bundle.viewing import with_best_views
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records, data_root, to_device
 from heart_reader.data.features import FeatureEncoder, fit_encoder
@@ -193,6 +194,7 @@ def make_trusted(
 ) -> tuple[Bundle, Made]:
     """The same, with all that was said of fold 9 on the way: before, and calibrated by others."""
     draft = untuned_bundle(prepared, config, result, provenance)
+    draft = with_best_views(draft, prepared.records, config.evaluation.windows)
     raw = score(draft, prepared.records, (VALIDATION_FOLD,))
     made = make_trust(raw, patients_of(prepared.records, raw.rows), config.evaluation)
     bundle = replace(draft, thresholds=made.own.thresholds, trust=made.trust)
@@ -282,4 +284,5 @@ def _said(prepared: Prepared, model: FusionModel, folds: Sequence[int]) -> NDArr
     if prepared.encoder is not None and records.features is not None:
         encoded, present = prepared.encoder.encode(records.features.values[rows])
     signals = records.millivolts(rows)
-    return probabilities(model, prepared.normaliser, signals, encoded, present)
+    own = records.lengths(rows)
+    return probabilities(model, prepared.normaliser, signals, encoded, present, lengths=own)

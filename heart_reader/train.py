@@ -115,7 +115,7 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
     scored, n_bins = trusted.own, config.evaluation.n_bins
     values = report.metrics_with_intervals(scored, config.evaluation)
     values |= calibrated_values(trusted, n_bins)
-    bundle = replace(bundle, provenance={**made_by, "validation": values})
+    bundle = replace(bundle, provenance={**bundle.provenance, "validation": values})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_report(folder / "report", scored, values, result, config, prepared.records)

@@ -199,9 +199,18 @@ def choose_members(registry: Registry, wanted: str, task: str | None = None) -> 
             f"an ensemble needs at least 2 members, but there is {', '.join(names) or 'none'}: "
             "train and register backbones first, or name members=NAME@ALIAS,NAME/VERSION"
         )
-    if len({version.name for version in members}) < len(members):
-        raise ModelError(f"an ensemble's members must be different models, but are {names}")
+    if len(set(names)) < len(members):
+        raise ModelError(f"an ensemble's members must be different versions, but are {names}")
     return members
+
+
+def member_names(members: Sequence[ModelVersion]) -> list[str]:
+    """Short names, with the version behind them where several are of one model."""
+    short = [short_name(version.name) for version in members]
+    return [
+        name if short.count(name) == 1 else f"{name}-{version.version}"
+        for name, version in zip(short, members, strict=True)
+    ]
 
 
 def member_tags(members: Sequence[ModelVersion]) -> dict[str, str]:

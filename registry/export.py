@@ -26,7 +26,8 @@ from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.edge import report
 from heart_reader.edge.config import EdgeConfig
 from heart_reader.edge.report import Row
-from heart_reader.edge.stages import DEVICE, FILES, ORIGINAL, PYTORCH, Exporter
+from heart_reader.edge.stage import ORIGINAL
+from heart_reader.edge.stages import DEVICE, FILES, PYTORCH, Exporter
 from heart_reader.errors import ConfigError, DataError, RefusedByGateError
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.tables import fold_profile, markdown_table

@@ -32,7 +32,7 @@ EDGE_SECTIONS = ("prune", "finetune", "quantize", "parity", "measure")
 class EnsembleConfig:
     """How members are weighed."""
 
-    method: Literal["weighted", "mean", "per_class"]
+    method: Literal["weighted", "mean", "per_class", "greedy", "best"]
     n_groups: int
     seed: int
     grid_steps: int

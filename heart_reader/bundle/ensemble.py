@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from heart_reader.bundle import checks
 from heart_reader.bundle.folders import ENSEMBLE, folder_digest, whole_folder
-from heart_reader.bundle.formats import read_description, said
+from heart_reader.bundle.formats import extensions, read_description, said
 from heart_reader.bundle.measuring import Answered, Features, feature_source, raw_features
 from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
-from heart_reader.bundle.trusting import load_trust, trust_entries
+from heart_reader.bundle.trusting import load_trust
 from heart_reader.config.strict import parse, to_dict
 from heart_reader.data.checks import require_signals
 from heart_reader.data.features import FeatureEncoder
@@ -84,6 +84,11 @@ class EnsembleBundle:
         return tuple(each for each in first if all(each in theirs for theirs in others))
 
     @property
+    def padded(self) -> bool:
+        """As of `Bundle.padded`, of any member."""
+        return any(member.padded for member in self.members)
+
+    @property
     def feature_source(self) -> str:
         """As of `Bundle.feature_source`."""
         return feature_source(self.encoder)
@@ -99,9 +104,10 @@ class EnsembleBundle:
         features: Features = "compute",
         age: Sequence[float] | None = None,
         sex: Sequence[float] | None = None,
+        lengths: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
         """Probabilities of the task's classes; arguments and errors as of `Bundle.predict`."""
-        return self.answer(signals, features, age, sex).probabilities
+        return self.answer(signals, features, age, sex, lengths).probabilities
 
     def answer(
         self,
@@ -109,13 +115,14 @@ class EnsembleBundle:
         features: Features = "compute",
         age: Sequence[float] | None = None,
         sex: Sequence[float] | None = None,
+        lengths: NDArray[np.int64] | None = None,
     ) -> Answered:
         """As of `Bundle.answer`; the novelty is the members' mean, where all can tell."""
         require_signals(signals, self.spec)
         raw = None
         if len(signals):  # measured once, for all members
             raw = raw_features(self.feature_source, signals, self.spec, features, age, sex)
-        said = [member.answer(signals, raw) for member in self.members]
+        said = [member.answer(signals, raw, lengths=lengths) for member in self.members]
         mixed = mix_scores(np.stack([each.probabilities for each in said]), self.weights)
         told = [each.novelty for each in said if each.novelty is not None]
         novelty = np.mean(told, axis=0) if len(told) == len(said) else None
@@ -206,7 +213,7 @@ def save_beside_members(bundle: EnsembleBundle, folder: Path) -> None:
 
 def _write_description(bundle: EnsembleBundle, digests: Mapping[str, str], folder: Path) -> None:
     tree = {
-        **trust_entries(bundle.trust, bundle.task),
+        **extensions(None, bundle.trust.tree(bundle.task.classes)),
         "task": to_dict(bundle.task),
         "members": list(bundle.names),
         "beside": dict(digests),

@@ -84,7 +84,7 @@ def score(
                 bundle.feature_source, signals, records.spec, "compute",
                 age_years(about), about["sex"].to_numpy(),
             )  # fmt: skip
-    y_score = bundle.predict(signals, features)
+    y_score = bundle.predict(signals, features, lengths=records.lengths(rows))
     y_true, limits, classes = records.y_true[rows], bundle.thresholds, bundle.task.classes
     return Scored(rows, records.ecg_id[rows], y_true, y_score, limits, classes)
 
@@ -110,7 +110,10 @@ def with_novelty(bundle: Bundle, records: Records, n_records: int, seed: int) ->
 def _embedded(bundle: Bundle, records: Records, rows: NDArray[np.intp]) -> NDArray[np.float32]:
     """Embeddings (n_rows, embedding_size) of some records."""
     signals = records.millivolts(rows)
-    return probabilities_and_vectors(bundle.model, bundle.normaliser, signals, None, None)[1]
+    lengths = records.lengths(rows) if bundle.padded else None
+    return probabilities_and_vectors(
+        bundle.model, bundle.normaliser, signals, None, None, bundle.views, lengths
+    )[1]
 
 
 def judged_by_set(bundle: AnyBundle, records: Records, sets: Sequence[LeadSet]) -> pd.DataFrame:

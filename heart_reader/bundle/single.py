@@ -17,15 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from heart_reader.bundle import checks
+from heart_reader.bundle.encoders import encoder_tree, read_encoder
 from heart_reader.bundle.folders import BUNDLE, WEIGHTS, whole_folder
-from heart_reader.bundle.formats import Tree, read_description, said
+from heart_reader.bundle.formats import Tree, extensions, read_description, said
 from heart_reader.bundle.measuring import Answered, Features, feature_source, raw_features
-from heart_reader.bundle.trusting import (
-    load_trust,
-    require_embedding,
-    save_novelty,
-    trust_entries,
-)
+from heart_reader.bundle.trusting import load_trust, require_embedding, save_novelty
 from heart_reader.config.strict import parse, to_dict
 from heart_reader.data.checks import require_signals
 from heart_reader.data.features import FeatureEncoder
@@ -43,6 +39,7 @@ from heart_reader.models import (
 )
 from heart_reader.models.predicting import probabilities_and_vectors
 from heart_reader.models.shrink import load_weights, shapes_of
+from heart_reader.models.views import WHOLE, Views
 from heart_reader.tasks.task import Task
 
 
@@ -60,6 +57,7 @@ class Bundle:
         task: what it answers.
         spec: what it reads.
         trust: what makes its probabilities keep their word, and says where it doesn't know.
+        views: parts of a record that the model is asked about.
     """
 
     config: Architecture
@@ -71,6 +69,7 @@ class Bundle:
     task: Task
     spec: SignalSpec
     trust: Trust = NOTHING
+    views: Views = WHOLE
 
     @property
     def kind(self) -> str:
@@ -98,6 +97,11 @@ class Bundle:
         return lead_sets_of(str(self.provenance.get("lead_sets", NONE)))
 
     @property
+    def padded(self) -> bool:
+        """Whether it was trained to ignore what lies behind a short record's end."""
+        return bool(self.provenance.get("signal", {}).get("short") == "pad")
+
+    @property
     def feature_source(self) -> str:
         """Where the features come from that it reads: "compute", a table's path, or "none"."""
         return feature_source(self.encoder)
@@ -108,6 +112,7 @@ class Bundle:
         features: Features = "compute",
         age: Sequence[float] | None = None,
         sex: Sequence[float] | None = None,
+        lengths: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
         """Probabilities of the task's classes.
 
@@ -118,6 +123,8 @@ class Bundle:
                 as given, names as in ``encoder.names``.
             age: years, one for each record, NaN where unknown; only with "compute".
             sex: 0 male, 1 female, NaN where unknown; likewise.
+            lengths: samples that are a record's own, (n_records,), for models that are `padded`;
+                ``None``: all are.
 
         Returns:
             (n_records, n_classes), in the order of the task.
@@ -126,7 +133,7 @@ class Bundle:
             DataError: signals of a wrong shape, not finite, or not in mV; features, ages or
                 sexes of another length.
         """
-        return self.answer(signals, features, age, sex).probabilities
+        return self.answer(signals, features, age, sex, lengths).probabilities
 
     def answer(
         self,
@@ -134,6 +141,7 @@ class Bundle:
         features: Features = "compute",
         age: Sequence[float] | None = None,
         sex: Sequence[float] | None = None,
+        lengths: NDArray[np.int64] | None = None,
     ) -> Answered:
         """What `predict` says, with how novel each record is; arguments and errors the same."""
         require_signals(signals, self.spec)
@@ -143,8 +151,9 @@ class Bundle:
         encoded = present = None
         if self.encoder is not None and raw is not None:
             encoded, present = self.encoder.encode(raw)
+        own = lengths if self.padded else None
         said, vectors = probabilities_and_vectors(
-            self.model, self.normaliser, signals, encoded, present
+            self.model, self.normaliser, signals, encoded, present, self.views, own
         )
         novelty = self.trust.novelty
         return Answered(self.trust.apply(said), None if novelty is None else novelty.of(vectors))
@@ -189,13 +198,16 @@ def _description(bundle: Bundle) -> Tree:
     full = shapes_of(bundle.config, *_widths(encoder, bundle.task, bundle.spec))
     now = {name: tuple(value.shape) for name, value in bundle.model.state_dict().items()}
     return {
-        **trust_entries(bundle.trust, bundle.task),
+        **extensions(
+            None if bundle.views == WHOLE else asdict(bundle.views),
+            bundle.trust.tree(bundle.task.classes),
+        ),
         "task": to_dict(bundle.task),
         "signal": to_dict(bundle.spec),
         "model": {**asdict(bundle.config)},
         "pruned": now != full,
         "normaliser": to_dict(bundle.normaliser),
-        "encoder": None if encoder is None else _encoder_tree(encoder),
+        "encoder": None if encoder is None else encoder_tree(encoder),
         "thresholds": bundle.thresholds.tolist(),
         "provenance": dict(bundle.provenance),
     }
@@ -204,19 +216,6 @@ def _description(bundle: Bundle) -> Tree:
 def _widths(encoder: FeatureEncoder | None, task: Task, spec: SignalSpec) -> tuple[int, int, int]:
     """What `build_model` asks beside the shape: of features, classes and leads."""
     return 0 if encoder is None else encoder.n_encoded, task.n_classes, spec.n_leads
-
-
-_ARRAYS = ("low", "high", "median", "scale")
-
-
-def _encoder_tree(encoder: FeatureEncoder) -> Tree:
-    arrays = {name: getattr(encoder, name).tolist() for name in _ARRAYS}
-    return {
-        "source": encoder.source,
-        "names": list(encoder.names),
-        "folds": list(encoder.folds),
-        **arrays,
-    }
 
 
 # ---------------------------------------------------------------- reading it
@@ -248,7 +247,7 @@ def load_bundle(folder: Path) -> Bundle:
 def _values(tree: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """All of a bundle but its model, each checked."""
     task, spec = parse(tree["task"], Task), parse(tree["signal"], SignalSpec)
-    encoder = None if tree["encoder"] is None else _encoder(tree["encoder"])
+    encoder = None if tree["encoder"] is None else read_encoder(tree["encoder"])
     normaliser = parse(tree["normaliser"], Normaliser)
     thresholds = np.array(tree["thresholds"], np.float64)
     checks.require_thresholds(thresholds, task.n_classes)
@@ -262,23 +261,21 @@ def _values(tree: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "task": task,
         "spec": spec,
         "trust": load_trust(tree["trust"], task, folder),
+        "views": _views(tree["views"], spec),
     }
+
+
+def _views(tree: Mapping[str, Any] | None, spec: SignalSpec) -> Views:
+    views = WHOLE if tree is None else parse(tree, Views)
+    if views.windows > spec.n_times:
+        raise ValueError(f"{views.windows} windows don't fit into {spec.n_times} samples")
+    return views
 
 
 def _architecture(tree: Mapping[str, Any]) -> Architecture:
     backbone = tree["backbone"]
     shape: Any = parse(tree["shape"], shape_type(backbone))
     return Architecture(backbone, shape, parse(tree["fusion"], FusionConfig))
-
-
-def _encoder(tree: Mapping[str, Any]) -> FeatureEncoder:
-    with np.errstate(over="ignore"):  # what float32 can't hold is refused as infinite
-        arrays = {name: np.array(tree[name], np.float64).astype(np.float32) for name in _ARRAYS}
-    encoder = FeatureEncoder(
-        source=tree["source"], names=tuple(tree["names"]), folds=tuple(tree["folds"]), **arrays
-    )
-    checks.require_encoder(encoder)
-    return encoder
 
 
 def _model(folder: Path, parts: Mapping[str, Any], pruned: bool) -> FusionModel:

@@ -12,19 +12,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from heart_reader.bundle.folders import NOVELTY
-from heart_reader.bundle.formats import FORMAT, TRUSTED
 from heart_reader.errors import ModelError
 from heart_reader.evaluation.trust.novelty import Novelty
 from heart_reader.evaluation.trust.trust import Trust, read_trust
 from heart_reader.tasks.task import Task
 
 LARGEST_BYTES = 64_000_000  # ours take 0.3 MB
-
-
-def trust_entries(trust: Trust, task: Task) -> dict[str, Any]:
-    """What a description says of it, and its format: nothing new where there is nothing."""
-    tree = trust.tree(task.classes)
-    return {"format": FORMAT} if tree is None else {"format": TRUSTED, "trust": tree}
 
 
 def save_novelty(trust: Trust, folder: Path) -> None:

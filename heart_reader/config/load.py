@@ -20,7 +20,7 @@ from heart_reader.data.spec import SignalConfig
 from heart_reader.errors import ConfigError
 from heart_reader.evaluation.config import EvaluationConfig
 from heart_reader.files import user_path
-from heart_reader.models import ModelConfig
+from heart_reader.models import BACKBONES, ModelConfig
 from heart_reader.project import CONFIG_DEFAULTS, CONFIG_FOLDER
 from heart_reader.tasks.ptbxl import CLASS_OF, LABELS, TaskConfig
 from heart_reader.training.config import TrainingConfig
@@ -50,6 +50,7 @@ YOUNGER: Mapping[str, Any] = {
     },
     "evaluation": {
         "thresholds": "youden",
+        "windows": 0,
         "calibration": "none",
         "conformal_error": 0.0,
         "n_novelty": 0,
@@ -142,7 +143,7 @@ def read_config(path: Path) -> Config:
     # A section that isn't there at all is no sign of age, unless all of it is younger.
     known = {k: v for k, v in YOUNGER.items() if k in tree or set(v) == set(defaults[k])}
     tree = merge(known, tree)
-    lacking = _lacking(tree, defaults)
+    lacking = [key for key in _lacking(tree, defaults) if key not in _shapes_of_others(tree)]
     if lacking:
         print(
             f"{path.name} was written before there were {', '.join(lacking)}: "
@@ -150,6 +151,13 @@ def read_config(path: Path) -> Config:
             file=sys.stderr,
         )
     return _parsed(merge(defaults, tree))
+
+
+def _shapes_of_others(tree: Mapping[str, Any]) -> set[str]:
+    """The sections of backbones that a run didn't train: nothing of it follows from them."""
+    own = BACKBONES.get(tree.get("model", {}).get("backbone"))
+    families = {kind.family for kind in BACKBONES.values()}
+    return {f"model.{name}" for name in families if own is None or name != own.family}
 
 
 def _lacking(tree: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str = "") -> list[str]:

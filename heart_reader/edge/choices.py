@@ -1,7 +1,6 @@
 """What an export finds out by itself: form, student, and how much may be pruned."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,23 +15,12 @@ from heart_reader.edge.contract import Form
 from heart_reader.edge.device.folder import DeviceFile
 from heart_reader.edge.eager import count_parameters
 from heart_reader.edge.sample import Array, Sample
-from heart_reader.errors import HeartReaderError, ModelError
+from heart_reader.errors import ModelError
 from heart_reader.evaluation.thresholds import choose, rule_of
 from heart_reader.evaluation.trust.fit import AUTO, fit_calibrator
 from heart_reader.evaluation.trust.trust import NOTHING
 
 N_STEPS = 16  # of the search: ratios are multiples of 1/16
-
-
-@contextmanager
-def naming(stage: str) -> Iterator[None]:
-    """Errors say at which stage they came."""
-    try:
-        yield
-    except HeartReaderError as error:
-        if str(error).startswith("stage "):
-            raise
-        raise type(error)(f"stage {stage!r}: {error}") from error
 
 
 def form_of(source: AnyBundle, wanted: str) -> Form:

@@ -14,6 +14,7 @@ from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.bundle.single import Bundle
 from heart_reader.edge.sample import Array
 from heart_reader.evaluation.mixing import mix_scores
+from heart_reader.models.views import logits_of_views, mean_probabilities
 
 
 class EagerModel:
@@ -52,8 +53,11 @@ def _forward(bundle: Bundle, signal: Array, features: Array | None, mask: Array 
     if bundle.encoder is not None and features is not None and mask is not None:
         values = np.where(mask > 0, features, np.float32(np.nan))
         encoded, present = map(torch.from_numpy, bundle.encoder.encode(values))
-    x = bundle.normaliser(torch.from_numpy(np.ascontiguousarray(signal, np.float32)))
-    return np.asarray(torch.sigmoid(bundle.model(x, encoded, present)).numpy(), np.float32)
+    x = torch.from_numpy(np.ascontiguousarray(signal, np.float32))
+    said = logits_of_views(
+        bundle.model, bundle.normaliser, bundle.views, x, encoded, present, None
+    )
+    return np.asarray(mean_probabilities(said).numpy(), np.float32)
 
 
 @contextmanager

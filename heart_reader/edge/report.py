@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from heart_reader.edge.config import MeasureConfig
 from heart_reader.edge.measure import file_bytes, latencies, peak_memory
 from heart_reader.edge.sample import Sample
-from heart_reader.edge.stages import Stage
+from heart_reader.edge.stage import Stage
 from heart_reader.evaluation import bootstrap
 from heart_reader.evaluation.metrics import macro_auc
 from heart_reader.evaluation.plots.figures import CLASS_COLORS, GREY, INK, PALE, new_figure, style

@@ -16,7 +16,6 @@ from heart_reader.edge.choices import (
     device_file,
     form_of,
     largest_ratio,
-    naming,
     sample_of,
     stages_for,
     student_of,
@@ -31,47 +30,14 @@ from heart_reader.edge.network.device_model import device_model
 from heart_reader.edge.network.finetune import finetuned, remeasured, some_rows
 from heart_reader.edge.network.prune import pruned
 from heart_reader.edge.sample import Array, Sample
+from heart_reader.edge.stage import AT_ONCE, FINETUNED, ORIGINAL, PRUNED, Stage, naming
 from heart_reader.errors import ModelError, RefusedByGateError
 from heart_reader.evaluation.bootstrap import compare, draw
 from heart_reader.evaluation.metrics import macro_auc
 from heart_reader.evaluation.paired.decision import is_lost, records_needed
+from heart_reader.models.views import WHOLE
 
-ORIGINAL, PRUNED, FINETUNED = "original", "pruned", "fine-tuned"
 DEVICE, FILES, PYTORCH = "device", "files", "pytorch"  # folders
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A model on its way to the device, and what it said about fold 9.
-
-    Attributes:
-        name: as the report shows it.
-        path: a file, or the folder of a bundle.
-        predictor: that runs it.
-        n_parameters, macs: of its network.
-        y_score: (n_records, n_classes) on fold 9.
-        notes: what was chosen on the way.
-        left_out: why a file doesn't go onto the device; "": it does.
-    """
-
-    name: str
-    path: Path
-    predictor: Predictor
-    n_parameters: int
-    macs: int
-    y_score: Array
-    notes: str
-    left_out: str = ""
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is a file, not a bundle."""
-        return self.path.suffix in FORMATS
-
-    @property
-    def on_device(self) -> bool:
-        """Whether it is a file for a device, and keeps what it promises."""
-        return self.is_file and not self.left_out
 
 
 @dataclass
@@ -111,6 +77,9 @@ class Exporter:
         """
         with naming(ORIGINAL):
             self._bundle_stage(ORIGINAL, self.source, "")
+        if self.student.views != WHOLE:
+            with naming(AT_ONCE):
+                self._ask_about_the_whole()
         wanted = stages_for(self.student, self.chosen, self.say)
         train = "finetune" in wanted and self.chosen.finetune.epochs > 0
         if not train and len(self.source.members) > 1:
@@ -148,6 +117,12 @@ class Exporter:
         return self.folder / DEVICE
 
     # ------------------------------------------------------------ in PyTorch
+
+    def _ask_about_the_whole(self) -> None:
+        """A device computes one pass over the record; what that costs is seen like any loss."""
+        left = self.student.views
+        self.student = replace(self.student, views=WHOLE)
+        self._bundle_stage(AT_ONCE, self.student, f"asked about {WHOLE}, not {left}")
 
     def _prune(self, train: bool) -> None:
         ratio, chosen = self.chosen.prune.ratio, self.chosen.prune

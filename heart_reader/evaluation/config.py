@@ -15,7 +15,8 @@ class EvaluationConfig:
 
     ``n_resamples`` bootstrap resamples behind every interval, ``n_bins`` of the calibration error
     and its plot, ``n_sheets`` ECG sheets each of the best and of the worst records,
-    ``thresholds`` the rule that chooses them on fold 9, as `thresholds.parse_rule` reads it;
+    ``thresholds`` the rule that chooses them on fold 9, as `thresholds.parse_rule` reads it,
+    ``windows`` of a record that the model is asked about where fold 9 says so; 0: none;
     ``calibration`` how probabilities are made to keep their word there, of `fit.CHOICES`;
     ``conformal_error`` of the sets by which an answer is uncertain, 0 where none are made;
     ``n_novelty`` training records by whose embeddings novelty is measured, 0 where it isn't.
@@ -25,6 +26,7 @@ class EvaluationConfig:
     n_bins: int
     n_sheets: int
     thresholds: str
+    windows: int
     calibration: str
     conformal_error: float
     n_novelty: int
@@ -37,6 +39,8 @@ class EvaluationConfig:
             for name, least in rules
             if getattr(self, name) < least
         ]
+        if self.windows < 0 or self.windows == 1:
+            found.append(f"windows must be 0, or at least 2, but is {self.windows}")
         try:
             parse_rule(self.thresholds)
         except ConfigError as error:

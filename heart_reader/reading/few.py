@@ -26,7 +26,7 @@ def read_few(options: argparse.Namespace, bundle: AnyBundle, model: str) -> None
     named = marked(model, is_synthetic(bundle.provenance))
     wanted = options.features == "compute"
     features = recorded.features(bundle.feature_source) if wanted else None
-    answered = bundle.answer(recorded.signals, features)
+    answered = bundle.answer(recorded.signals, features, lengths=recorded.lengths)
     scores = answered.probabilities
     probabilities = recorded.means(scores)
     findings = findings_of(bundle, recorded, probabilities, answered.novelty)

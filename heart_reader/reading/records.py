@@ -16,6 +16,7 @@ from heart_reader.data.features import as_twelve, with_demographics
 from heart_reader.data.lead_sets import LeadSet
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.data.quality import Quality, assess, assess_leads_there
+from heart_reader.data.recordings.model_input import PADDED, REPEATED
 from heart_reader.data.recordings.windows import span
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
@@ -42,6 +43,10 @@ class Reader(Protocol):
         """The sets of leads that it serves, flat lines for the others; none: all are needed."""
 
     @property
+    def padded(self) -> bool:
+        """As of `Bundle.padded`."""
+
+    @property
     def thresholds(self) -> NDArray[np.float64]:
         """One for each class of the task; at or above means present."""
 
@@ -59,6 +64,7 @@ class Reader(Protocol):
         features: Features = "compute",
         age: Sequence[float] | None = None,
         sex: Sequence[float] | None = None,
+        lengths: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
         """As `Bundle.predict`."""
 
@@ -73,6 +79,7 @@ class Recorded:
     Attributes:
         recordings: as they were read; those that were refused aside.
         signals: mV (n_windows, n_leads, n_times), the windows of all records behind each other.
+        lengths: samples of each window that are the record's own.
         age, sex: of each record: years; 0 male, 1 female; NaN where unknown.
         measured: by the delineation, of each window.
         quality: of each window.
@@ -83,6 +90,7 @@ class Recorded:
 
     recordings: list[Record]
     signals: NDArray[np.floating[Any]]
+    lengths: NDArray[np.int64]
     age: list[float]
     sex: list[float]
     measured: delineation.Delineation
@@ -148,6 +156,7 @@ def recorded_of(
     return Recorded(
         recordings=recordings,
         signals=signals,
+        lengths=np.array([n for each in recordings for n in each.windows.lengths], np.int64),
         age=[each.age for each in recordings],
         sex=[each.sex for each in recordings],
         measured=measured,
@@ -236,7 +245,7 @@ def finding(
         },
         "windows": len(answer.used),
         "notes": [
-            *recording.notes,
+            *input_notes(recording, reader),
             *window_notes(recording, answer, reader.spec),
             *answer.warnings,
             *novelty_notes(novelty),
@@ -249,6 +258,13 @@ def novelty_notes(novelty: float | None) -> list[str]:
     if novelty is None or novelty <= 1:
         return []
     return [f"unlike the ECGs that the model was trained on: novelty {novelty:.2f}, above 1"]
+
+
+def input_notes(recording: Record, reader: Reader) -> list[str]:
+    """What was assumed and what is odd, in the words for what the model does with a short one."""
+    if not reader.padded:
+        return list(recording.notes)
+    return [note.replace(REPEATED, PADDED) for note in recording.notes]
 
 
 def by_class(values: Any, classes: Sequence[str]) -> dict[str, float]:

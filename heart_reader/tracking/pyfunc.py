@@ -86,7 +86,7 @@ class HeartReaderModel(PythonModel):
         if word not in ("compute", "none"):
             raise DataError(f"features must be 'compute' or 'none', but is {word!r}")
         features = recorded.features(bundle.feature_source) if word == "compute" else None
-        answered = bundle.answer(recorded.signals, features)
+        answered = bundle.answer(recorded.signals, features, lengths=recorded.lengths)
         means = recorded.means(answered.probabilities)
         said = findings_of(bundle, recorded, means, answered.novelty)
         rows = [

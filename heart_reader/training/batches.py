@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch import Tensor
 
 from heart_reader.training.config import AUTO, TrainingConfig
 
@@ -22,3 +23,12 @@ def batch_rule(config: TrainingConfig, device: torch.device) -> tuple[int, float
         return config.batch_size, config.learning_rate
     size = ON_GPU if device.type == "cuda" else USUAL
     return size, config.learning_rate * math.sqrt(size / USUAL)
+
+
+def of_one_size(rows: Tensor, n_batches: int) -> tuple[Tensor, ...]:
+    """So many batches, all as large: the last one is filled up with rows of the first.
+
+    Each size would be a graph of its own, for which cuDNN tries its kernels anew.
+    """
+    size = math.ceil(len(rows) / n_batches)
+    return torch.cat([rows, rows[: n_batches * size - len(rows)]]).chunk(n_batches)

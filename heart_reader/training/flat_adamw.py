@@ -119,7 +119,7 @@ class FlatAdamW(torch.optim.AdamW):
 
 def _shaped(flat: Tensor, like: Tensor) -> Tensor:
     """A view of the parameter's shape; of a convolution's with the channels last in memory."""
-    if like.ndim != 4:
+    if like.ndim != 4 or like.shape[2] != 1:
         return flat.view(like.shape)
     n_out, n_in, height, width = like.shape
     return flat.view(n_out, height, width, n_in).permute(0, 3, 1, 2)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from heart_reader.training.flat_adamw import FlatAdamW
 
 WARM_UP = 3  # runs before a capture, in which cuDNN chooses its kernels and cuFFT plans
+N_TRIED = 4  # kernels of each convolution, in the order of cuDNN's own guess
 Body = Callable[[], None]
 Capture = Callable[[Body], Body]
 
@@ -49,13 +50,14 @@ class CudaCapture:
 
 @contextmanager
 def _tried_kernels() -> Iterator[None]:
-    """Lets cuDNN choose each kernel by trying; the shapes of a graph never change."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = True
+    """Lets cuDNN choose each kernel by trying some; the shapes of a graph never change."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.benchmark_limit
+    cudnn.benchmark, cudnn.benchmark_limit = True, N_TRIED
     try:
         yield
     finally:
-        torch.backends.cudnn.benchmark = before
+        cudnn.benchmark, cudnn.benchmark_limit = before
 
 
 class GraphSteps:

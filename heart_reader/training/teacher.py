@@ -8,10 +8,14 @@ Cross-fitting keeps the teacher from repeating the labels that it was fitted on.
 """
 
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import cpu_count, get_context
 from pathlib import Path
+from typing import TypeVar
 
-import joblib
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
@@ -23,7 +27,8 @@ from heart_reader.files import written_whole
 from heart_reader.progress import progress
 from heart_reader.tasks.task import UNKNOWN
 
-MANY = 5000  # records from which on the fits share the cores: processes take seconds to start
+T = TypeVar("T")
+MANY = 5000  # records from which on classes share the cores: processes take seconds to start
 N_PARTS = 4  # of the folds; each part is scored by trees that were fitted on the others
 TREES = {
     "learning_rate": 0.05,
@@ -62,15 +67,34 @@ def boosted_scores(
 def _boost(
     features: NDArray[np.float32], y_true: NDArray[np.uint8], fold: NDArray[np.integer]
 ) -> NDArray[np.float32]:
-    scores = np.empty(y_true.shape, np.float32)
-    held_out = [np.isin(fold, part) for part in parts_of(fold, N_PARTS)]
-    fits = [(rows, k) for k in range(y_true.shape[1]) for rows in held_out]
-    n_processes = joblib.cpu_count() if len(fold) >= MANY else 1
-    found = joblib.Parallel(n_processes, return_as="generator")(
-        joblib.delayed(_score)(features, y_true[:, k], rows) for rows, k in fits
-    )
-    for rows, k in progress(fits, "boosting on the features", "fit"):
-        scores[rows, k] = next(found)
+    parts = [np.isin(fold, part) for part in parts_of(fold, N_PARTS)]
+    columns = list(y_true.T)
+    if len(fold) < MANY:
+        found = [_class_scores(features, labels, parts) for labels in _shown(columns)]
+    else:
+        spawned = get_context("spawn")  # a fork of a process that has used OpenMP hangs
+        with ProcessPoolExecutor(n_cores(), spawned) as pool:
+            scores = pool.map(_class_scores, repeat(features), columns, repeat(parts))
+            found = [next(scores) for _ in _shown(columns)]
+    return np.stack(found, axis=1)
+
+
+def _shown(columns: Sequence[T]) -> Iterable[T]:
+    return progress(columns, "boosting on the features", "class")
+
+
+def n_cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cpu_count()
+
+
+def _class_scores(
+    features: NDArray[np.float32], labels: NDArray[np.uint8], parts: Sequence[NDArray[np.bool_]]
+) -> NDArray[np.float32]:
+    """Of one class, (n_records,): each part by trees that were fitted on the others."""
+    scores = np.empty(len(labels), np.float32)
+    for held_out in parts:
+        scores[held_out] = _score(features, labels, held_out)
     return scores
 
 

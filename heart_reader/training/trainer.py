@@ -25,7 +25,7 @@ from heart_reader.models import FusionModel
 from heart_reader.progress import progress
 from heart_reader.tasks.task import MANY, UNKNOWN, by_key
 from heart_reader.training.auxiliary import Auxiliary
-from heart_reader.training.batches import batch_rule
+from heart_reader.training.batches import batch_rule, of_one_size
 from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
 from heart_reader.training.config import TrainingConfig
 from heart_reader.training.flat_adamw import FlatAdamW
@@ -197,7 +197,11 @@ class Trainer:
             freeze(self.model, self.epoch < self.config.freeze_epochs)
         order = torch.randperm(len(self.train), generator=self.generator, device=self.device)
         total = torch.zeros((), device=self.device)
-        batches = order.tensor_split(self.batches_per_epoch)
+        batches = (
+            order.tensor_split(self.batches_per_epoch)
+            if self.graphs is None
+            else of_one_size(order, self.batches_per_epoch)
+        )
         title = f"epoch {self.epoch + 1}/{self.config.epochs}"
         for rows in progress(batches, title, "batch"):
             total += self.train_step(rows)
@@ -229,7 +233,7 @@ class Trainer:
             features = None if features is None else mix(features, weight)
         if self.lead_sets is not None:
             signal, features = self.lead_sets.draw(signal, features, self.generator)
-        loss = self._loss(signal, features, present, y_true)
+        loss = self._loss(signal, features, present, y_true, _take(data.lengths, rows))
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
@@ -249,7 +253,12 @@ class Trainer:
         return replace(self.augmentation, crop_share=1.0) if whole else self.augmentation
 
     def _loss(
-        self, signal: Tensor, features: Tensor | None, present: Tensor | None, y_true: Tensor
+        self,
+        signal: Tensor,
+        features: Tensor | None,
+        present: Tensor | None,
+        y_true: Tensor,
+        lengths: Tensor | None = None,
     ) -> Tensor:
         """The expected loss under feature dropout.
 
@@ -259,7 +268,8 @@ class Trainer:
         p = 0.0 if features is None else self.config.feature_dropout
         y_true, others = y_true.tensor_split((len(self.train.classes),), dim=1)
         with self._autocast():
-            vector = self.model.embed(self.normaliser(signal))  # (n, embedding_size)
+            normal = self.normaliser(signal, lengths)
+            vector = self.model.embed(normal, lengths)  # (n, embedding_size)
             logits = self.model.classify(vector, features, present)  # (n, n_classes)
             bare = self.model.classify(vector, None, None) if p else None
         loss = self.loss(logits.float(), y_true)
@@ -289,12 +299,18 @@ class Trainer:
     @torch.no_grad()
     def _validation_logits(self) -> Tensor:
         data, parts = self.validation, []
-        for rows in torch.split(torch.arange(len(data), device=self.device), BATCH_VALIDATION):
-            signal = self.normaliser(data.millivolts(rows))
+        batches = torch.split(torch.arange(len(data), device=self.device), BATCH_VALIDATION)
+        if self.graphs is not None:
+            batches = of_one_size(torch.cat(batches), len(batches))
+        for rows in batches:
+            features, present, lengths = (
+                _take(x, rows) for x in (data.features, data.present, data.lengths)
+            )
+            signal = self.normaliser(data.millivolts(rows), lengths)
             with self._autocast():
-                logits = self.model(signal, _take(data.features, rows), _take(data.present, rows))
+                logits = self.model(signal, features, present, lengths)
             parts.append(logits.float())
-        return torch.cat(parts)  # (n_records, n_classes)
+        return torch.cat(parts)[: len(data)]  # (n_records, n_classes)
 
     def _keep_best(self, metrics: Mapping[str, float]) -> None:
         best = self.history[self.best_epoch]["val/macro_auc"] if self.best_epoch >= 0 else -1.0

@@ -20,7 +20,7 @@ from heart_reader.bundle import (
     save_ensemble,
 )
 from heart_reader.bundle.folders import NOVELTY, folder_digest
-from heart_reader.bundle.formats import FORMAT, TRUSTED
+from heart_reader.bundle.formats import EXTENDED, FORMAT
 from heart_reader.config.load import load_config
 from heart_reader.errors import ModelError
 from heart_reader.evaluation.metrics import expected_calibration_error
@@ -113,7 +113,7 @@ def test_an_ensemble_is_calibrated_behind_the_mixture(plain, trusted, signals):
 
 def test_it_comes_back_from_its_folder(trusted, signals, tmp_path):
     save_bundle(trusted, tmp_path / "one")
-    assert json.loads((tmp_path / "one/bundle.json").read_text())["format"] == TRUSTED
+    assert json.loads((tmp_path / "one/bundle.json").read_text())["format"] == EXTENDED
     again = load_bundle(tmp_path / "one")
     np.testing.assert_array_equal(again.predict(signals), trusted.predict(signals))
     np.testing.assert_array_equal(again.answer(signals).novelty, trusted.answer(signals).novelty)

@@ -12,9 +12,11 @@ from heart_reader.edge.formats.onnx_format import FP32 as ONNX
 from heart_reader.edge.formats.onnx_format import INT8 as ONNX_INT8
 from heart_reader.edge.measure import inputs_of
 from heart_reader.edge.run import open_device
-from heart_reader.edge.stages import FINETUNED, ORIGINAL, PRUNED, Exporter
+from heart_reader.edge.stage import AT_ONCE, FINETUNED, ORIGINAL, PRUNED
+from heart_reader.edge.stages import Exporter
 from heart_reader.errors import DataError, ModelError, RefusedByGateError
 from heart_reader.evaluation.thresholds import youden
+from heart_reader.models.views import Views
 from registry.settings import load_settings
 from tests.training.tiny import tiny_config
 
@@ -88,6 +90,23 @@ def test_the_report_compares_with_the_original(done):
     figure = report.stage_figure(rows, 0.005, "a title")
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == [row.name for row in rows]
+
+
+def test_a_device_asks_about_the_whole_record_and_the_export_says_so(bundle, prepared, tmp_path):
+    viewed = replace(bundle, views=Views(4, False))
+    made, said = exporter(
+        viewed, prepared, tmp_path, stages="quantize", **{"finetune_epochs": "0"}
+    )
+    original, once, onnx, _ = made.run()
+    rows = made.records.rows((9,))
+    given = made.records.millivolts(rows), made.records.features.values[rows]
+    np.testing.assert_allclose(original.y_score, viewed.predict(*given), atol=1e-6)
+    assert (original.name, once.name) == (ORIGINAL, AT_ONCE)
+    assert once.notes == "asked about the whole record, not the mean over 4 windows"
+    np.testing.assert_allclose(once.y_score, bundle.predict(*given), atol=1e-6)
+    np.testing.assert_allclose(onnx.y_score, once.y_score, atol=1e-5)
+    assert np.abs(original.y_score - once.y_score).max() > 1e-4
+    assert any("2. one pass: macro AUC" in line for line in said)
 
 
 def test_an_ensemble_becomes_one_student(bundle, prepared, tmp_path):

@@ -10,12 +10,15 @@ from heart_reader.errors import DataError
 from heart_reader.evaluation.fast_auc import DECIMALS, mixture_auc
 from heart_reader.evaluation.metrics import macro_auc
 from heart_reader.evaluation.mixing import (
+    LARGEST,
     METHODS,
+    PATIENCE,
     cross_fit,
     fit_weights,
     maximise,
     mix_scores,
     patient_groups,
+    select,
     simplex_grid,
 )
 from heart_reader.evaluation.thresholds import Rule
@@ -170,3 +173,38 @@ def test_cross_fitting_with_a_class_of_one_patient():
     groups = patient_groups(np.arange(200), 4, np.random.default_rng(0))
     assert not found.y_pred[groups == groups[7], 4].any()
     assert np.isfinite(found.y_score).all() and found.y_pred[:, :4].any(axis=0).all()
+
+
+def test_greedy_selection_by_hand():
+    """A library of three; the objective prefers two thirds of the second and one of the third."""
+    wanted = np.array([0, 2 / 3, 1 / 3])
+    drawn = []
+
+    def objective(weights: np.ndarray) -> float:
+        drawn.append(weights)
+        return -float(np.abs(weights - wanted).sum())
+
+    np.testing.assert_allclose(select(objective, 3), wanted)
+    assert drawn[:3] == [pytest.approx(one) for one in np.eye(3)]  # first each alone
+    assert drawn[3:6] == [pytest.approx((np.eye(3)[1] + one) / 2) for one in np.eye(3)]
+    assert select(lambda _: 0.5, 3).tolist() == [1, 0, 0]  # of equal ones the first
+
+
+def test_greedy_is_the_selection_of_caruana_by_sklearns_auc():
+    y_true, y_scores = members(300, (0.6, 0.8, 1.2, 3.0))
+    y_scores[3] = np.random.default_rng(1).random(y_true.shape)  # knows nothing
+    counts = np.zeros(4)
+    best, best_value, found_at = counts, 0.0, 0
+    for n_drawn in range(1, LARGEST + 1):
+        tried = [
+            round(roc_auc_score(y_true, np.tensordot((counts + one) / n_drawn, y_scores, 1)), 10)
+            for one in np.eye(4)
+        ]
+        counts = counts + np.eye(4)[int(np.argmax(tried))]
+        if max(tried) > best_value:
+            best, best_value, found_at = counts / n_drawn, max(tried), n_drawn
+        if n_drawn - found_at == PATIENCE:
+            break
+    found = fit_weights("greedy", y_true, y_scores)[:, 0]
+    np.testing.assert_allclose(found, best, atol=1e-12)
+    assert found[3] == 0  # what brings nothing isn't there at all

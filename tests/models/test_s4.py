@@ -81,7 +81,11 @@ def test_gradients_are_those_of_finite_differences():
     torch.manual_seed(0)
     x = torch.randn(2, 7, 3, dtype=torch.float64, requires_grad=True)
     kernel = torch.randn(15, 3, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(_Circular.apply, (x, kernel))
+    assert torch.autograd.gradcheck(_Circular.apply, (x, kernel, 1))
+    by_channel = x.detach().transpose(1, 2).requires_grad_()
+    assert torch.autograd.gradcheck(_Circular.apply, (by_channel, kernel.T, 2))
+    theirs = _Circular.apply(by_channel, kernel.T, 2).transpose(1, 2)
+    torch.testing.assert_close(_Circular.apply(x, kernel, 1), theirs)
     layer = state_space()
 
     def run(*_):

@@ -234,10 +234,10 @@ def test_predictions_that_were_never_logged_are_made_again(call: Call, fleet: St
 
 BAD = {
     "--members heart-reader-se_resnet1d/1": "needs at least 2 members, but there is",
-    "--members heart-reader-se_resnet1d/1,heart-reader-se_resnet1d/2": "must be different models",
+    "--members heart-reader-se_resnet1d/1,heart-reader-se_resnet1d/1": "be different versions",
     "--members heart-reader-se_resnet1d@chapmion,heart-reader-xresnet1d18/1": "@chapmion",
     "--members heart-reader-ensemble/1,heart-reader-xresnet1d18/1": "is an ensemble itself",
-    "--method median": "one of 'weighted', 'mean', 'per_class', but is 'median'",
+    "--method median": "one of 'weighted', 'mean', 'per_class', 'greedy', 'best', but is 'median'",
     "--ensemble.n_group 3": "did you mean 'ensemble.n_groups'?",
     "--ensemble.n_groups 1000": "n_groups must lie from 2 to",
 }

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from heart_reader.errors import ConfigError
-from heart_reader.training.batches import batch_rule
+from heart_reader.training.batches import batch_rule, of_one_size
 from heart_reader.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -172,7 +172,7 @@ def test_a_training_of_captured_steps_is_the_eager_one(prepared, config):
     for one, other in zip(expected.history, result.history, strict=True):
         for name in ("train/loss", "val/loss", "val/macro_auc", "lr"):
             assert one[name] == pytest.approx(other[name], abs=2e-4)
-    # Windows and whole records, and one pass over fold 9: the split of 48 in 3 is even.
+    # Windows and whole records, and one pass over fold 9.
     assert fake.n_captures == 3
 
 
@@ -231,6 +231,14 @@ def test_auto_takes_more_records_on_a_gpu_and_longer_steps():
     assert batch_rule(auto, torch.device("cuda")) == (256, pytest.approx(0.0141421, abs=1e-6))
     chosen = tiny_config(training__batch_size=64, training__learning_rate=0.01).training
     assert batch_rule(chosen, torch.device("cuda")) == (64, 0.01)
+
+
+def test_batches_of_one_size_hold_every_record_and_the_first_ones_again():
+    rows = torch.arange(10).flip(0)
+    batches = of_one_size(rows, 3)
+    assert [len(batch) for batch in batches] == [4, 4, 4]
+    assert torch.cat(batches).tolist() == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 9, 8]
+    assert [len(batch) for batch in of_one_size(rows, 5)] == [2] * 5
 
 
 def test_a_batch_is_a_number_or_auto():

@@ -48,7 +48,7 @@ def test_shared_among_processes_the_scores_are_the_same_to_the_bit(
 ) -> None:
     alone = boosted_scores(*table, tmp_path / "alone")
     monkeypatch.setattr(teacher, "MANY", 1)
-    monkeypatch.setattr(teacher.joblib, "cpu_count", lambda: 2)
+    monkeypatch.setattr(teacher, "n_cores", lambda: 2)
     np.testing.assert_array_equal(boosted_scores(*table, tmp_path / "shared"), alone)
 
 

@@ -57,16 +57,22 @@ class DeviceReader:
         """Its calibrator; a device knows no more of when it doesn't know."""
         return Trust(self.meaning.calibrator, None, None)
 
+    @property
+    def padded(self) -> bool:
+        """A file's input is the signal alone: short records are repeated."""
+        return False
+
     def predict(
         self,
         signals: NDArray[np.floating[Any]],
         features: Features = "compute",
         age: Sequence[float] | None = None,
         sex: Sequence[float] | None = None,
+        lengths: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
         """Probabilities of the task's classes; arguments and errors as of `Bundle.predict`.
 
-        A signal-only file reads no features, whatever is asked for.
+        A signal-only file reads no features, whatever is asked for; no file reads ``lengths``.
         """
         require_signals(signals, self.spec)
         source = self.meaning.feature_source or "none"

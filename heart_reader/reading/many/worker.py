@@ -34,7 +34,7 @@ def rows_of(
         features = None
         if options.features == "compute":
             features = recorded.features(bundle.feature_source)
-        said = bundle.answer(recorded.signals, features)
+        said = bundle.answer(recorded.signals, features, lengths=recorded.lengths)
         scores = recorded.means(said.probabilities)
         found_of = findings_of(bundle, recorded, scores, said.novelty)
         answered = [result_row(each, versions) for each in found_of]
