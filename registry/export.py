@@ -137,6 +137,7 @@ def export_in(
             {
                 "edge": to_dict(settings),
                 "data": to_dict(config.data),
+                "signal": to_dict(config.signal),
                 "training": to_dict(config.training),
             }
         )

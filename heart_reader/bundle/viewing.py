@@ -25,10 +25,14 @@ def with_best_views(bundle: Bundle, records: Records, windows: int) -> Bundle:
         windows: that are tried beside the whole record; 0: the bundle as it is.
 
     Raises:
-        ConfigError: more windows than a record has samples.
+        ConfigError: more windows than a record has samples, or a model of padded records.
     """
     if windows == 0:
         return bundle
+    if bundle.padded:
+        raise ConfigError(
+            "evaluation.windows is for records of full length, but signal.short is 'pad'"
+        )
     if windows > bundle.spec.n_times:
         raise ConfigError(
             f"evaluation.windows must be at most {bundle.spec.n_times}, the samples of a record, "

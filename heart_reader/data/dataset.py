@@ -108,6 +108,10 @@ class Records:
         """Signals in mV, (n_rows, n_leads, n_times)."""
         return self.pack.millivolts(self.pack_rows[rows])
 
+    def lengths(self, rows: NDArray[np.intp]) -> NDArray[np.int64] | None:
+        """Samples that are each record's own, (n_rows,); ``None`` where that isn't known."""
+        return None if self.pack.lengths is None else self.pack.lengths[self.pack_rows[rows]]
+
     def twelve(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """The same as (n_rows, 12, n_times), NaN where there is no such lead: for drawings."""
         return np.asarray(as_twelve(self.millivolts(rows), self.spec.leads), np.float64)
@@ -240,6 +244,7 @@ class DeviceRecords:
         y_true: float32 (n_records, n_classes), NaN where unknown.
         features: encoded, float32 (n_records, n_encoded), or ``None``.
         present: bool (n_records,), which records have features, or ``None``.
+        lengths: int64 (n_records,), samples that are a record's own, or ``None`` where all are.
         classes: names of the columns of ``y_true``.
     """
 
@@ -249,6 +254,7 @@ class DeviceRecords:
     y_true: Tensor
     features: Tensor | None
     present: Tensor | None
+    lengths: Tensor | None
     classes: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -288,6 +294,7 @@ def to_device(
         tensor(as_targets(records.y_true[rows])),
         features,
         present,
+        None if pack.lengths is None else tensor(pack.lengths[pack_rows]),
         records.task.classes,
     )
 

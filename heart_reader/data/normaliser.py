@@ -11,6 +11,7 @@ from torch import Tensor
 from heart_reader.data.dataset import Records
 from heart_reader.data.features import require_training_folds
 from heart_reader.errors import DataError
+from heart_reader.models.blocks import within
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,19 @@ class Normaliser:
     std: tuple[float, ...]
     folds: tuple[int, ...]
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Standardised signals; ``x``: mV (batch, n_leads, n_times)."""
+    def __call__(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Standardised signals.
+
+        Args:
+            x: mV (batch, n_leads, n_times).
+            lengths: (batch,) samples that are a record's own; the others become 0 and have no
+                part in its mean. ``None``: all are.
+        """
         mean, std = (_tensor(v, x.dtype, x.device) for v in (self.mean, self.std))
+        if lengths is not None:
+            there = within(lengths, x.shape[-1])  # (batch, 1, n_times)
+            own = (x * there).sum(dim=-1, keepdim=True) / there.sum(dim=-1, keepdim=True)
+            return there * (x - own - mean[:, None]) / std[:, None]
         centred = x - x.mean(dim=-1, keepdim=True)
         return (centred - mean[:, None]) / std[:, None]
 

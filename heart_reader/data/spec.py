@@ -19,7 +19,7 @@ SETS = {
     "6": LEADS[:6],
     "all": LEADS,
 }
-Short = Literal["repeat", "refuse"]
+Short = Literal["repeat", "pad", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class SignalConfig:
     leads: str  # names with commas, ranges such as V1-V6, or 12 (all), 8, 6
     fs: int  # Hz; records of other rates are resampled once
     seconds: float  # longer records are cut into windows
-    short: Short  # shorter ones, down to 2.5 s: "repeat" them, or "refuse" them
+    short: Short  # shorter ones, down to 2.5 s: "repeat", "pad" and mask, or "refuse" them
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""

@@ -54,7 +54,9 @@ def _forward(bundle: Bundle, signal: Array, features: Array | None, mask: Array 
         values = np.where(mask > 0, features, np.float32(np.nan))
         encoded, present = map(torch.from_numpy, bundle.encoder.encode(values))
     x = torch.from_numpy(np.ascontiguousarray(signal, np.float32))
-    said = logits_of_views(bundle.model, bundle.normaliser, bundle.views, x, encoded, present)
+    said = logits_of_views(
+        bundle.model, bundle.normaliser, bundle.views, x, encoded, present, None
+    )
     return np.asarray(mean_probabilities(said).numpy(), np.float32)
 
 

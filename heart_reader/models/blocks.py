@@ -100,9 +100,20 @@ class SqueezeExcite(nn.Module):
 class ConcatPool(nn.Module):
     """Average and maximum over time, side by side: (n, c, 1, l) -> (n, 2 c)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """``lengths``: (n,) steps of each that count, at least 1; ``None``: all do."""
         x = x.squeeze(2)  # (n, c, l)
+        if lengths is not None:
+            there = within(lengths, x.shape[-1])  # (n, 1, l)
+            mean = (x * there).sum(-1) / there.sum(-1)
+            return torch.cat([mean, x.masked_fill(~there, -torch.inf).amax(-1)], dim=1)
         return torch.cat([x.mean(-1), x.amax(-1)], dim=1)  # (n, 2 c)
+
+
+def within(lengths: Tensor, n_times: int) -> Tensor:
+    """Which of ``n_times`` steps lie before each length: bool (n, 1, n_times) of lengths (n,)."""
+    steps = torch.arange(n_times, device=lengths.device)
+    return (steps < lengths[:, None])[:, None]
 
 
 def halve(x: Tensor) -> Tensor:

@@ -118,14 +118,27 @@ class FusionModel(nn.Module):
         initialise(self.head)
         nn.init.normal_(logits_layer.weight, std=0.01)  # first probabilities close to 0.5
 
-    def embed(self, signal: Tensor) -> Tensor:
-        """The vector (n, embedding_size) of a normalised signal (n, n_leads, n_times)."""
+    def embed(self, signal: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The vector (n, embedding_size) of a normalised signal (n, n_leads, n_times).
+
+        Of a record that is shorter than the signal, only the steps that lie in it are pooled.
+        """
         encoded = self.backbone(as_image(signal))  # (n, c, 1, l)
-        vector: Tensor = self.projection(self.pool(encoded))  # (n, embedding_size)
+        if lengths is None:
+            pooled = self.pool(encoded)
+        else:
+            n, n_steps = signal.shape[-1], encoded.shape[-1]
+            stride = 1 << (-(-n // n_steps) - 1).bit_length()  # backbones halve, rounding up
+            pooled = self.pool(encoded, -(-lengths.clamp(max=n) // stride))
+        vector: Tensor = self.projection(pooled)  # (n, embedding_size)
         return vector
 
     def forward(
-        self, signal: Tensor, features: Tensor | None = None, present: Tensor | None = None
+        self,
+        signal: Tensor,
+        features: Tensor | None = None,
+        present: Tensor | None = None,
+        lengths: Tensor | None = None,
     ) -> Tensor:
         """Logits (n, n_classes).
 
@@ -136,8 +149,9 @@ class FusionModel(nn.Module):
                 model ignores them.
             present: (n,) bool, False where a record's features are missing; None where all
                 are present.
+            lengths: (n,) samples that are a record's own; None where all are.
         """
-        return self.classify(self.embed(signal), features, present)
+        return self.classify(self.embed(signal, lengths), features, present)
 
     def classify(self, vector: Tensor, features: Tensor | None, present: Tensor | None) -> Tensor:
         """Logits (n, n_classes) of a signal's vector (n, embedding_size); the rest as `forward`.

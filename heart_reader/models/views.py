@@ -62,11 +62,12 @@ def candidates(windows: int) -> dict[str, Views]:
 
 def logits_of_views(
     model: FusionModel,
-    normaliser: Callable[[Tensor], Tensor],
+    normaliser: Callable[[Tensor, Tensor | None], Tensor],
     views: Views,
     x: Tensor,
     encoded: Tensor | None,
     present: Tensor | None,
+    lengths: Tensor | None,
 ) -> list[tuple[float, Tensor]]:
     """The logits (n, n_classes) of each view, with what it counts.
 
@@ -75,8 +76,31 @@ def logits_of_views(
         views: which.
         x: mV (n, n_leads, n_times).
         encoded, present: as of `FusionModel.forward`; the same for each view.
+        lengths: samples that are a record's own, where the only view is the whole; or ``None``.
     """
-    return [(share, model(normaliser(part), encoded, present)) for share, part in views.of(x)]
+    return [
+        (share, model(normaliser(part, lengths), encoded, present, lengths))
+        for share, part in views.of(x)
+    ]
+
+
+def logits_and_vector(
+    model: FusionModel,
+    normaliser: Callable[[Tensor, Tensor | None], Tensor],
+    views: Views,
+    x: Tensor,
+    encoded: Tensor | None,
+    present: Tensor | None,
+    lengths: Tensor | None,
+) -> tuple[list[tuple[float, Tensor]], Tensor]:
+    """As `logits_of_views`, with the views' mean embedding (n, embedding_size), each by what it
+    counts."""
+    said, vectors = [], []
+    for share, part in views.of(x):
+        vector = model.embed(normaliser(part, lengths), lengths)
+        said.append((share, model.classify(vector, encoded, present)))
+        vectors.append(vector if share == 1 else share * vector)
+    return said, torch.stack(vectors).sum(0) if len(vectors) > 1 else vectors[0]
 
 
 def mean_probabilities(said: list[tuple[float, Tensor]]) -> Tensor:

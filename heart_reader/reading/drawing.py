@@ -13,7 +13,6 @@ from heart_reader.data.features import as_twelve
 from heart_reader.data.formats.identity import identity_of
 from heart_reader.data.quality import GOOD
 from heart_reader.data.recordings.windows import span
-from heart_reader.data.spec import SignalSpec
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.report import by_class
 from heart_reader.evaluation.sheets.ecg import About, ecg_sheet
@@ -24,6 +23,7 @@ from heart_reader.reading.records import (
     Reader,
     Recorded,
     findings_of,
+    input_notes,
     read_recordings,
     require_all_read,
     told_of_model,
@@ -44,7 +44,9 @@ def draw(
     known = abouts(recorded, model)
     for record, stem in enumerate(stems(recorded.recordings)):
         drawn = drawn_of(recorded, record, probabilities, reader)
-        about, notes = known[record], notes_of(recorded, record, reader.spec)
+        about, usable = known[record], recorded.answers[record].quality.usable
+        trust = trust_notes(reader, probabilities[record], usable)
+        notes = "; ".join(filter(None, (*trust, notes_of(recorded, record, reader))))
         if options.plot:
             sheet = ecg_sheet(*drawn, subtitle=notes, about=about)
             _write(sheet, Path(options.plot) / f"{stem}.png")
@@ -62,7 +64,8 @@ def read_with(reader: Reader, model: str, options: argparse.Namespace) -> None:
     )
     features: Features = "compute" if options.features == "compute" else None
     age, sex = recorded.of_windows(recorded.age), recorded.of_windows(recorded.sex)
-    probabilities = recorded.means(reader.predict(recorded.signals, features, age, sex))
+    said = reader.predict(recorded.signals, features, age, sex, recorded.lengths)
+    probabilities = recorded.means(said)
     findings = findings_of(reader, recorded, probabilities)
     named = marked(model, is_synthetic(reader.provenance))
     show(model if options.json else named, recorded, findings, options)
@@ -84,15 +87,25 @@ def abouts(recorded: Recorded, model: str) -> list[About]:
     return [About(float(age), float(sex), each.measured, model) for age, sex, each in rows]
 
 
-def notes_of(recorded: Recorded, record: int, spec: SignalSpec) -> str:
+def trust_notes(reader: Reader, probabilities: Any, usable: bool) -> list[str]:
+    """What a picture says of how far a record's answer can be trusted."""
+    if not usable:
+        return []
+    unsure = reader.trust.uncertain(probabilities, reader.labels(probabilities))
+    named = [c for c, there in zip(reader.task.classes, unsure, strict=True) if there]
+    told = ["probabilities are calibrated"] if reader.trust.calibrated else []
+    return [*told, f"uncertain: {', '.join(named)}"] if named else told
+
+
+def notes_of(recorded: Recorded, record: int, reader: Reader) -> str:
     """How good a recording is, what was done to it, and what was odd in it."""
     recording, answer = recorded.recordings[record], recorded.answers[record]
     quality = answer.quality
     told = [] if quality.verdict == GOOD else [f"{quality.verdict}: {w}" for w in quality.reasons]
-    windows = window_notes(recording, answer, spec)
+    windows = window_notes(recording, answer, reader.spec)
     if windows:
-        windows.append(f"drawn: {span(recording.windows.starts[answer.within[0]], spec)}")
-    return "; ".join((*told, *recording.notes, *windows, *answer.warnings))
+        windows.append(f"drawn: {span(recording.windows.starts[answer.within[0]], reader.spec)}")
+    return "; ".join((*told, *input_notes(recording, reader), *windows, *answer.warnings))
 
 
 def drawn_of(recorded: Recorded, record: int, probabilities: Any, reader: Reader) -> Drawn:

@@ -7,7 +7,6 @@ Sundararajan et al., "Axiomatic Attribution for Deep Networks", ICML 2017.
 https://arxiv.org/abs/1703.01365
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor
 
+from heart_reader.bundle.ensemble import KIND
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.single import Bundle
 from heart_reader.data.checks import require_signals
@@ -30,6 +30,8 @@ from heart_reader.evaluation.report import abouts, by_class
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.sheets.explained import explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation
+from heart_reader.evaluation.trust.calibrator import EDGE, ISOTONIC, OWN_SHARE, Curve
+from heart_reader.evaluation.trust.trust import NOTHING, Trust
 from heart_reader.models.views import logits_of_views
 from heart_reader.reading.usual import Usual, usual_ecg, usual_features
 from heart_reader.tasks.task import class_key
@@ -42,29 +44,66 @@ class LogOdds:
     """The log-odds of a bundle's probabilities as a function that has gradients.
 
     Inputs are a signal in mV and, for each member that reads features, its encoded ones.
+
+    Args:
+        bundle: one model or an ensemble.
+        length: samples that are the record's own, for members that ignore the others.
     """
 
-    def __init__(self, bundle: AnyBundle) -> None:
-        self.members = bundle.members
+    def __init__(self, bundle: AnyBundle, length: int | None = None) -> None:
+        self.members, self.length = bundle.members, length
+        self.whole = bundle.trust if bundle.kind == KIND else NOTHING
         self.log_weights = torch.as_tensor(bundle.weights, dtype=torch.float32).log()
 
     def __call__(self, signal: Tensor, *encoded: Tensor) -> Tensor:
         """(n, n_classes), of signals (n, n_leads, n_times)."""
         left = iter(encoded)
-        logits, counts = [], []
-        for member, log_weight in zip(self.members, self.log_weights, strict=True):
+        logits = []
+        for member in self.members:
             own = next(left, None) if member.encoder is not None else None
+            length = self.length if member.padded else None
+            lengths = None if length is None else torch.full((len(signal),), length)
             said = logits_of_views(
-                member.model, member.normaliser, member.views, signal, own, None
+                member.model, member.normaliser, member.views, signal, own, None, lengths
             )
-            logits += [each for _, each in said]
-            counts += [log_weight + math.log(share) for share, _ in said]
-        stacked = torch.stack(logits)  # (n_views of all members, n, n_classes)
-        weights = torch.stack(counts)[:, None]
-        present = torch.logsumexp(weights + torch.nn.functional.logsigmoid(stacked), 0)
-        absent = torch.logsumexp(weights + torch.nn.functional.logsigmoid(-stacked), 0)
-        odds: Tensor = present - absent  # (n, n_classes)
+            logits.append(calibrated(member.trust, mean_log_odds(said)))
+        stacked = torch.stack(logits)  # (n_members, n, n_classes)
+        weights = self.log_weights[:, None]
+        return calibrated(self.whole, _mixed(stacked, weights))  # (n, n_classes)
+
+
+def _mixed(odds: Tensor, log_weights: Tensor) -> Tensor:
+    """Log-odds (n, n_classes) of the mean probability that some log-odds (m, n, n_classes) are."""
+    present = torch.logsumexp(log_weights + torch.nn.functional.logsigmoid(odds), 0)
+    absent = torch.logsumexp(log_weights + torch.nn.functional.logsigmoid(-odds), 0)
+    return present - absent
+
+
+def mean_log_odds(said: list[tuple[float, Tensor]]) -> Tensor:
+    """Log-odds (n, n_classes) of what several views of a record say together."""
+    if len(said) == 1:
+        return said[0][1]
+    shares = torch.tensor([share for share, _ in said]).log()[:, None, None]
+    return _mixed(torch.stack([each for _, each in said]), shares)
+
+
+def calibrated(trust: Trust, odds: Tensor) -> Tensor:
+    """Log-odds (n, n_classes) as a calibrator has them, with gradients."""
+    if trust.calibrator is None:
         return odds
+    columns = zip(trust.calibrator.curves, odds.unbind(1), strict=True)
+    return torch.stack([_through(curve, column) for curve, column in columns], 1)
+
+
+def _through(curve: Curve, odds: Tensor) -> Tensor:
+    if curve.method != ISOTONIC:
+        return curve.slope * odds + curve.offset
+    p = torch.sigmoid(odds)
+    x, y = (torch.tensor(knots, dtype=p.dtype) for knots in (curve.x, curve.y))
+    right = torch.searchsorted(x, p.detach()).clamp(1, len(x) - 1)
+    share = ((p - x[right - 1]) / (x[right] - x[right - 1])).clamp(0, 1)
+    line = y[right - 1] + share * (y[right] - y[right - 1])
+    return torch.logit((1 - OWN_SHARE) * line + OWN_SHARE * p, EDGE)
 
 
 def explain(
@@ -73,6 +112,7 @@ def explain(
     features: NDArray[np.float32] | None,
     class_names: Sequence[str],
     usual: Usual | None = None,
+    length: int | None = None,
 ) -> list[Explanation]:
     """Why a record has its probabilities, one explanation for each of some classes.
 
@@ -82,12 +122,13 @@ def explain(
         features: raw (n_features,), as `measure` gives them; ``None``: the model went without.
         class_names: of the task.
         usual: where the path starts; ``None``: `usual_ecg` of the record.
+        length: samples that are the record's own; ``None``: all are.
 
     Raises:
         DataError: a bad signal, or another number of features than the model reads.
     """
     require_signals(signal[None], bundle.spec)
-    log_odds = LogOdds(bundle)
+    log_odds = LogOdds(bundle, length)
     inputs = (_tensor(signal), *_encoded(log_odds.members, features))
     start = usual_ecg(signal, bundle.spec) if usual is None else usual
     baselines = (_tensor(start.signal), *_usual_encoded(log_odds.members, start, len(inputs) - 1))
@@ -178,6 +219,7 @@ def explain_all(
     features: NDArray[np.float32] | None,
     probabilities: NDArray[np.floating[Any]],
     usable: Sequence[bool],
+    lengths: NDArray[np.int64],
 ) -> list[list[Explanation]]:
     """The explanations of each record's `classes_to_explain`, none of a record that isn't usable;
     other arguments as of `Bundle.predict`."""
@@ -187,6 +229,7 @@ def explain_all(
             signals[record],
             None if features is None else features[record],
             classes_to_explain(probabilities[record], bundle.thresholds, bundle.task.classes),
+            length=int(lengths[record]),
         )
         if usable[record]
         else []
@@ -215,14 +258,15 @@ def write_explained_sheets(
     folder.mkdir(parents=True, exist_ok=True)
     best, _ = best_and_worst(scored.y_true, scored.y_score, n_sheets)
     rows = scored.rows[best]
-    signals, twelve = records.millivolts(rows), records.twelve(rows)
+    signals, twelve, own = records.millivolts(rows), records.twelve(rows), records.lengths(rows)
     delineation = delineate(twelve, records.pack.fs)
     known = abouts(records, rows, delineation, model)
     for record, row in enumerate(best):
         features = None if records.features is None else records.features.values[rows[record]]
         y_score, limits, classes = scored.y_score[row], scored.thresholds, scored.classes
         names = classes_to_explain(y_score, limits, classes)[:1]
-        (explanation,) = explain(bundle, signals[record], features, names)
+        length = None if own is None else int(own[record])
+        (explanation,) = explain(bundle, signals[record], features, names, length=length)
         figure = explained_sheet(
             twelve[record],
             records.pack.fs,

@@ -40,7 +40,8 @@ def explain_into(
     shown = recorded.shown
     usable = [answer.quality.usable for answer in recorded.answers]
     of_shown = None if features is None else features[shown]
-    explained = explain_all(bundle, recorded.signals[shown], of_shown, probabilities, usable)
+    signals, own = recorded.signals[shown], recorded.lengths[shown]
+    explained = explain_all(bundle, signals, of_shown, probabilities, usable, own)
     write_explanations(folder, model, recorded, probabilities, bundle, explained)
     found = []
     for window, each in zip(shown, explained, strict=True):
@@ -63,7 +64,7 @@ def write_explanations(
     for record, (stem, about) in enumerate(named):
         drawn = drawn_of(recorded, record, probabilities, bundle)
         measured = (recorded.measured, recorded.shown[record])
-        notes = notes_of(recorded, record, bundle.spec)
+        notes = notes_of(recorded, record, bundle)
         for each in explained[record]:
             figure = explained_sheet(*drawn, each, *measured, subtitle=notes, about=about)
             name = f"{stem}_{class_key(each.class_name)}.png"

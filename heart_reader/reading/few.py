@@ -26,9 +26,10 @@ def read_few(options: argparse.Namespace, bundle: AnyBundle, model: str) -> None
     named = marked(model, is_synthetic(bundle.provenance))
     wanted = options.features == "compute"
     features = recorded.features(bundle.feature_source) if wanted else None
-    scores = bundle.predict(recorded.signals, features)
+    answered = bundle.answer(recorded.signals, features, lengths=recorded.lengths)
+    scores = answered.probabilities
     probabilities = recorded.means(scores)
-    findings = findings_of(bundle, recorded, probabilities)
+    findings = findings_of(bundle, recorded, probabilities, answered.novelty)
     if options.fhir:
         from heart_reader.reading.fhir import write_fhir
 

@@ -16,9 +16,11 @@ from heart_reader.data.features import as_twelve, with_demographics
 from heart_reader.data.lead_sets import LeadSet
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.data.quality import Quality, assess, assess_leads_there
+from heart_reader.data.recordings.model_input import PADDED, REPEATED
 from heart_reader.data.recordings.windows import span
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
+from heart_reader.evaluation.trust.trust import Trust
 from heart_reader.reading.answers import Answer, answers_of
 from heart_reader.reading.many.files import files_of
 from heart_reader.reading.read import Record, Refused, read_files
@@ -41,6 +43,10 @@ class Reader(Protocol):
         """The sets of leads that it serves, flat lines for the others; none: all are needed."""
 
     @property
+    def padded(self) -> bool:
+        """As of `Bundle.padded`."""
+
+    @property
     def thresholds(self) -> NDArray[np.float64]:
         """One for each class of the task; at or above means present."""
 
@@ -48,12 +54,17 @@ class Reader(Protocol):
     def provenance(self) -> Mapping[str, Any]:
         """What it was made from."""
 
+    @property
+    def trust(self) -> Trust:
+        """Whether its probabilities are calibrated, and where it doesn't know."""
+
     def predict(
         self,
         signals: NDArray[np.floating[Any]],
         features: Features = "compute",
         age: Sequence[float] | None = None,
         sex: Sequence[float] | None = None,
+        lengths: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
         """As `Bundle.predict`."""
 
@@ -68,6 +79,7 @@ class Recorded:
     Attributes:
         recordings: as they were read; those that were refused aside.
         signals: mV (n_windows, n_leads, n_times), the windows of all records behind each other.
+        lengths: samples of each window that are the record's own.
         age, sex: of each record: years; 0 male, 1 female; NaN where unknown.
         measured: by the delineation, of each window.
         quality: of each window.
@@ -78,6 +90,7 @@ class Recorded:
 
     recordings: list[Record]
     signals: NDArray[np.floating[Any]]
+    lengths: NDArray[np.int64]
     age: list[float]
     sex: list[float]
     measured: delineation.Delineation
@@ -143,6 +156,7 @@ def recorded_of(
     return Recorded(
         recordings=recordings,
         signals=signals,
+        lengths=np.array([n for each in recordings for n in each.windows.lengths], np.int64),
         age=[each.age for each in recordings],
         sex=[each.sex for each in recordings],
         measured=measured,
@@ -183,19 +197,37 @@ def require_all_read(recorded: Recorded) -> None:
         raise DataError("\n".join(each.reason for each in recorded.refused))
 
 
-def findings_of(reader: Reader, recorded: Recorded, probabilities: Any) -> list[dict[str, Any]]:
-    """What is said of each record; probabilities (n_records, n_classes)."""
-    rows = zip(recorded.recordings, probabilities, recorded.answers, strict=True)
+def findings_of(
+    reader: Reader, recorded: Recorded, probabilities: Any, novelty: Any = None
+) -> list[dict[str, Any]]:
+    """What is said of each record.
+
+    Args:
+        reader: that says it.
+        recorded: the records.
+        probabilities: (n_records, n_classes).
+        novelty: of every window, (n_windows,); ``None`` where the reader can't tell.
+    """
+    told: Any = [None] * len(recorded.recordings)
+    if novelty is not None:
+        told = recorded.means(np.asarray(novelty)).tolist()
+    rows = zip(recorded.recordings, probabilities, recorded.answers, told, strict=True)
     return [finding(reader, *row) for row in rows]
 
 
 def finding(
-    reader: Reader, recording: Record, probabilities: Any, answer: Answer
+    reader: Reader,
+    recording: Record,
+    probabilities: Any,
+    answer: Answer,
+    novelty: float | None = None,
 ) -> dict[str, Any]:
     """What is said of one record, as JSON values; ``null`` where nothing could be measured, and
     no labels and probabilities where the record is unusable."""
     quality, classes = answer.quality, reader.task.classes
-    present = reader.labels(probabilities) & quality.usable
+    labels = reader.labels(probabilities)
+    present = labels & quality.usable
+    unsure = reader.trust.uncertain(probabilities, labels) & quality.usable
     said = by_class(probabilities, classes) if quality.usable else dict.fromkeys(classes)
     return {
         "record": recording.name,
@@ -204,17 +236,35 @@ def finding(
         "labels": [name for name, there in zip(classes, present, strict=True) if there],
         "probabilities": said,
         "thresholds": by_class(reader.thresholds, classes),
+        "calibrated": reader.trust.calibrated,
+        "uncertain": [name for name, there in zip(classes, unsure, strict=True) if there],
+        "novelty": None if novelty is None else round(novelty, 3),
         "measurements": {
             name: None if math.isnan(value) else round(value, 1)
             for name, value in vars(answer.measured).items()
         },
         "windows": len(answer.used),
         "notes": [
-            *recording.notes,
+            *input_notes(recording, reader),
             *window_notes(recording, answer, reader.spec),
             *answer.warnings,
+            *novelty_notes(novelty),
         ],
     }
+
+
+def novelty_notes(novelty: float | None) -> list[str]:
+    """That a record is unlike all that the model learned from, where it is."""
+    if novelty is None or novelty <= 1:
+        return []
+    return [f"unlike the ECGs that the model was trained on: novelty {novelty:.2f}, above 1"]
+
+
+def input_notes(recording: Record, reader: Reader) -> list[str]:
+    """What was assumed and what is odd, in the words for what the model does with a short one."""
+    if not reader.padded:
+        return list(recording.notes)
+    return [note.replace(REPEATED, PADDED) for note in recording.notes]
 
 
 def by_class(values: Any, classes: Sequence[str]) -> dict[str, float]:

@@ -233,7 +233,7 @@ class Trainer:
             features = None if features is None else mix(features, weight)
         if self.lead_sets is not None:
             signal, features = self.lead_sets.draw(signal, features, self.generator)
-        loss = self._loss(signal, features, present, y_true)
+        loss = self._loss(signal, features, present, y_true, _take(data.lengths, rows))
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
@@ -253,7 +253,12 @@ class Trainer:
         return replace(self.augmentation, crop_share=1.0) if whole else self.augmentation
 
     def _loss(
-        self, signal: Tensor, features: Tensor | None, present: Tensor | None, y_true: Tensor
+        self,
+        signal: Tensor,
+        features: Tensor | None,
+        present: Tensor | None,
+        y_true: Tensor,
+        lengths: Tensor | None = None,
     ) -> Tensor:
         """The expected loss under feature dropout.
 
@@ -263,7 +268,8 @@ class Trainer:
         p = 0.0 if features is None else self.config.feature_dropout
         y_true, others = y_true.tensor_split((len(self.train.classes),), dim=1)
         with self._autocast():
-            vector = self.model.embed(self.normaliser(signal))  # (n, embedding_size)
+            normal = self.normaliser(signal, lengths)
+            vector = self.model.embed(normal, lengths)  # (n, embedding_size)
             logits = self.model.classify(vector, features, present)  # (n, n_classes)
             bare = self.model.classify(vector, None, None) if p else None
         loss = self.loss(logits.float(), y_true)
@@ -297,9 +303,12 @@ class Trainer:
         if self.graphs is not None:
             batches = of_one_size(torch.cat(batches), len(batches))
         for rows in batches:
-            signal = self.normaliser(data.millivolts(rows))
+            features, present, lengths = (
+                _take(x, rows) for x in (data.features, data.present, data.lengths)
+            )
+            signal = self.normaliser(data.millivolts(rows), lengths)
             with self._autocast():
-                logits = self.model(signal, _take(data.features, rows), _take(data.present, rows))
+                logits = self.model(signal, features, present, lengths)
             parts.append(logits.float())
         return torch.cat(parts)[: len(data)]  # (n_records, n_classes)
 

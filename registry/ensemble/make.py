@@ -21,6 +21,7 @@ from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.demo.marks import is_synthetic
 from heart_reader.errors import ModelError
 from heart_reader.evaluation import metrics
+from heart_reader.evaluation.trust.made import write_made
 from heart_reader.project import REPOSITORY
 from heart_reader.tracking import ModelVersion, Run, load_registered, require_editable
 from heart_reader.tracking import runs as tracking
@@ -98,7 +99,8 @@ def make_ensemble(registry: Registry, request: EnsembleRequest) -> ModelVersion:
         require_same_task(dict(zip(map(pinned, versions), bundles, strict=True)))
         _require_same_data(versions, bundles)
         config = request.config.for_bundle(bundles[0].provenance)
-        run.log_params(flatten({"ensemble": to_dict(settings), "data": to_dict(config.data)}))
+        read = {"data": to_dict(config.data), "signal": to_dict(config.signal)}
+        run.log_params(flatten({"ensemble": to_dict(settings), **read}))
         ground = find_ground(versions, [], config, request.config.names_data)
         fold = ground.fold
         members = [
@@ -171,6 +173,9 @@ def log_and_register(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         written.write_report(folder / "report", fitted, values, named, config, settings)
+        known = ground.records
+        about = None if known is None else known.metadata.iloc[fold.rows]
+        write_made(fitted.made, config.evaluation, folder / "report", about)
         save_evidence(
             gather(fitted.bundle, fold.digest, fold.patients, fitted.own, fitted.judged.y_score),
             folder / "report",

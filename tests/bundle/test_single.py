@@ -121,7 +121,11 @@ def test_the_round_trip_is_exact(bundle, folder, signals):
     np.testing.assert_array_equal(loaded.thresholds, bundle.thresholds)
     assert loaded.config == bundle.config and loaded.normaliser == bundle.normaliser
     assert loaded.provenance == bundle.provenance
-    assert {path.name for path in folder.iterdir()} == {"bundle.json", "weights.safetensors"}
+    assert {path.name for path in folder.iterdir()} == {
+        "bundle.json",
+        "weights.safetensors",
+        "novelty.safetensors",
+    }
     assert [path.name for path in folder.parent.iterdir()] == ["bundle"]  # nothing half-made
 
 

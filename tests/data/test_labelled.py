@@ -124,7 +124,7 @@ REFUSED: dict[str, tuple[Options, str]] = {
     "a rate": ({"signal.fs": "10"}, "signal.fs must lie from 50 to 1000 Hz, but is 10"),
     "a length": ({"signal.seconds": "0"}, "signal.seconds must lie from 1 to 600, but is 0"),
     "half a sample": ({"signal.seconds": "2.0051"}, "must be whole samples at 100 Hz"),
-    "short": ({"signal.short": "pad"}, "'signal.short' must be one of 'repeat', 'refuse'"),
+    "short": ({"signal.short": "padd"}, "'signal.short' must be one of 'repeat', 'pad', 'refuse'"),
 }
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from heart_reader.data.ptbxl import LEADS
 
@@ -63,6 +64,11 @@ def choose_leads(names: Sequence[str]) -> Chosen:
 
     A lead that is there twice is taken where it has its plain name, else where it comes first.
     """
+    return _chosen(tuple(names))
+
+
+@lru_cache(maxsize=64)  # the files of a data set have the same names
+def _chosen(names: tuple[str, ...]) -> Chosen:
     found: dict[str, tuple[int, int]] = {}
     others, notes = [], []
     # Plain names first: "II" before "MLII".

@@ -20,9 +20,21 @@ def runs_of(true: NDArray[np.bool_]) -> list[tuple[int, int]]:
     >>> runs_of(np.array([True, False, True, True]))
     [(0, 1), (2, 4)]
     """
-    padded = np.concatenate([[False], true, [False]])
-    edges = np.flatnonzero(padded[1:] != padded[:-1])
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    edges = _edges(true).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def longest_run(true: NDArray[np.bool_]) -> int:
+    """Samples of the longest run of True, of (n,)."""
+    edges = _edges(true)
+    return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def _edges(true: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Where runs of True begin and end, in turn."""
+    padded = np.zeros(len(true) + 2, np.bool_)
+    padded[1:-1] = true
+    return np.flatnonzero(padded[1:] != padded[:-1])
 
 
 def bridged(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:

@@ -1,13 +1,10 @@
 """From a recording to what a model reads: its leads in order, its rate, its length."""
 
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import firwin, resample_poly
 
 from heart_reader.data.formats.lead_names import other_system
 from heart_reader.data.formats.limits import require_rate
@@ -21,11 +18,13 @@ from heart_reader.data.recordings.limb_leads import (
     contradiction,
 )
 from heart_reader.data.recordings.recording import Recording
+from heart_reader.data.recordings.resampling import resampled
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError, did_you_mean
 
 SHORTEST = 2.5  # s, repeated: a longer window moves probabilities by 0.04 on the mean
 CONTRADICTED = "the limb leads contradict each other"
+REPEATED, PADDED = "repeated to", "padded and masked to"
 MARGIN = 1.0  # s beyond the window, for the filter of the resampling
 
 
@@ -43,10 +42,17 @@ class MissingLeadsError(DataError):
 
 @dataclass(frozen=True, eq=False)
 class ModelInput:
-    """``signal`` is float32 mV (n_leads, n_times); ``notes`` say what was done to get it."""
+    """What a model reads of a recording.
+
+    Attributes:
+        signal: float32 mV (n_leads, n_times).
+        notes: what was done to get it.
+        length: samples that are the recording's own; behind them it is repeated.
+    """
 
     signal: NDArray[np.float32]
     notes: tuple[str, ...]
+    length: int
 
 
 def seconds_wanted(spec: SignalSpec) -> float:
@@ -63,7 +69,7 @@ def to_model_input(recording: Recording, spec: SignalSpec) -> ModelInput:
     made = window_at(recording, spec)
     if recording.seconds * spec.fs > spec.n_times + 0.5:
         first = f"the first {spec.seconds:g} of {recording.seconds:g} s"
-        return ModelInput(made.signal, (*made.notes, first))
+        return ModelInput(made.signal, (*made.notes, first), made.length)
     return made
 
 
@@ -92,34 +98,14 @@ def window_at(recording: Recording, spec: SignalSpec, start: int = 0) -> ModelIn
     leads, notes = _complete(recording, there, n_used, start, spec)
     signal = np.stack([leads[lead] for lead in spec.leads])  # (n_leads, n)
     if fs != spec.fs:
-        signal = _resampled(signal, fs, spec.fs)
+        signal = resampled(signal, fs, spec.fs)
         notes.append(f"resampled from {fs:g} to {spec.fs} Hz")
-    if signal.shape[1] < spec.n_times:
-        notes.append(f"{n_used / fs:.2f} s, repeated to {spec.seconds:g} s")
+    length = min(signal.shape[1], spec.n_times)
+    if length < spec.n_times:
+        notes.append(f"{n_used / fs:.2f} s, {REPEATED} {spec.seconds:g} s")
         signal = _filled_up(signal, spec.n_times)
-    return ModelInput(np.ascontiguousarray(signal[:, : spec.n_times], np.float32), tuple(notes))
-
-
-def _resampled(signal: NDArray[Any], fs: float, to: int) -> NDArray[Any]:
-    ratio = Fraction(to / fs).limit_denominator(1000)
-    # A constant edge instead of zeros: a lead with an offset would ring at both ends.
-    return np.asarray(
-        resample_poly(
-            signal,
-            ratio.numerator,
-            ratio.denominator,
-            axis=1,
-            padtype="line",
-            window=_low_pass(max(ratio.numerator, ratio.denominator)),
-        )
-    )
-
-
-@cache
-def _low_pass(rate: int) -> NDArray[np.float64]:
-    """The filter that resample_poly would design anew for every recording."""
-    taps = firwin(2 * 10 * rate + 1, 1.0 / rate, window=("kaiser", 5.0))
-    return np.asarray(taps, np.float64)
+    signal = np.ascontiguousarray(signal[:, : spec.n_times], np.float32)
+    return ModelInput(signal, tuple(notes), length)
 
 
 def _filled_up(signal: NDArray[Any], n_times: int) -> NDArray[Any]:
@@ -134,8 +120,12 @@ def _complete(
 ) -> tuple[Leads, list[str]]:
     """Every lead of the spec without a gap, and notes on what was bridged or computed."""
     fs = recording.fs
-    gaps = {lead: _gaps_before(values, n_used) for lead, values in there.items()}
-    whole = {lead: bridged(values) for lead, values in there.items() if not gaps[lead]}
+    gaps: dict[str, list[tuple[int, int]]]
+    if all(np.isfinite(values).all() for values in there.values()):
+        gaps, whole = {lead: [] for lead in there}, dict(there)
+    else:
+        gaps = {lead: _gaps_before(values, n_used) for lead, values in there.items()}
+        whole = {lead: bridged(values) for lead, values in there.items() if not gaps[lead]}
     notes = _contradictions(whole, n_used)
     made = computed(whole)
     gapped = [lead for lead in there if gaps[lead] and lead in spec.leads]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heart_reader.data.checks import require_signals
-from heart_reader.data.recordings.gaps import LONGEST_BRIDGE, runs_of
+from heart_reader.data.recordings.gaps import LONGEST_BRIDGE, longest_run, runs_of
 from heart_reader.data.recordings.model_input import (
     CONTRADICTED,
     SHORTEST,
@@ -37,12 +37,14 @@ class Windows:
     Attributes:
         signals: float32 mV (n_windows, n_leads, n_times), at least one.
         starts: s of each.
+        lengths: samples of each that are the recording's own; behind them it is repeated.
         left_out: the windows that are broken.
         notes: on all of it.
     """
 
     signals: NDArray[np.float32]
     starts: tuple[float, ...]
+    lengths: tuple[int, ...]
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
 
@@ -77,6 +79,7 @@ def windows_of(recording: Recording, spec: SignalSpec) -> Windows:
     return Windows(
         signals=np.stack([window.signal for window in made.values()]),
         starts=tuple(start / recording.fs for start in made),
+        lengths=tuple(window.length for window in made.values()),
         left_out=left_out,
         notes=(
             *_merged(list(made.values())),
@@ -115,11 +118,14 @@ def _still(recording: Recording, spec: SignalSpec, start: int) -> list[str]:
     more than 0.2 s in 7% of them, which is no defect."""
     fs = recording.fs
     part: NDArray[Any] = recording.signal[:, start : start + round(spec.seconds * fs)]
-    runs = runs_of((np.diff(part, axis=1) == 0).all(axis=0))  # NaN differs from NaN
+    longest = LONGEST_BRIDGE * fs
+    if longest_run(part[0, 1:] == part[0, :-1]) <= longest:  # NaN differs from NaN
+        return []
+    runs = runs_of((np.diff(part, axis=1) == 0).all(axis=0))
     return [
         f"no lead moves from {(start + a) / fs:.2f} to {(start + b) / fs:.2f} s"
         for a, b in runs
-        if b - a > LONGEST_BRIDGE * fs
+        if b - a > longest
     ]
 
 

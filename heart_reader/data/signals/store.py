@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 INVALID = -(2**15)  # format 16's "no sample here"
+_ALWAYS = ("ecg_id", "gain", "baseline")  # of a block, in this order
 _STALE_SECONDS = 24 * 3600  # a temporary folder this old belongs to a process that was killed
 
 
@@ -33,7 +34,8 @@ _STALE_SECONDS = 24 * 3600  # a temporary folder this old belongs to a process t
 class Block:
     """Records that passed every check; defects and warnings by ``ecg_id``.
 
-    ``signals`` ``(n, n_times, n_leads)``; ``gain`` (steps per mV), ``baseline`` ``(n, n_leads)``.
+    ``signals`` ``(n, n_times, n_leads)``; ``gain`` (steps per mV), ``baseline`` ``(n, n_leads)``;
+    ``lengths`` ``(n,)``, samples that are the record's own, where a model is to know.
     """
 
     ecg_id: Ints
@@ -42,6 +44,7 @@ class Block:
     baseline: Floats
     defects: dict[int, str]
     warnings: dict[int, str]
+    lengths: Ints | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,7 @@ class SignalPack:
     ``signals`` holds the WFDB files' digital values, ``(n, n_times, n_leads)`` int16, read-only;
     ``gain`` (steps per mV) and ``baseline`` are ``(n, n_leads)``; ``digest`` is a SHA-256 over
     ids, signals, gains and baselines alone, so it is the same for the same content anywhere.
+    ``lengths`` ``(n,)`` are the samples that are each record's own, where padding is masked.
     """
 
     ecg_id: Ints
@@ -61,6 +65,7 @@ class SignalPack:
     digest: str
     defects: dict[int, str]
     warnings: dict[int, str]
+    lengths: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.ecg_id)
@@ -134,6 +139,7 @@ def open_pack(folder: Path) -> SignalPack | None:
         meta = json.loads((folder / "meta.json").read_text())
         with np.load(folder / "records.npz", allow_pickle=False) as arrays:
             ecg_id, gain, baseline = arrays["ecg_id"], arrays["gain"], arrays["baseline"]
+            lengths = arrays.get("lengths")
         # Packs of earlier versions are all of PTB-XL at 100 Hz, and don't say it.
         n_times, fs = meta.get("n_times", PTBXL_SIGNAL.n_times), meta.get("fs", PTBXL_SIGNAL.fs)
         shape = (len(ecg_id), n_times, gain.shape[1])
@@ -153,6 +159,7 @@ def open_pack(folder: Path) -> SignalPack | None:
         digest=meta["digest"],
         defects={int(ecg_id): why for ecg_id, why in meta["defects"].items()},
         warnings={int(ecg_id): why for ecg_id, why in meta["warnings"].items()},
+        lengths=lengths,
     )
 
 
@@ -172,7 +179,7 @@ def _write(
 def _write_files(
     folder: Path, spec: SignalSpec, blocks: Iterator[Block], origin: Mapping[str, str]
 ) -> None:
-    arrays: dict[str, list[npt.NDArray[np.generic]]] = {"ecg_id": [], "gain": [], "baseline": []}
+    arrays: dict[str, list[npt.NDArray[np.generic]]] = {}
     defects: dict[int, str] = {}
     warnings: dict[int, str] = {}
     content = hashlib.sha256()
@@ -181,13 +188,13 @@ def _write_files(
             samples = np.ascontiguousarray(block.signals, dtype="<i2")
             file.write(samples.data)
             content.update(samples.data)
-            for name, parts in arrays.items():
-                parts.append(getattr(block, name).copy())
+            for name in (*_ALWAYS, *(() if block.lengths is None else ("lengths",))):
+                arrays.setdefault(name, []).append(getattr(block, name).copy())
             defects |= block.defects
             warnings |= block.warnings
     joined = {name: np.concatenate(parts) for name, parts in arrays.items()}
-    for name in ("ecg_id", "gain", "baseline"):
-        content.update(np.ascontiguousarray(joined[name]).data)
+    for values in joined.values():
+        content.update(np.ascontiguousarray(values).data)
     np.savez(folder / "records.npz", **joined)  # type: ignore[arg-type]
     shape = {"fs": spec.fs, "n_times": spec.n_times, "leads": spec.leads}
     found = {"defects": defects, "warnings": warnings}

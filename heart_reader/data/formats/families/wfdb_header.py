@@ -6,6 +6,8 @@ name and a date before the time (PhysioNet's Challenge), and loses a unit that i
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from heart_reader.data.formats.limits import MOST_CHANNELS
 from heart_reader.errors import DataError
@@ -118,6 +120,11 @@ def _matched(pattern: re.Pattern[str], text: str) -> re.Match[str]:
     return found
 
 
+@lru_cache(maxsize=256)  # the leads of a data set share a handful of them
+def _groups(pattern: re.Pattern[str], text: str) -> tuple[str | Any, ...]:
+    return _matched(pattern, text).groups()
+
+
 def _has_segments(record: str, lines: list[str]) -> bool:
     """``NAME/3`` with three lines of two words; ``FOLDER/100`` is a record in a folder."""
     _, slash, count = record.rpartition("/")
@@ -136,10 +143,8 @@ def _segment(line: str, name: str) -> SegmentLine:
 def _signal(line: str, name: str) -> SignalLine:
     words = line.split(maxsplit=8)
     try:
-        code, n_per_frame, skew, offset = _matched(_FORMAT, words[1]).groups()
-        gain, baseline, unit = (
-            _matched(_GAIN, words[2]).groups() if len(words) > 2 else ("0", None, None)
-        )
+        code, n_per_frame, skew, offset = _groups(_FORMAT, words[1])
+        gain, baseline, unit = _groups(_GAIN, words[2]) if len(words) > 2 else ("0", None, None)
         zero = int(words[4]) if len(words) > 4 else 0
         return SignalLine(
             file=words[0],

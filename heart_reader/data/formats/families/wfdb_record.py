@@ -6,6 +6,7 @@ be read as a whole, the header's checksums are held against it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -140,15 +141,21 @@ def _read_file(
     skew = max(line.skew for line in lines)
     n_read = n_frames if whole else min(there, used + skew)
     require_samples(f"record {name}", sum(line.n_per_frame for line in lines), n_read)
-    digital = _decoded(name, path, lines, n_read)
+    if _is_plain(lines):
+        digital = _of_format_16(name, path, lines, n_read)
+    else:
+        digital = _decoded(name, path, lines, n_read)
     found, notes = {}, []
     for (column, line), values in zip(of_file, digital, strict=True):
         if column in wanted:
             lead, sign = wanted[column]
             _check_sums(name, lead, line, values, whole)
             gain, factor, more = _scale(name, lead, line, asked)
-            # divided, then multiplied: as wfdb does it, to the last bit
-            found[lead] = _steps(line, values, used) / gain * (factor * sign)
+            steps = _steps(line, values, used)
+            steps /= gain  # divided, then multiplied: as wfdb does it, to the last bit
+            if factor * sign != 1:
+                steps *= factor * sign
+            found[lead] = steps
             notes += [each for each in more if each not in notes]
     if there < n_frames:
         notes.append(f"{path.name} is cut short after {there / fs:.2f} of {n_frames / fs:.2f} s")
@@ -192,8 +199,6 @@ def _decoded(name: str, path: Path, lines: Sequence[SignalLine], n_frames: int) 
     """Steps of the converter of each channel of a file, (n_frames * n_per_frame,), unskewed."""
     if not n_frames:
         return [np.empty(0, np.int64) for _ in lines]
-    if all(line.format == "16" and line.n_per_frame == 1 for line in lines):
-        return _of_format_16(name, path, lines, n_frames)
     from wfdb.io import _signal  # only here: the core runs without it
 
     with decoding(f"record {name}", KIND):
@@ -214,13 +219,18 @@ def _decoded(name: str, path: Path, lines: Sequence[SignalLine], n_frames: int) 
         return found
 
 
+def _is_plain(lines: Sequence[SignalLine]) -> bool:
+    """What nearly all data sets hold: whole words, channel after channel."""
+    return all(line.format == "16" and line.n_per_frame == 1 for line in lines)
+
+
 def _of_format_16(
     name: str, path: Path, lines: Sequence[SignalLine], n_frames: int
 ) -> list[Digital]:
-    """What nearly all data sets hold: whole words, channel after channel; wfdb takes 2 ms."""
+    """As `_decoded`, of plain files, for which wfdb takes 2 ms."""
     with decoding(f"record {name}", KIND):
         words = np.fromfile(path, "<i2", n_frames * len(lines), offset=lines[0].offset)
-        return list(words.reshape(n_frames, len(lines)).T.astype(np.int64))
+        return list(np.ascontiguousarray(words.reshape(n_frames, len(lines)).T))
 
 
 def _check_sums(name: str, lead: str, line: SignalLine, values: Digital, whole: bool) -> None:
@@ -254,16 +264,24 @@ def _scale(
 
 def _steps(line: SignalLine, values: Digital, n_frames: int) -> Floats:
     """Steps above the baseline with the skew taken out, NaN where there is no sample."""
-    from wfdb.io._signal import INVALID_SAMPLE_VALUE
-
     start, n = line.skew * line.n_per_frame, n_frames * line.n_per_frame
     part = values[start : start + n]
-    steps = np.full(n, np.nan)
-    steps[: len(part)] = part - np.float64(line.baseline)
-    invalid = INVALID_SAMPLE_VALUE[line.format]
-    if invalid is not None:
+    steps = np.empty(n)
+    steps[len(part) :] = np.nan
+    np.subtract(part, line.baseline, out=steps[: len(part)], dtype=np.float64)
+    invalid = _no_sample(line.format)
+    if invalid is not None and len(part) and part.min() <= invalid:
         steps[: len(part)][part == invalid] = np.nan
     return steps
+
+
+@cache
+def _no_sample(form: str) -> int | None:
+    """The step by which a signal format says that there is no sample: its lowest one."""
+    from wfdb.io._signal import INVALID_SAMPLE_VALUE
+
+    value: int | None = INVALID_SAMPLE_VALUE[form]
+    return value
 
 
 # ---------------------------------------------------------------- records of several segments
