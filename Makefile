@@ -120,8 +120,10 @@ docs: .venv-docs/.made  ## docs/ as a site in build/site, complete without a net
 tutorials: .venv-docs/.made  ## runs the tutorials of docs/ and writes them anew
 	.venv-docs/bin/python docs/execute.py
 
-screenshots: env  ## docs/images anew, from a store that was trained and synced
-	$(BIN)/python docs/screenshots.py
+TOUR ?= /tmp/heart-reader-tour
+screenshots: env  ## docs/images anew, after the README's way was gone in TOUR=FOLDER: half an hour
+	$(BIN)/python docs/tour.py --folder $(TOUR) --again
+	$(BIN)/python docs/screenshots.py --tour $(TOUR)
 
 conda.yaml: requirements.lock
 	@printf '%s\n' '# Made from requirements.lock by `make conda.yaml`.' 'name: heart-reader' \

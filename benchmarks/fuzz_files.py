@@ -21,6 +21,8 @@ from types import FrameType
 
 import numpy as np
 
+from benchmarks.ecg_files.truth import truth_of
+from benchmarks.ecg_files.writers import WRITERS
 from heart_reader.data.formats import read_recording
 from heart_reader.data.recordings.model_input import seconds_wanted, to_model_input
 from heart_reader.data.spec import PTBXL_SIGNAL
@@ -71,8 +73,6 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
 
 def fuzz(kind: str, n_files: int, seed: int, folder: Path) -> Outcome:
     """Damages a family's sample so many times and reads each."""
-    from tests.data.formats.writers import WRITERS, truth_of
-
     rng = np.random.default_rng([seed, sorted(WRITERS).index(kind)])
     t = np.arange(2500) / 250
     waves = 0.1 * np.arange(1, 13)[:, None] * np.sin(2 * np.pi * 3 * t)
@@ -134,9 +134,6 @@ def main() -> None:
         return
     print("| family | files | read | refused | rule broken | slowest s | peak MB |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    # They lie with the tests, which an installed package doesn't have.
-    from tests.data.formats.writers import WRITERS
-
     for kind in WRITERS:
         words = ["--kind", kind, "--files", str(options.files), "--seed", str(options.seed)]
         command = [sys.executable, "-m", "benchmarks.fuzz_files", *words]

@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-EVERY = 0.1  # s between two looks
+EVERY = 1.0  # s between two looks: each walks through all pages of all processes
 
 
 def words_of(bundle: Path, names: Path, out: Path) -> list[str]:

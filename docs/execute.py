@@ -21,6 +21,7 @@ from nbclient import NotebookClient
 HERE = Path(__file__).resolve().parent / "tutorials"
 SECONDS = 600  # that a cell may take
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+FOLDER = re.compile(rf"{re.escape(tempfile.gettempdir())}/tmp\w+/")  # that a tutorial runs in
 
 
 def main() -> None:
@@ -79,7 +80,7 @@ def _shown(output: nbformat.NotebookNode, pictures: Path, number: int) -> str:
     if output.get("name") == "stderr":  # bars and warnings of whoever is imported first
         return ""
     text = output.get("text", data.get("text/plain", ""))
-    text = COLOURS.sub("", text).rstrip()
+    text = FOLDER.sub("", COLOURS.sub("", text)).rstrip()
     return f"```text\n{text}\n```" if text else ""
 
 

@@ -45,6 +45,7 @@ from heart_reader.tracking import (
     tag_version,
 )
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.figures import log_figures
 from heart_reader.tracking.versions import CHAMPION, aliases_of
 
 PREFIX = {TEST_FOLD: "test", VALIDATION_FOLD: "val"}
@@ -185,9 +186,10 @@ def log_evaluation(
     name = data_set(prefix, made_of(records.metadata), data_name(root))
     run.log_dataset(name, records.digest, root, prefix, profile)
     run.set_tags({"data_digest": records.digest[:16]})
-    run.log_metrics({f"{prefix}/{k}": v for k, v in values.items()}, 0, version.model_id or None)
     parts = {f"{prefix}/{g.name}/{k}": v for g in groups for k, v in g.values.items()}
-    run.log_metrics(parts | {f"{prefix}/{g.name}/n_records": g.n_records for g in groups}, 0)
+    parts |= {f"{prefix}/{g.name}/n_records": float(g.n_records) for g in groups}
+    whole = {f"{prefix}/{k}": v for k, v in values.items()}
+    log_figures(run, whole, 0, version.model_id or None, parts)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         n_bins, n_sheets = config.evaluation.n_bins, config.evaluation.n_sheets

@@ -35,6 +35,7 @@ from heart_reader.project import CONFIG_DEFAULTS, REPOSITORY
 from heart_reader.reading.explain import write_explained_sheets
 from heart_reader.tracking import Run, log_bundle, registered_name, require_editable
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.figures import log_figures
 from heart_reader.training.callbacks import CheckpointWriter, MetricLogger
 from heart_reader.training.checkpoint import load_checkpoint
 from heart_reader.training.trainer import FitResult, Trainer
@@ -127,7 +128,7 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
             prepared.records,
             config.evaluation.n_sheets,
             folder / "report" / "explained",
-            backbone,
+            marked(backbone, made_of(prepared.records.metadata)),
         )
         by_set = judged_by_set(bundle, prepared.records, lead_sets_in(config, prepared.records))
         if len(by_set):
@@ -139,7 +140,7 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
         version = log_bundle(folder / "bundle", backbone, text, tags)
     # A point behind the last epoch: what the UI sorts by is then the registered model's score.
     final = {f"val/{key}": value for key, value in values.items()}
-    run.log_once(final, len(result.history), version.model_id)
+    log_figures(run, final, len(result.history), version.model_id, once=True)
     n_parameters = sum(p.numel() for p in bundle.model.parameters())
     seconds = time.perf_counter() - started
     trained = train_text.TrainedBackbone(

@@ -6,7 +6,6 @@ python -m registry.export --model heart-reader-se_resnet1d/3 --form signal --fin
 
 import json
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,6 +53,7 @@ from registry.client import (
     name_beside,
     pinned,
 )
+from registry.ground.pace import Pace
 from registry.settings import load_settings
 
 
@@ -137,6 +137,7 @@ def export_in(
             {
                 "edge": to_dict(settings),
                 "data": to_dict(config.data),
+                "signal": to_dict(config.signal),
                 "training": to_dict(config.training),
             }
         )
@@ -144,7 +145,7 @@ def export_in(
     records = _records(source, config, run)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        exporter = Exporter(source, records, config, settings, folder, _say)
+        exporter = Exporter(source, records, config, settings, folder, Pace("export").say)
         stages = exporter.run()
         rows = report.measured(
             stages, exporter.y_true, exporter.sample, settings.measure, config.seed
@@ -260,10 +261,6 @@ def print_table(title: str, rows: Sequence[Row]) -> None:
     for row in rows:
         table.add_row(*report.cells(row, rows[0]))
     Console(width=190).print(table)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

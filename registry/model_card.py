@@ -5,15 +5,20 @@ python -m registry.model_card --model heart-reader-ensemble@champion
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.data.demo.marks import DEMO, KEY, SYNTHETIC, marked
-from heart_reader.errors import ConfigError
+from heart_reader.data.manifest import is_manifest
+from heart_reader.data.spec import PTBXL_SIGNAL, SignalConfig, SignalSpec
+from heart_reader.errors import ConfigError, TrackingError
 from heart_reader.evaluation.tables import markdown_table
 from heart_reader.evaluation.thresholds import REMEMBERED, YOUDEN
 from heart_reader.tasks.task import MANY, default_task
 from heart_reader.tracking import ModelVersion, Run, resolve_version
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.figures import figures_of
+from heart_reader.tracking.runs import run_page
 from registry.client import LONGEST_DESCRIPTION, Registry, pinned
 
 FILE = "model_card.md"
@@ -23,12 +28,15 @@ RECIPE = (
     "training.learning_rate", "training.batch_size", "seed", "data.root",
     "ensemble.method", "ensemble.n_groups",
 )  # fmt: skip
-LIMITS = """Research on 12-lead ECGs of 10 s at 100 Hz in mV: support for reading, never a \
-diagnosis. Not a medical device. Trained on PTB-XL (one country, one maker's devices, 1989 to \
-1996): other devices, countries, children and paced rhythms aren't proven. The classes are \
+LIMITS = """Research on {signal} in mV: support for reading, never a \
+diagnosis. Not a medical device. {source}The classes are \
 {what} by readers, not outcomes. Thresholds were chosen on fold 9 by the \
 rule `{rule}`: set them anew for other prevalences (entry point `thresholds`). Probabilities \
 aren't calibrated beyond the error given."""
+FROM_PTBXL = """Trained on PTB-XL (one country, one maker's devices, 1989 to \
+1996): other devices, countries, children and paced rhythms aren't proven. """
+FROM_OWN = """Trained on records of the user's own, `{data}`: whom they stand for is for their \
+owner to say. """
 MADE_UP = f"""**Trained on {SYNTHETIC} ECGs**, made by this project's own generator: for trying \
 the tools. What it says of a real ECG means nothing. Not a medical device."""
 
@@ -69,23 +77,24 @@ def render(version: ModelVersion, tags: Mapping[str, str], sites: bool) -> str:
         sites: whether the subgroups by recording site are in it.
     """
     run = Run(version.run_id) if version.run_id else None
-    validated = {} if run is None else run.metrics()
-    tested = Run(tags["test/run_id"]).metrics() if "test/run_id" in tags else {}
+    validated = {} if run is None else figures_of(run)
+    tested = figures_of(Run(tags["test/run_id"])) if "test/run_id" in tags else {}
     recipe = {} if run is None else run.client.get_run(run.run_id).data.params
     synthetic = KEY in tags or DEMO in (recipe.get("data.root"), recipe.get("made.data.root"))
-    data = "Synthetic ECGs" if synthetic else "PTB-XL"
+    read, own = _signal(recipe), _own_data(recipe)
+    data = "Synthetic ECGs" if synthetic else f"`{own}`" if own else "PTB-XL"
     parts = [
         f"# {marked(pinned(version), synthetic)}",
-        _about(tags, validated | tested),
+        _about(tags, validated | tested, own, _ecg(read)),
         f"## Metrics\n\n{_metrics(validated, tested, whole=sites)}\n\n{_looks(tags)}",
         f"## Data\n\n{data}, folds 1 to 8 to train, 9 to choose, 10 to test. Digest of folds 1 to "
         f"9 `{tags.get('data_digest', 'unknown')}`, of fold 10 "
         f"`{tags.get('test/data_digest', 'not tested')}`.",
         f"## Training\n\n{_recipe(recipe)}",
-        f"## Intended use and limits\n\n{_limits(tags, synthetic)}",
+        f"## Intended use and limits\n\n{_limits(tags, synthetic, own, read)}",
         f"## Lineage\n\n{_lineage(version, tags)}",
         f'## Loading\n\n```python\nmlflow.pyfunc.load_model("{version.uri}")'
-        '.predict({"signal": signal})  # mV, float32 (n, 12, 1000)\n```',
+        f'.predict({{"signal": signal}})  # mV, float32 (n, {read.n_leads}, {read.n_times})\n```',
     ]
     groups = _subgroups(tested, sites)
     if groups:
@@ -98,23 +107,54 @@ def _task(tags: Mapping[str, str]) -> str:
     return tags.get("task", default_task().name)
 
 
-def _about(tags: Mapping[str, str], values: Mapping[str, float]) -> str:
+def _own_data(recipe: Mapping[str, str]) -> str:
+    """The name of the user's manifest, "" for PTB-XL."""
+    root = recipe.get("data.root", recipe.get("made.data.root", ""))
+    return Path(root).name if is_manifest(root) else ""
+
+
+def _signal(recipe: Mapping[str, str]) -> SignalSpec:
+    """What the model reads; versions of a time when there was one signal don't say it."""
+    said = [
+        recipe.get(f"signal.{key}", recipe.get(f"made.signal.{key}"))
+        for key in ("leads", "fs", "seconds")
+    ]
+    if None in said:
+        return PTBXL_SIGNAL
+    leads, fs, seconds = map(str, said)
+    return SignalConfig(leads, int(fs), float(seconds), "repeat").spec
+
+
+def _ecg(read: SignalSpec, many: bool = False) -> str:
+    """``a 12-lead ECG``, ``ECGs of the leads I, II`` and the like."""
+    article, s = ("", "s") if many else ("an ", "")
+    if read.leads == PTBXL_SIGNAL.leads:
+        return f"{article.replace('n', '')}12-lead ECG{s}"
+    return f"{article}ECG{s} of the lead{'s' * (read.n_leads > 1)} {', '.join(read.leads)}"
+
+
+def _about(tags: Mapping[str, str], values: Mapping[str, float], own: str, ecg: str) -> str:
+    source = f"`{own}`" if own else "PTB-XL"
     if _task(tags) == default_task().name:
-        return "Five superclasses of PTB-XL, several at once, from a 12-lead ECG."
+        return f"Five superclasses of {source}, several at once, from {ecg}."
     judged = {key: values[key] for key in ("val/n_classes", "test/n_classes") if key in values}
     over = ", ".join(
         f"{n:.0f} with a positive and a negative in {FOLDS[key[:-10]]}"
         for key, n in judged.items()
     )
     counted = f": {over}; every mean is over these" if over else ""
-    return f"Task {_task(tags)} of PTB-XL, several classes at once, from a 12-lead ECG{counted}."
+    asked = f"Task {_task(tags)} of {source}, several classes at once"
+    return f"{asked}, from {ecg}{counted}."
 
 
-def _limits(tags: Mapping[str, str], synthetic: bool) -> str:
+def _limits(tags: Mapping[str, str], synthetic: bool, own: str, read: SignalSpec) -> str:
     if synthetic:
         return MADE_UP
+    signal = f"{_ecg(read, many=True)}, {read.seconds:g} s at {read.fs} Hz,"
+    source = FROM_OWN.format(data=own) if own else FROM_PTBXL
     what = "superclasses of statements" if _task(tags) == default_task().name else "statements"
-    return LIMITS.format(what=what, rule=tags.get(REMEMBERED, YOUDEN))
+    rule = tags.get(REMEMBERED, YOUDEN)
+    return LIMITS.format(what=what, rule=rule, signal=signal, source=source)
 
 
 def _metrics(validated: Mapping[str, float], tested: Mapping[str, float], whole: bool) -> str:
@@ -156,7 +196,8 @@ def _classes(validated: Mapping[str, float], tested: Mapping[str, float]) -> Seq
 def _looks(tags: Mapping[str, str]) -> str:
     if "test/evaluations" not in tags:
         return "Not evaluated on fold 10 yet."
-    return f"Evaluated on fold 10 {tags['test/evaluations']} time(s), run `{tags['test/run_id']}`."
+    times, run = tags["test/evaluations"], _run(tags["test/run_id"])
+    return f"Evaluated on fold 10 {times} time(s), run {run}."
 
 
 def _subgroups(tested: Mapping[str, float], sites: bool) -> str:
@@ -187,13 +228,13 @@ def _recipe(params: Mapping[str, str]) -> str:
 
 
 def _lineage(version: ModelVersion, tags: Mapping[str, str]) -> str:
-    lines = [f"- Run `{version.run_id or 'unknown'}`"]
+    lines = [f"- Run {_run(version.run_id)}"]
     runs = tags.get("member_runs", "").split(",")
     for member, run_id in zip(
         filter(None, tags.get("members", "").split(",")), runs, strict=False
     ):
         name, _, number = member.partition("/")
-        lines.append(f"- Member [{member}](#/models/{name}/versions/{number}), run `{run_id}`")
+        lines.append(f"- Member [{member}](#/models/{name}/versions/{number}), run {_run(run_id)}")
     if "init" in tags:
         lines.append(f"- Fine-tuned from `{tags['init']}`")
     if "thresholds_of" in tags:
@@ -202,8 +243,17 @@ def _lineage(version: ModelVersion, tags: Mapping[str, str]) -> str:
         lines.append(f"- Weights: {weights_text(tags['weights'])}")
     if "gate" in tags:
         reason = tags.get("gate_reason", "")
-        lines.append(f"- Gate: {tags['gate']}{f', {reason}' if reason else ''}")
+        judged = f", run {_run(tags['gate_run'])}" if "gate_run" in tags else ""
+        lines.append(f"- Gate: {tags['gate']}{f', {reason}' if reason else ''}{judged}")
     return "\n".join(lines)
+
+
+def _run(run_id: str) -> str:
+    """A link to its page; a run that this store doesn't have is named only."""
+    try:
+        return f"[`{run_id}`]({run_page(run_id)})" if run_id else "unknown"
+    except TrackingError:
+        return f"`{run_id}`"
 
 
 def weights_text(text: str) -> str:

@@ -29,6 +29,7 @@ from heart_reader.evaluation.thresholds import REMEMBERED, Rule, choose, cross_f
 from heart_reader.tasks.task import UNKNOWN, class_key
 from heart_reader.tracking import ModelVersion, Run, load_registered, resolve_version
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.figures import log_figures
 from registry.client import Registry, kind_of, pinned, register
 from registry.ground.logged import Logged, read_logged
 from registry.model_card import write_card
@@ -192,7 +193,7 @@ def _log(
     digest = str(kept.get("data_digest", "unknown"))
     # From here on the predictions in this run are those of the new version.
     run.set_tags({**kept, "model": new.uri, "data_digest": digest})
-    run.log_metrics({f"val/{key}": value for key, value in values.items()}, 0, new.model_id)
+    log_figures(run, {f"val/{key}": value for key, value in values.items()}, 0, new.model_id)
     run.describe(f"## {new.uri}\n\n{text}")
     write_card(registry, new)
     print_table(f"{pinned(new)}, {kept[REMEMBERED]}", logged.classes, changed)

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from heart_reader import evaluate
 from heart_reader.data.ptbxl import METADATA_FILE, SUPERCLASSES
+from heart_reader.tracking.figures import flat
 from tests.tracking.processes import (
     MODEL,
     SMALL,
@@ -46,10 +47,16 @@ def test_fold_9_gives_the_numbers_of_the_training(call: Call, store: Store, trai
     assert called.code == 0, called.err
     run = store.runs()[0]
     assert run.info.status == "FINISHED"
-    logged = trained.run.data.metrics
-    assert set(run.data.metrics) > {"val/macro_auc", "val/f_max", "val/auc_HYP_high95"}
+    logged, found = (
+        flat(store.artifact(each.info.run_id, "intervals.csv").read_text())
+        for each in (trained.run, run)
+    )
+    assert set(found) > {"val/f_max", "val/auc_HYP_high95", "val/sex/male/n_records"}
+    assert {"val/macro_auc_low95", "val/auc_HYP"} < set(run.data.metrics)
+    # The rest has no column and no chart of its own.
+    assert not {"val/auc_HYP_high95", "val/sex/male/n_records"} & set(run.data.metrics)
     subgroups = ("val/sex/", "val/age/", "val/quality/", "val/site/")
-    whole = {k: v for k, v in run.data.metrics.items() if not k.startswith(subgroups)}
+    whole = {k: v for k, v in found.items() if not k.startswith(subgroups)}
     for name, value in whole.items():
         assert value == pytest.approx(logged[name], abs=1e-9), name
     # On the registered model, not only on the run.

@@ -74,7 +74,7 @@ def test_a_run_stopped_twice_ends_with_the_weights_of_one_never_stopped(
     assert len(run.inputs.dataset_inputs) == 2
 
     assert store.weights(run_id) == trained.store.weights(trained.run.info.run_id)
-    for name in ("val/macro_auc", "val/loss", "val/f_max", "train/loss", "val/auc_MI_low95"):
+    for name in ("val/macro_auc", "val/loss", "val/f_max", "train/loss", "val/macro_auc_low95"):
         assert run.data.metrics[name] == trained.run.data.metrics[name], name
 
 

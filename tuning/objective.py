@@ -145,7 +145,7 @@ class TrialFit:
     def run_trial(self) -> float:
         """Draws the values, and fits with them."""
         config = suggest(self.trial, self.search.config, self.search.space)
-        self.run.start_trial(self.trial.params)
+        self.run.start_trial(self.trial.number, self.trial.params)
         self.trial.set_user_attr(RUN, self.run.run_id)
         self.points.seconds += time.perf_counter() - self._began
         return self.run_splits(config)

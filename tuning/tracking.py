@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from mlflow import MlflowClient
-from mlflow.entities import Param
+from mlflow.entities import Param, RunTag
 from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -26,6 +26,8 @@ from tuning.outcome import outcome_in_study
 from tuning.store.patient import PatientStorage, StudyError
 
 PARENT = "parent_run"  # the study's attribute that names the run
+NAMED = 4  # parameters in the name of a trial's run; the UI shows some 20 letters
+SHORT = {"learning_rate": "lr", "weight_decay": "decay", "batch_size": "batch"}
 
 
 class StudyRun(Run):
@@ -72,10 +74,25 @@ class StudyRun(Run):
             repository.delete_artifacts(folder)  # type: ignore[no-untyped-call]
 
     @waits_for_store
-    def start_trial(self, params: Mapping[str, object]) -> None:
-        """What the trial tries."""
+    def start_trial(self, number: int, params: Mapping[str, object]) -> None:
+        """What the trial tries, as params and in the run's name."""
         entities = [Param(key, str(value)) for key, value in params.items()]
-        self.client.log_batch(self.run_id, params=entities)
+        tags = [RunTag(MLFLOW_RUN_NAME, trial_name(number, params))]
+        self.client.log_batch(self.run_id, params=entities, tags=tags)
+
+
+def trial_name(number: int, params: Mapping[str, object]) -> str:
+    """The trial by the first things that it tries; the run has all.
+
+    >>> trial_name(3, {"training.learning_rate": 0.0031234, "training.batch_size": 64})
+    '3: lr 0.00312, batch 64'
+    """
+    words = []
+    for key, value in list(params.items())[:NAMED]:
+        last = key.rpartition(".")[2]
+        shown = f"{value:.3g}" if isinstance(value, float) else str(value)
+        words.append(f"{SHORT.get(last, last.replace('_', ' '))} {shown}")
+    return ": ".join([str(number), ", ".join(words)]) if words else f"trial {number}"
 
 
 def set_up_shared_tracking() -> None:

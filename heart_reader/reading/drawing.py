@@ -3,12 +3,14 @@
 import argparse
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from heart_reader.bundle.measuring import Features
 from heart_reader.data.demo.marks import is_synthetic, marked
 from heart_reader.data.features import as_twelve
+from heart_reader.data.formats.identity import identity_of
 from heart_reader.data.quality import GOOD
 from heart_reader.data.recordings.windows import span
 from heart_reader.evaluation.plots.figures import save
@@ -49,6 +51,8 @@ def draw(
             sheet = ecg_sheet(*drawn, subtitle=notes, about=about)
             _write(sheet, Path(options.plot) / f"{stem}.png")
         if options.report:
+            identity = identity_of(recorded.recordings[record].name) if options.identify else None
+            about = replace(about, person=str(identity or ""))
             page = report_page(*drawn, about, options.layout, notes)
             _write(page, Path(options.report) / f"{stem}.{options.report_format}")
 

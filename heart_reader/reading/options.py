@@ -38,11 +38,6 @@ def predict_parser() -> argparse.ArgumentParser:
         help="write a FHIR R4B bundle of reports and observations (needs the extra fhir)",
     )
     parser.add_argument(
-        "--identify",
-        action="store_true",
-        help="say in --fhir who a hospital's file is of; otherwise nothing says it",
-    )
-    parser.add_argument(
         "--windows",
         metavar="FILE",
         type=user_path,
@@ -79,3 +74,8 @@ def add_drawing_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", **folder, help="write a page to print for each record")
     parser.add_argument("--layout", choices=LAYOUTS, default="3x4", help="of the page")
     parser.add_argument("--report-format", choices=FORMATS, default="pdf", help="of the page")
+    parser.add_argument(
+        "--identify",
+        action="store_true",
+        help="say on the page, and in --fhir, who a hospital's file is of; otherwise nothing does",
+    )

@@ -1,6 +1,7 @@
 """Bundles as MLflow models: logged as a pyfunc, and registered."""
 
 import importlib.metadata
+import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 import heart_reader
 from heart_reader.bundle.kinds import open_bundle
@@ -26,7 +28,7 @@ WHAT = (
     "Reads 12-lead ECGs. The alias `champion` stands for the version in use, `candidate` for the "
     "newest, `previous` for the champion before. A version's page says how it was made and judged."
 )
-LOGGED_NAME = "model"  # of the logged model that a version is made of
+BEFORE = "model"  # the name that every logged model had
 # What `bundle.single` and the pyfunc import; the versions are those that trained the model.
 REQUIREMENTS = (
     *("mlflow", "numpy", "pandas", "PyYAML", "safetensors", "scipy", "torch"),
@@ -94,12 +96,12 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
     earlier = _registered_by_open_run(name)
     if earlier is not None:
         return earlier
-    _drop_unfinished_models(name)
+    _drop_unfinished_models(name, kind)
     with warnings.catch_warnings():
         # It asks for an input example and for its own kind of type hints; the signature is given.
         warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(
-            name=LOGGED_NAME,
+            name=kind,
             python_model=str(package / "tracking" / "pyfunc.py"),
             artifacts={"bundle": str(folder)},
             code_paths=[str(package)],
@@ -142,18 +144,17 @@ def _registered_by_open_run(name: str) -> ModelVersion | None:
     return pinned_version(found[0])
 
 
-def _drop_unfinished_models(name: str) -> None:
+def _drop_unfinished_models(name: str, kind: str) -> None:
     """Removes what earlier tries of this run logged: models that no version was made of."""
     client = MlflowClient()
     run = client.get_run(_open_run(name).info.run_id)
     versions = client.search_model_versions(f"run_id = '{run.info.run_id}'")
     made = {pinned_version(version).model_id for version in versions}
     found = client.search_logged_models(
-        [run.info.experiment_id],
-        f"source_run_id = '{run.info.run_id}' AND name = '{LOGGED_NAME}'",
+        [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"
     )
     for model in found:
-        if model.model_id not in made:
+        if model.name in (BEFORE, kind) and model.model_id not in made:
             with left_behind("models of earlier tries"):
                 client.delete_logged_model(model.model_id)
 
@@ -176,6 +177,9 @@ def _register(
         model_id=draft.model_id or None,
     )
     client.set_registered_model_alias(draft.name, CANDIDATE, made.version)
+    if draft.model_id:  # by this tag the UI's list of an experiment's models names the version
+        link = json.dumps([{"name": draft.name, "version": str(made.version)}])
+        client.set_logged_model_tags(draft.model_id, {MLFLOW_MODEL_VERSIONS: link})
     return replace(draft, version=str(made.version))
 
 

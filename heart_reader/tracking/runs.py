@@ -198,6 +198,23 @@ def _experiment_id() -> str:
 
 
 @waits_for_store
+def durations(kind: str, n: int) -> list[float]:
+    """Seconds that the last finished runs took whose names begin with a word, the newest last.
+
+    Args:
+        kind: that word.
+        n: of how many, at most.
+    """
+    found = MlflowClient().search_runs(
+        [_experiment_id()],
+        f"attributes.run_name LIKE '{kind} %' and attributes.status = 'FINISHED'",
+        max_results=n,
+        order_by=["attributes.start_time DESC"],
+    )
+    return [(run.info.end_time - run.info.start_time) / 1000 for run in reversed(found)]
+
+
+@waits_for_store
 def count_runs(tags: Mapping[str, str]) -> int:
     """How many runs, of all experiments and however they ended, carry these tags."""
     client = MlflowClient()

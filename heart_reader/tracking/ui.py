@@ -18,11 +18,13 @@ from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError, TrackingError
 from heart_reader.files import expanded_uri
 from heart_reader.tracking.delivery.outage import store_errors
+from heart_reader.tracking.experiment import VIEW, VIEWS
 from heart_reader.tracking.fresh import make_store
 from heart_reader.tracking.runs import EXPERIMENT
 
 OPTIONS = {"host": "127.0.0.1", "port": "5000"}
-SORTED = "orderByKey=metrics.%60val%2Fmacro_auc%60&orderByAsc=false&workflowType=machine_learning"
+TRAINING_VIEW, SHARED = "workflowType=machine_learning", "viewStateShareKey"
+SORTED = f"orderByKey=metrics.%60val%2Fmacro_auc%60&orderByAsc=false&{TRAINING_VIEW}"
 LIGHT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
@@ -41,17 +43,26 @@ def main(words: Sequence[str]) -> None:
     uri = expanded_uri(os.environ.get("MLFLOW_BACKEND_STORE_URI", "sqlite:///mlflow.db"))
     with store_errors():
         make_store(uri)
-        print(f"the runs, the best first:  http://{host}:{port}/{page(uri)}", flush=True)
+        for what, where in pages(uri).items():
+            print(f"{what}:  http://{host}:{port}/{where}", flush=True)
     server = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
     server += ["--host", host, "--port", str(port), "--workers", "1"]
     os.execve(sys.executable, server, os.environ | LIGHT)
 
 
-def page(uri: str) -> str:
-    """Where the UI shows the experiment's runs, sorted; "", its front page, without any."""
+def pages(uri: str) -> dict[str, str]:
+    """Where the UI shows the experiment's runs, sorted, and its saved views; else its front."""
     mlflow.set_tracking_uri(uri)
     found = MlflowClient().get_experiment_by_name(EXPERIMENT)
-    return "" if found is None else f"#/experiments/{found.experiment_id}/runs?{SORTED}"
+    if found is None:
+        return {"no runs yet": ""}
+    runs = f"#/experiments/{found.experiment_id}/runs?"
+    views = {
+        view.title: f"{runs}{SHARED}={key}&{TRAINING_VIEW}"
+        for key, view in VIEWS.items()
+        if VIEW + key in found.tags
+    }
+    return views | {"All runs, the best first": f"{runs}{SORTED}"}
 
 
 def require_free(host: str, port: int) -> None:

@@ -38,6 +38,7 @@ from heart_reader.evaluation.thresholds import REMEMBERED
 from heart_reader.interrupt import InterruptedBySignal
 from heart_reader.tasks.task import MANY, Task, default_task
 from heart_reader.tracking import Run, registered_name
+from heart_reader.tracking.figures import figures_of
 from heart_reader.tracking.runs import run_page, server_address
 from heart_reader.training.trainer import FitResult
 
@@ -66,7 +67,7 @@ class TrainedBackbone:
 
 def finished_backbone(run: Run) -> TrainedBackbone:
     """That of a run that had finished before."""
-    metrics, tags = run.metrics(), run.tags()
+    metrics, tags = figures_of(run), run.tags()
     values = {key[4:]: value for key, value in metrics.items() if key.startswith("val/")}
     return TrainedBackbone(
         tags["backbone"],

@@ -25,6 +25,7 @@ from heart_reader.evaluation.trust.made import write_made
 from heart_reader.project import REPOSITORY
 from heart_reader.tracking import ModelVersion, Run, load_registered, require_editable
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.figures import log_figures
 from registry.client import (
     Registry,
     choose_members,
@@ -98,7 +99,8 @@ def make_ensemble(registry: Registry, request: EnsembleRequest) -> ModelVersion:
         require_same_task(dict(zip(map(pinned, versions), bundles, strict=True)))
         _require_same_data(versions, bundles)
         config = request.config.for_bundle(bundles[0].provenance)
-        run.log_params(flatten({"ensemble": to_dict(settings), "data": to_dict(config.data)}))
+        read = {"data": to_dict(config.data), "signal": to_dict(config.signal)}
+        run.log_params(flatten({"ensemble": to_dict(settings), **read}))
         ground = find_ground(versions, [], config, request.config.names_data)
         fold = ground.fold
         members = [
@@ -185,8 +187,8 @@ def log_and_register(
     run.set_tags({"model": version.uri, "data_digest": fold.digest[:16]})
     own = metrics.macro_auc(fitted.own.y_true, fitted.own.y_score)
     logged = {f"val/{key}": value for key, value in values.items()}
-    compared = written.flat(table, fold.classes)
-    run.log_metrics(logged | compared | {"fitted/macro_auc": own}, 0, version.model_id)
+    beside = written.flat(table, fold.classes) | {"fitted/macro_auc": own}
+    log_figures(run, logged, 0, version.model_id, beside)
     run.describe(f"## {version.uri}\n\n{text}")
     write_card(Registry(), version)
     written.print_table(f"{version.name} v{version.version}", values, table)

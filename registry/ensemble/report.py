@@ -63,7 +63,7 @@ def comparisons(
 
 
 def flat(table: Mapping[str, Against], classes: Sequence[str]) -> dict[str, float]:
-    """The comparisons as metrics: ``member/NAME/macro_auc``, ``gain/NAME/macro_auc`` and so on."""
+    """The comparisons as figures: ``member/NAME/macro_auc``, ``gain/NAME/macro_auc`` and so on."""
     values: dict[str, float] = {}
     for name, against in table.items():
         gain = against.gain.macro

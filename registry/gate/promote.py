@@ -6,8 +6,7 @@ python -m registry.gate.promote --model heart-reader-se_resnet1d@candidate --for
 python -m registry.gate.promote --model heart-reader-se_resnet1d --rollback true
 """
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -55,6 +54,7 @@ from registry.ground.fold9 import (
     require_same_task,
     scores_to_judge,
 )
+from registry.ground.pace import Pace
 from registry.model_card import write_card
 from registry.settings import GateConfig, load_settings
 from registry.trust.chain import AUDITED, write_record
@@ -99,8 +99,10 @@ def main(words: Sequence[str]) -> None:
     if rollback:
         for each in asked:
             roll_back(registry, each.model.removeprefix("models:/").partition("@")[0])
-    elif not all([promote(registry, each) for each in asked]):
-        raise SystemExit(REFUSED)
+    else:
+        pace = Pace("promote", len(asked))
+        if not all([promote(registry, each, pace) for each in asked]):
+            raise SystemExit(REFUSED)
 
 
 def models_of(registry: Registry, request: PromoteRequest) -> list[str]:
@@ -136,8 +138,13 @@ def read_request(options: Mapping[str, str]) -> PromoteRequest:
 # ---------------------------------------------------------------- the gate
 
 
-def promote(registry: Registry, request: PromoteRequest) -> bool:
+def promote(registry: Registry, request: PromoteRequest, pace: Pace | None = None) -> bool:
     """Judges a version in a run of its own, writes the outcome on it, and moves the aliases.
+
+    Args:
+        registry: where it is.
+        request: which it is.
+        pace: of several that are judged.
 
     Returns:
         Whether it is champion now.
@@ -150,9 +157,10 @@ def promote(registry: Registry, request: PromoteRequest) -> bool:
     if champion == version:
         print(f"{pinned(version)} is champion already")
         return True
+    pace = Pace("promote") if pace is None else pace
     with tracking.open_run(f"promote {pinned(version)}") as run:
         rival = "none" if champion is None else pinned(champion)
-        _say(f"{pinned(version)}: compares its fold-9 predictions with champion {rival}")
+        pace.say(f"{pinned(version)}: compares its fold-9 predictions with champion {rival}")
         run.set_tags({"model": version.uri, "model_run_id": version.run_id, "champion": rival})
         run.log_params(flatten({"gate": to_dict(request.settings)}))
         bundle = load_registered(version)
@@ -168,9 +176,11 @@ def promote(registry: Registry, request: PromoteRequest) -> bool:
             "gate",
             '{"folds": [9]}',
         )
-        checks = judge(version, champion, bundle, ground, config, request.settings)
+        checks = judge(version, champion, bundle, ground, config, request.settings, pace.say)
         digest = ground.fold.digest
-        return conclude(registry, run, version, champion, checks, request.force, digest)
+        is_champion = conclude(registry, run, version, champion, checks, request.force, digest)
+        pace.done()
+        return is_champion
 
 
 def judge(
@@ -180,8 +190,9 @@ def judge(
     ground: Ground,
     config: Config,
     settings: GateConfig,
+    say: Callable[[str], None],
 ) -> list[Check]:
-    """Every rule of the gate, whether the one before held or not."""
+    """Every rule of the gate, whether the one before held or not; each step is said."""
     fold = ground.fold
     mine = scores_to_judge(version, bundle, fold, config)
     if champion is None:
@@ -198,16 +209,12 @@ def judge(
     judged = mine if honest is None else honest
     checks.append(gate.calibration(fold.y_true, judged, config.evaluation.n_bins, settings))
     logged, arrays, what = to_reproduce(version, bundle, ground, settings.n_reproduced)
-    _say(f"{pinned(version)}: predicts {what} again in a clean process")
+    say(f"{pinned(version)}: predicts {what} again in a clean process")
     try:
         again = predict_in_clean_process(version, arrays)
     except ModelError as error:
         return [*checks, Check(gate.LOADS, False, str(error), {})]
     return [*checks, gate.reproduction(logged, again, settings.tolerance, what)]
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def to_reproduce(

@@ -25,6 +25,7 @@ from heart_reader.models import Architecture, family
 from heart_reader.project import REPOSITORY
 from heart_reader.tracking import ModelVersion, Run, log_bundle, registered_name, require_editable
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.figures import log_figures
 from heart_reader.tracking.versions import CANDIDATE
 from registry.client import Registry, made_from, member_tags, pinned
 from registry.ensemble import report as ensemble_report
@@ -184,7 +185,7 @@ def _log(run: Run, it: Imported, lineage: Mapping[str, str]) -> ModelVersion:
         version = log_bundle(_whole(it, folder / "bundle"), it.kind, text, tags)
     if values:
         final = {f"val/{key}": value for key, value in values.items()}
-        run.log_metrics(final, 0, version.model_id)
+        log_figures(run, final, 0, version.model_id)
     run.set_tags({"model": version.uri})
     run.describe(text)
     return version

@@ -26,6 +26,7 @@ from registry.client import Registry
 from registry.commands import DEFAULTS
 from registry.gate.promote import REFUSED
 from registry.ground.fold9 import data_present, data_root_of
+from registry.ground.pace import left_of
 from registry.settings import load_settings
 from registry.sync.plan import Step
 from registry.sync.step import BUSY
@@ -123,7 +124,7 @@ class Syncer:
         while not self.stop.is_set():
             ready, others = self.look()
             if ready:
-                done += self.run(ready[0], len(ready))
+                done += self.run(ready[0], [step.entry for step in ready])
             elif others:
                 self.stop.wait(PAUSE)
             else:
@@ -160,9 +161,11 @@ class Syncer:
             return True
         return False
 
-    def run(self, step: Step, n_due: int = 1) -> bool:
-        """Runs one step of so many that are due; whether it was done here."""
-        print(f"{step.entry} for {step.model}: {step.reason} ({n_due} due now)", flush=True)
+    def run(self, step: Step, due_now: Sequence[str] = ()) -> bool:
+        """Runs one step of those that are due, whose kinds are given; whether it was done here."""
+        kinds = [kind for kind in due_now or [step.entry] if not STEPS[kind].in_process]
+        left = f"{len(due_now) or 1} due now{left_of(kinds)}"
+        print(f"{step.entry} for {step.model}: {step.reason} ({left})", flush=True)
         started = time.monotonic()
         code = self._in_process(step) if STEPS[step.entry].in_process else self._process(step)
         print(f"{step.entry} took {time.monotonic() - started:.0f} s", flush=True)

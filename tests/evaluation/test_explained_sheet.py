@@ -141,8 +141,19 @@ def test_the_panel_names_what_moved_it_with_values_and_units():
     assert bars["III 1.0 s"] == pytest.approx(1.0 / SCALE * BAR_REACH_MM)
 
 
-def test_no_word_leaves_the_sheet_or_lies_on_another():
-    figure, _ = sheet(np.zeros((12, 1000)))
+def of_71_classes():
+    """Names as long as PTB-XL's, most of them predicted."""
+    names = [f"C{k:02d}/AE" for k in range(70)]
+    probabilities = {name: 0.01 * k for k, name in enumerate(names)} | {"MI": 0.9}
+    limits, truth = dict.fromkeys(probabilities, 0.3), dict.fromkeys(probabilities, True)
+    signal, added = np.zeros((12, 1000)), explanation_of(np.zeros((12, 1000)))
+    measured = delineate(signal[None], 100)
+    return explained_sheet(signal, 100, "ECG 1", probabilities, limits, added, measured, 0, truth)
+
+
+@pytest.mark.parametrize("drawn", ["few classes", "71 classes"])
+def test_no_word_leaves_the_sheet_or_lies_on_another(drawn):
+    figure = of_71_classes() if drawn == "71 classes" else sheet(np.zeros((12, 1000)))[0]
     figure.draw_without_rendering()
     whole = figure.bbox
     texts = [t for t in (*figure.texts, *figure.axes[1].texts) if t.get_text()]

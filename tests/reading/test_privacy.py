@@ -11,13 +11,14 @@ import pytest
 import wfdb
 from matplotlib.text import Text
 
+from benchmarks.ecg_files.truth import BORN, GIVEN, NUMBER, SURNAME, truth_of
+from benchmarks.ecg_files.writers import WRITERS
 from heart_reader import predict
 from heart_reader.data.formats.identity import identity_of
 from heart_reader.errors import DataError
 from heart_reader.reading import drawing
 from heart_reader.reading.many import call
 from tests.conftest import REPOSITORY
-from tests.data.formats.writers import BORN, GIVEN, NUMBER, SURNAME, WRITERS, truth_of
 
 MODEL = REPOSITORY / "pretrained" / "se_resnet1d"
 HOSPITAL = ("DICOM", "GE MUSE XML", "Philips Sierra XML", "HL7 aECG", "SCP-ECG", "MFER")
@@ -116,6 +117,22 @@ def test_fhir_names_the_person_where_that_is_asked_for(files, tmp_path, capfd):
     assert patient["identifier"] == [{"value": NUMBER}] and patient["birthDate"] == "1931-04-23"
     assert reports[0]["subject"] == {"reference": "#patient"}
     assert "subject" not in reports[1]
+
+
+def test_the_page_names_the_person_where_that_is_asked_for_and_the_sheet_never(
+    files, drawn, tmp_path, capfd
+):
+    words = ["--json", "--identify", "--report", f"{tmp_path}/pages", files["GE MUSE XML"]]
+    predict.main(["--model", str(MODEL), *words])
+    (line,) = [text for text in drawn if SURNAME in text]
+    assert line.startswith(f"{GIVEN} {SURNAME}, {NUMBER}, born 1931-04-23, ")
+    drawn.clear()
+    words[2:4] = ["--plot", f"{tmp_path}/plots"]
+    predict.main(["--model", str(MODEL), *words])
+    printed = capfd.readouterr()
+    for text in (printed.out, printed.err, "\n".join(drawn), said_in(tmp_path)):
+        assert planted_in(text) == []
+    assert len(drawn) > 10
 
 
 @pytest.mark.parametrize("kind", HOSPITAL)

@@ -7,6 +7,7 @@ import pytest
 
 from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
 from heart_reader.tracking import load_registered, resolve_version
+from heart_reader.tracking.figures import flat
 from registry.pretrained import import_bundle
 from tests.tracking.processes import Call, Store, Trained, words
 
@@ -44,7 +45,11 @@ def test_a_folder_becomes_a_registered_candidate_with_its_metrics(
     assert run.data.params["model.se_resnet1d.width"] == "16"
     for name, value in run.data.metrics.items():
         assert value == values[name], name
-    assert "val/auc_CD_low90" in run.data.metrics
+    tables = [
+        which.artifact(each.info.run_id, "intervals.csv").read_text()
+        for which, each in ((store, run), (trained.store, trained.run))
+    ]
+    assert tables[0] == tables[1] and "val/auc_CD_low90" in flat(tables[0])
 
     again = load_registered(resolve_version(f"models:/{NAME}@candidate"))
     noise = np.random.default_rng(0).normal(0, 0.2, (2, 12, 1000)).astype(np.float32)

@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.ecg_files.hospital import write_dicom, write_muse
+from benchmarks.ecg_files.truth import truth_of
 from heart_reader.bundle.single import Bundle, save_bundle
 from heart_reader.cli import app
 from heart_reader.data.demo.marks import WARNING
@@ -30,7 +32,6 @@ from heart_reader.data.signals.pack import load_pack
 from heart_reader.errors import ModelError
 from heart_reader.tracking import log_bundle, resolve_version
 from heart_reader.tracking.runs import open_run
-from tests.data.formats.writers import truth_of, write_dicom, write_muse
 from tests.tracking.processes import MODEL, REPOSITORY, SECONDS, Trained, demo_root
 
 pytest_plugins = ["tests.tracking.trained"]

@@ -10,6 +10,7 @@ import pytest
 
 from heart_reader.errors import ConfigError, TrackingError
 from heart_reader.tracking import ui
+from heart_reader.tracking.experiment import label_experiment
 from heart_reader.tracking.fresh import make_store
 
 
@@ -31,8 +32,10 @@ def test_it_says_where_the_best_runs_are_and_becomes_a_light_server(tmp_path, mo
     make_store(uri)
     monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", uri)
     monkeypatch.setattr(mlflow.tracking.fluent, "_active_experiment_id", None)
-    assert ui.page(uri) == ""
+    assert ui.pages(uri) == {"no runs yet": ""}
     made = mlflow.MlflowClient(uri).create_experiment("heart-reader")
+    assert list(ui.pages(uri)) == ["All runs, the best first"]  # made by somebody else
+    label_experiment("heart-reader")
     started = []
     monkeypatch.setattr(os, "execve", lambda *words: started.append(words))
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
@@ -41,6 +44,8 @@ def test_it_says_where_the_best_runs_are_and_becomes_a_light_server(tmp_path, mo
     ((program, words, environment),) = started
     assert program == sys.executable and words[words.index("--workers") + 1] == "1"
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
-    line = capsys.readouterr().out
-    assert f"http://127.0.0.1:{port}/#/experiments/{made}/runs?orderByKey=metrics." in line
-    assert "workflowType=machine_learning" in line
+    said = capsys.readouterr().out
+    assert f"http://127.0.0.1:{port}/#/experiments/{made}/runs?orderByKey=metrics." in said
+    models, trials, everything = said.splitlines()
+    assert models.startswith("Models, the best first:") and "ShareKey=models&" in models
+    assert "ShareKey=trials&" in trials and "workflowType=machine_learning" in everything

@@ -27,6 +27,7 @@ from heart_reader.fitting import (
 from heart_reader.tasks.ptbxl import statement_likelihoods
 from heart_reader.tasks.task import Task
 from heart_reader.training.checkpoint import load_checkpoint, save_checkpoint
+from heart_reader.training.trainer import Trainer
 from tests.training.tiny import tiny_config
 
 ALL = {"training__auxiliary": "all", "training__batch_size": 64}
@@ -235,3 +236,26 @@ def test_a_manifest_has_no_likelihoods(manifest, cache):
     records = load_development(config.data, config.task, config.features, cache)
     with pytest.raises(ConfigError, match=f"manifest {manifest} has labels without"):
         make_trainer(prepare(records), config)
+
+
+def test_captured_steps_learn_what_the_others_do(prepared):
+    """What stands around a capture, with a second head: the same weights, to rounding."""
+    config = tiny_config(**ALL, training__epochs=2, training__loss="bce")
+    plain = make_trainer(prepared, config)
+    plain.fit([])
+    made = make_trainer(prepared, config)
+
+    def capture(body):
+        body()  # as a real one does before it holds it
+        return body
+
+    held = Trainer(
+        made.model, made.train, made.validation, made.fs, prepared.normaliser, config.training,
+        config.augmentation, torch.Generator().manual_seed(config.seed), None, made.auxiliary,
+        capture,
+    )  # fmt: skip
+    torch.manual_seed(config.seed)
+    before = held.auxiliary.weight.detach().clone()
+    held.fit([])
+    assert held.graphs is not None and not torch.equal(held.auxiliary.weight, before)
+    torch.testing.assert_close(held.auxiliary.weight, plain.auxiliary.weight, rtol=0, atol=1e-3)

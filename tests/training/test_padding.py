@@ -59,7 +59,7 @@ def padded(manifest: Path, cache: Path):
     return records, make_bundle(prepared, config, result, made_by)[0], config
 
 
-@pytest.mark.parametrize("backbone", ["inception1d", "xresnet1d18", "se_resnet1d"])
+@pytest.mark.parametrize("backbone", ["inception1d", "xresnet1d18", "se_resnet1d", "s4"])
 @pytest.mark.parametrize("length", [250, 251, 600, 613, 999, 1000])
 def test_what_is_pooled_is_as_long_as_the_record_alone_would_be(backbone, length):
     assert backbone in BACKBONES

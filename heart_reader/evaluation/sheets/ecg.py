@@ -43,12 +43,14 @@ class About:
         sex: 0 male, 1 female.
         measured: its main measurements.
         model: the name that a reader can look it up by.
+        person: name, number and birth date, where a user asked for them.
     """
 
     age: float = math.nan
     sex: float = math.nan
     measured: MainMeasurements | None = None
     model: str = ""
+    person: str = ""
 
 
 NOBODY = About()

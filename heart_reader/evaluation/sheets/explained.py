@@ -79,8 +79,8 @@ def explained_sheet(
     spans = waves(delineation, record, explanation.fs, explanation.signal.shape[1])
     _mark(paper, placed, marks(explanation, delineation, record))
     terms = terms_of(explanation, spans, N_DRAWN, about.measured)
-    n_shown = min(len(probabilities), N_CLASSES)
-    _draw_panel(side, explanation, terms, placed.height_mm - findings_height(n_shown) + 2)
+    taken = findings_height(probabilities, thresholds, N_CLASSES)
+    _draw_panel(side, explanation, terms, placed.height_mm - taken + 2)
     _draw_legend(figure, explanation.class_name)
     return figure
 

@@ -53,7 +53,8 @@ def report_page(
     paper = axes_mm(figure, LEFT_MM, FOOTER_MM, PAPER_WIDTH_MM, PAPER_HEIGHT_MM, "paper")
     draw_ecg(paper, placed)
     _write(figure, 204.0, title, 13.0, bold=True)
-    _write(figure, 204.0, person_text(about), 10.0, right=True)
+    who = filter(None, (about.person, person_text(about)))
+    _write(figure, 204.0, ", ".join(who), 10.0, right=True)
     if about.measured is not None:
         _write(figure, 197.0, measurement_line(about.measured), 10.5)
     _write(figure, 197.0, about.model[-60:], 8.5, right=True)

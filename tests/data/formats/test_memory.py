@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.ecg_files.recorders import write_ishne
+from benchmarks.ecg_files.truth import truth_of
 from heart_reader.data.ptbxl import LEADS
 from tests.conftest import REPOSITORY
-from tests.data.formats.writers import truth_of, write_ishne
 from tests.data.recordings.test_model_input import sines
 
 DAY = 24 * 3600  # s

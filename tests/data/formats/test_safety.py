@@ -12,11 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from benchmarks.ecg_files.hospital import write_aecg, write_muse
+from benchmarks.ecg_files.tables import write_npz
+from benchmarks.ecg_files.truth import truth_of
+from benchmarks.ecg_files.writers import WRITERS
 from benchmarks.fuzz_files import LONGEST, fuzz, mutated
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.limits import decoding, time_limit
 from heart_reader.errors import DataError
-from tests.data.formats.writers import WRITERS, truth_of, write_aecg, write_muse, write_npz
 from tests.data.recordings.test_model_input import sines
 
 N_FILES = 15  # of each family; the benchmark tries 200
