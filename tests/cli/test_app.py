@@ -59,15 +59,6 @@ def test_help_imports_nothing_heavy(words):
 
 
 UNUSED = ("torch._dynamo", "sympy", "matplotlib", "sklearn", "mlflow", "optuna", "tensorflow")
-    "torch._dynamo",
-    "sympy",
-    "matplotlib",
-    "sklearn",
-    "mlflow",
-    "optuna",
-    "tensorflow",
-    "onnx2tf",
-)
 
 
 def test_an_answer_loads_nothing_that_it_does_not_use():
