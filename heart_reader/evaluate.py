@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from heart_reader.bundle.scoring import score
+from heart_reader.bundle.scoring import LEFT_OUT, require_some_class, score
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config
 from heart_reader.config.request import AUTO, ConfigRequest, config_request
@@ -33,7 +33,6 @@ from heart_reader.evaluation.tables import (
     unjudged_lines,
 )
 from heart_reader.files import cache_folder
-from heart_reader.fitting import LEFT_OUT, require_some_class
 from heart_reader.project import CONFIG_DEFAULTS
 from heart_reader.tasks.task import MANY
 from heart_reader.tracking import (

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from heart_reader.bundle.scoring import score
+from heart_reader.bundle.evidence import patients_of
+from heart_reader.bundle.scoring import LEFT_OUT, require_some_class, score, with_novelty
 from heart_reader.bundle.single import Bundle
 from heart_reader.bundle.viewing import with_best_views
 from heart_reader.config.load import Config
@@ -18,10 +19,9 @@ from heart_reader.data.features import FeatureEncoder, fit_encoder
 from heart_reader.data.lead_sets import NONE, LeadSet, lead_sets_of, set_name
 from heart_reader.data.normaliser import Normaliser, fit_normaliser
 from heart_reader.data.ptbxl import TRAIN_FOLDS, VALIDATION_FOLD
-from heart_reader.errors import ConfigError, DataError
-from heart_reader.evaluation.checks import judged
+from heart_reader.errors import ConfigError
 from heart_reader.evaluation.scored import Scored
-from heart_reader.evaluation.thresholds import choose
+from heart_reader.evaluation.trust.made import Made, make_trust
 from heart_reader.files import cache_folder
 from heart_reader.models import FusionModel, build_model
 from heart_reader.models.predicting import probabilities
@@ -41,7 +41,6 @@ class Split:
     validation: tuple[int, ...]
 
 
-LEFT_OUT = "are left out of every mean"
 FOLD_9 = Split(TRAIN_FOLDS, (VALIDATION_FOLD,))
 
 
@@ -55,34 +54,6 @@ class Prepared:
     split: Split
     start: Bundle | None = None
     """What the training starts from, whose normaliser and encoder are then these."""
-
-
-def require_some_class(records: Records, folds: Sequence[int], cannot: str) -> None:
-    """Names on stderr the classes that the records of some folds all have, or none of them.
-
-    Args:
-        records: of these folds and others.
-        folds: to learn from, or to be judged on.
-        cannot: what isn't possible with such a class.
-
-    Raises:
-        DataError: there is no other class.
-    """
-    labels = records.y_true[records.rows(folds)]
-    there = judged(labels) if len(labels) else np.zeros(records.task.n_classes, bool)
-    where = f"fold {folds[0]}" if len(folds) == 1 else f"folds {folds[0]} to {folds[-1]}"
-    if not there.any():
-        raise DataError(
-            f"no class has both a positive and a negative in {where} ({len(labels)} records): "
-            "take more records (data.records_per_fold) or a lower data.min_likelihood"
-        )
-    absent = [name for name, ok in zip(records.task.classes, there, strict=True) if not ok]
-    if absent:
-        print(
-            f"{where}: {len(absent)} of {records.task.n_classes} classes have no positive or no "
-            f"negative, and {cannot}: {', '.join(absent)}",
-            file=sys.stderr,
-        )
 
 
 def prepare(records: Records, split: Split = FOLD_9, start: Bundle | None = None) -> Prepared:
@@ -214,12 +185,21 @@ def make_bundle(
     prepared: Prepared, config: Config, result: FitResult, provenance: Mapping[str, Any]
 ) -> tuple[Bundle, Scored]:
     """The best weights as a bundle, thresholds chosen on fold 9, and its fold-9 predictions."""
+    bundle, made = make_trusted(prepared, config, result, provenance)
+    return bundle, made.own
+
+
+def make_trusted(
+    prepared: Prepared, config: Config, result: FitResult, provenance: Mapping[str, Any]
+) -> tuple[Bundle, Made]:
+    """The same, with all that was said of fold 9 on the way: before, and calibrated by others."""
     draft = untuned_bundle(prepared, config, result, provenance)
     draft = with_best_views(draft, prepared.records, config.evaluation.windows)
-    scored = score(draft, prepared.records, (VALIDATION_FOLD,))
-    thresholds = choose(config.evaluation.rule, scored.y_true, scored.y_score, scored.classes)
-    bundle = replace(draft, thresholds=thresholds)
-    return bundle, replace(scored, thresholds=thresholds)
+    raw = score(draft, prepared.records, (VALIDATION_FOLD,))
+    made = make_trust(raw, patients_of(prepared.records, raw.rows), config.evaluation)
+    bundle = replace(draft, thresholds=made.own.thresholds, trust=made.trust)
+    n_novelty = config.evaluation.n_novelty
+    return with_novelty(bundle, prepared.records, n_novelty, config.seed), made
 
 
 def untuned_bundle(

@@ -28,8 +28,9 @@ from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.plots.training_curves import training_curves
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.tables import fold_profile
+from heart_reader.evaluation.trust.made import calibrated_values, write_made
 from heart_reader.files import cache_folder
-from heart_reader.fitting import Prepared, lead_sets_in, make_bundle, make_trainer, prepare
+from heart_reader.fitting import Prepared, lead_sets_in, make_trainer, make_trusted, prepare
 from heart_reader.project import CONFIG_DEFAULTS, REPOSITORY
 from heart_reader.reading.explain import write_explained_sheets
 from heart_reader.tracking import Run, log_bundle, registered_name, require_editable
@@ -111,12 +112,16 @@ def train_backbone(run: Run, config: Config, prepared: Prepared) -> train_text.T
     print(f"\n{backbone}", file=sys.stderr)
     result = fit(run, make_trainer(prepared, config))
     made_by = provenance(config, prepared.records, run.run_id, result.best_epoch)
-    bundle, scored = make_bundle(prepared, config, result, made_by)
+    bundle, trusted = make_trusted(prepared, config, result, made_by)
+    scored, n_bins = trusted.own, config.evaluation.n_bins
     values = report.metrics_with_intervals(scored, config.evaluation)
+    values |= calibrated_values(trusted, n_bins)
     bundle = replace(bundle, provenance={**bundle.provenance, "validation": values})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_report(folder / "report", scored, values, result, config, prepared.records)
+        about = prepared.records.metadata.iloc[scored.rows]
+        write_made(trusted, config.evaluation, folder / "report", about)
         write_explained_sheets(
             bundle,
             scored,

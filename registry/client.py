@@ -144,6 +144,11 @@ class Registry:
             self.client.set_model_version_tag(version.name, version.version, key, value)
 
     @waits_for_store
+    def set_model_tag(self, name: str, key: str, value: str) -> None:
+        """A tag of a registered model, replaced where it exists."""
+        self.client.set_registered_model_tag(name, key, value)
+
+    @waits_for_store
     def describe(self, version: ModelVersion, markdown: str) -> None:
         """The text on a version's page."""
         self.client.update_model_version(

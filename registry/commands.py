@@ -13,6 +13,8 @@ COMMANDS = {
     "ensemble": Command("registry.ensemble.make", (DEFAULTS,)),
     "export": Command("registry.export", (EDGE_DEFAULTS, CONFIG_DEFAULTS)),
     "thresholds": Command("registry.thresholds"),
+    "calibrate": Command("registry.trust.calibrate", (CONFIG_DEFAULTS,)),
+    "audit": Command("registry.trust.audit"),
     "compare": Command("registry.compare.make", (DEFAULTS,)),
     "sync": Command("registry.sync.syncer", (DEFAULTS,)),
     "webhook": Command("registry.sync.webhook", (DEFAULTS,)),

@@ -53,7 +53,7 @@ from registry.client import (
     name_beside,
     pinned,
 )
-from registry.pace import Pace
+from registry.ground.pace import Pace
 from registry.settings import load_settings
 
 

@@ -49,6 +49,7 @@ class GateConfig:
     margin: float
     widest: float
     max_class_loss: float
+    max_part_loss: float
     max_ece: float
     min_macro_auc: float
     min_class_auc: float
@@ -62,6 +63,7 @@ class GateConfig:
             "margin",
             "widest",
             "max_class_loss",
+            "max_part_loss",
             "max_ece",
             "min_macro_auc",
             "min_class_auc",

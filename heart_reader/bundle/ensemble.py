@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from heart_reader.bundle import checks
 from heart_reader.bundle.folders import ENSEMBLE, folder_digest, whole_folder
-from heart_reader.bundle.formats import FORMAT, read_description, said
-from heart_reader.bundle.measuring import Features, feature_source, raw_features
+from heart_reader.bundle.formats import extensions, read_description, said
+from heart_reader.bundle.measuring import Answered, Features, feature_source, raw_features
 from heart_reader.bundle.single import Bundle, load_bundle, save_bundle
+from heart_reader.bundle.trusting import load_trust
 from heart_reader.config.strict import parse, to_dict
 from heart_reader.data.checks import require_signals
 from heart_reader.data.features import FeatureEncoder
@@ -28,6 +29,7 @@ from heart_reader.data.lead_sets import LeadSet
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ConfigError, ModelError
 from heart_reader.evaluation.mixing import mix_scores
+from heart_reader.evaluation.trust.trust import NOTHING, Trust
 from heart_reader.tasks.task import Task
 
 KIND = "ensemble"
@@ -43,6 +45,7 @@ class EnsembleBundle:
         weights: (n_members, n_classes), not negative, each column adds up to 1.
         thresholds: one for each class of the task; at or above means present.
         provenance: JSON values.
+        trust: of what all members say together; its novelty is theirs.
     """
 
     members: tuple[Bundle, ...]
@@ -50,6 +53,7 @@ class EnsembleBundle:
     weights: NDArray[np.float64]
     thresholds: NDArray[np.float64]
     provenance: Mapping[str, Any]
+    trust: Trust = NOTHING
 
     def __post_init__(self) -> None:
         problems = _member_problems(self.names, self.members)
@@ -103,12 +107,26 @@ class EnsembleBundle:
         lengths: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
         """Probabilities of the task's classes; arguments and errors as of `Bundle.predict`."""
+        return self.answer(signals, features, age, sex, lengths).probabilities
+
+    def answer(
+        self,
+        signals: NDArray[np.floating[Any]],
+        features: Features = "compute",
+        age: Sequence[float] | None = None,
+        sex: Sequence[float] | None = None,
+        lengths: NDArray[np.int64] | None = None,
+    ) -> Answered:
+        """As of `Bundle.answer`; the novelty is the members' mean, where all can tell."""
         require_signals(signals, self.spec)
         raw = None
         if len(signals):  # measured once, for all members
             raw = raw_features(self.feature_source, signals, self.spec, features, age, sex)
-        scores = [member.predict(signals, raw, lengths=lengths) for member in self.members]
-        return mix_scores(np.stack(scores), self.weights)
+        said = [member.answer(signals, raw, lengths=lengths) for member in self.members]
+        mixed = mix_scores(np.stack([each.probabilities for each in said]), self.weights)
+        told = [each.novelty for each in said if each.novelty is not None]
+        novelty = np.mean(told, axis=0) if len(told) == len(said) else None
+        return Answered(self.trust.apply(mixed), novelty)
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which classes are present, (n_records, n_classes)."""
@@ -195,7 +213,7 @@ def save_beside_members(bundle: EnsembleBundle, folder: Path) -> None:
 
 def _write_description(bundle: EnsembleBundle, digests: Mapping[str, str], folder: Path) -> None:
     tree = {
-        "format": FORMAT,
+        **extensions(None, bundle.trust.tree(bundle.task.classes)),
         "task": to_dict(bundle.task),
         "members": list(bundle.names),
         "beside": dict(digests),
@@ -220,10 +238,11 @@ def load_ensemble(folder: Path) -> EnsembleBundle:
         weights = np.array(tree["weights"], np.float64)
         thresholds = np.array(tree["thresholds"], np.float64)
         provenance = dict(tree["provenance"])
+        trust = load_trust(tree["trust"], task, folder)
     except (KeyError, TypeError, ValueError, OverflowError, ConfigError) as error:
         raise ModelError(f"{ENSEMBLE} of bundle {folder} is damaged: {said(error)}") from error
     members = tuple(load_bundle(each) for each in member_folders(folder))
-    bundle = EnsembleBundle(members, names, weights, thresholds, provenance)
+    bundle = EnsembleBundle(members, names, weights, thresholds, provenance, trust)
     if bundle.task != task:
         raise ModelError(f"bundle {folder} answers {task.name}, its members {bundle.task.name}")
     return bundle

@@ -10,7 +10,8 @@ from pathlib import Path
 from heart_reader.errors import ModelError
 
 BUNDLE, ENSEMBLE, WEIGHTS = "bundle.json", "ensemble.json", "weights.safetensors"
-PARTS = (BUNDLE, ENSEMBLE, WEIGHTS)
+NOVELTY = "novelty.safetensors"
+PARTS = (BUNDLE, ENSEMBLE, WEIGHTS, NOVELTY)
 
 
 @contextmanager

@@ -7,23 +7,22 @@ function here that brings its mapping to the present form.
 1   classes, leads, sampling_rate and n_times beside each other, always those of PTB-XL's
     superclasses; ``model`` holds sections for all backbones that there were
 2   ``task``, ``signal``; ``model`` holds ``backbone``, ``shape`` and ``fusion``
-3   ``views`` besides: parts of a record that the model is asked about. Where that is the whole
-    record, 2 is written; code of before refuses what it would answer otherwise
+3   ``views`` and ``trust`` besides, or one of them: parts of a record that the model is asked
+    about; calibration, limits, novelty. Without either, 2 is written; code of before refuses
+    what it would answer otherwise
 """
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from heart_reader.bundle.folders import BUNDLE, ENSEMBLE
 from heart_reader.errors import ModelError
 from heart_reader.models import family
-from heart_reader.models.views import WHOLE, Views
 from heart_reader.tasks.task import default_section
 
-FORMAT, VIEWED = 2, 3  # what is written: without and with `views`
+FORMAT, EXTENDED = 2, 3  # what is written: without `views` and `trust`, and with either
 LARGEST_BYTES = 64_000_000  # of a description; ours take 30 kB, with 205 features
 Tree = dict[str, Any]
 
@@ -107,32 +106,34 @@ def _bundle_of_1(tree: Tree) -> Tree:
     model = tree["model"]
     backbone = model["backbone"]
     own = {"backbone": backbone, "shape": model[family(backbone)], "fusion": model["fusion"]}
-    return {"pruned": False, **tree, **contract, "model": own, "views": None}
+    return {"pruned": False, **tree, **contract, "model": own, **_NOTHING_NEW}
 
 
 def _ensemble_of_1(tree: Tree) -> Tree:
-    return {"beside": {}, **tree, **_contract_of_1(tree, "classes")}
+    return {"beside": {}, **tree, **_contract_of_1(tree, "classes"), **_NOTHING_NEW}
 
 
-def _bundle_of_2(tree: Tree) -> Tree:
-    return {**tree, "views": None}
+# ---------------------------------------------------------------- formats 2 and 3
+
+_NOTHING_NEW: Mapping[str, Any] = {"views": None, "trust": None}
 
 
-def _bundle_of_3(tree: Tree) -> Tree:
-    return {"views": None, **tree}
+def _of_2(tree: Tree) -> Tree:
+    return {**tree, **_NOTHING_NEW}
 
 
-def view_entries(views: Views) -> Tree:
-    """What a description says of them, and its format."""
-    return {"format": FORMAT} if views == WHOLE else {"format": VIEWED, "views": asdict(views)}
+def _of_3(tree: Tree) -> Tree:
+    return {**_NOTHING_NEW, **tree}
 
 
-def _as_it_is(tree: Tree) -> Tree:
-    return tree
+def extensions(views: Tree | None, trust: Tree | None) -> Tree:
+    """What a description says beyond format 2, and its format; ``None`` is left out."""
+    told = {k: v for k, v in (("views", views), ("trust", trust)) if v is not None}
+    return {"format": EXTENDED if told else FORMAT, **told}
 
 
 # The first is the oldest; the last is what is written.
 READERS: Mapping[str, Mapping[object, Callable[[Tree], Tree]]] = {
-    BUNDLE: {1: _bundle_of_1, FORMAT: _bundle_of_2, VIEWED: _bundle_of_3},
-    ENSEMBLE: {1: _ensemble_of_1, FORMAT: _as_it_is},
+    BUNDLE: {1: _bundle_of_1, FORMAT: _of_2, EXTENDED: _of_3},
+    ENSEMBLE: {1: _ensemble_of_1, FORMAT: _of_2, EXTENDED: _of_3},
 }

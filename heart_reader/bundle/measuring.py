@@ -1,5 +1,6 @@
 """The features that a model reads: measured on the signals, as they are given, or none."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +10,20 @@ from heart_reader.data import delineation
 from heart_reader.data.features import FeatureEncoder, as_twelve, with_demographics
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What a bundle says of some records.
+
+    Attributes:
+        probabilities: (n_records, n_classes).
+        novelty: (n_records,), above 1 unlike what it was trained on; ``None`` where it can't tell.
+    """
+
+    probabilities: NDArray[np.float32]
+    novelty: NDArray[np.float64] | None
+
 
 Features = Literal["compute"] | NDArray[np.float32] | None
 

@@ -17,9 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from heart_reader.bundle import checks
+from heart_reader.bundle.encoders import encoder_tree, read_encoder
 from heart_reader.bundle.folders import BUNDLE, WEIGHTS, whole_folder
-from heart_reader.bundle.formats import Tree, read_description, said, view_entries
-from heart_reader.bundle.measuring import Features, feature_source, raw_features
+from heart_reader.bundle.formats import Tree, extensions, read_description, said
+from heart_reader.bundle.measuring import Answered, Features, feature_source, raw_features
+from heart_reader.bundle.trusting import load_trust, require_embedding, save_novelty
 from heart_reader.config.strict import parse, to_dict
 from heart_reader.data.checks import require_signals
 from heart_reader.data.features import FeatureEncoder
@@ -27,6 +29,7 @@ from heart_reader.data.lead_sets import NONE, LeadSet, lead_sets_of
 from heart_reader.data.normaliser import Normaliser
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import ConfigError, ModelError
+from heart_reader.evaluation.trust.trust import NOTHING, Trust
 from heart_reader.models import (
     Architecture,
     FusionConfig,
@@ -34,7 +37,7 @@ from heart_reader.models import (
     build_model,
     shape_type,
 )
-from heart_reader.models.predicting import probabilities
+from heart_reader.models.predicting import probabilities_and_vectors
 from heart_reader.models.shrink import load_weights, shapes_of
 from heart_reader.models.views import WHOLE, Views
 from heart_reader.tasks.task import Task
@@ -53,6 +56,7 @@ class Bundle:
         provenance: data digest, seed, git commit, validation metrics; JSON values.
         task: what it answers.
         spec: what it reads.
+        trust: what makes its probabilities keep their word, and says where it doesn't know.
         views: parts of a record that the model is asked about.
     """
 
@@ -64,6 +68,7 @@ class Bundle:
     provenance: Mapping[str, Any]
     task: Task
     spec: SignalSpec
+    trust: Trust = NOTHING
     views: Views = WHOLE
 
     @property
@@ -128,17 +133,30 @@ class Bundle:
             DataError: signals of a wrong shape, not finite, or not in mV; features, ages or
                 sexes of another length.
         """
+        return self.answer(signals, features, age, sex, lengths).probabilities
+
+    def answer(
+        self,
+        signals: NDArray[np.floating[Any]],
+        features: Features = "compute",
+        age: Sequence[float] | None = None,
+        sex: Sequence[float] | None = None,
+        lengths: NDArray[np.int64] | None = None,
+    ) -> Answered:
+        """What `predict` says, with how novel each record is; arguments and errors the same."""
         require_signals(signals, self.spec)
         if len(signals) == 0:
-            return np.empty((0, self.task.n_classes), np.float32)
+            return Answered(np.empty((0, self.task.n_classes), np.float32), None)
         raw = raw_features(self.feature_source, signals, self.spec, features, age, sex)
         encoded = present = None
         if self.encoder is not None and raw is not None:
             encoded, present = self.encoder.encode(raw)
         own = lengths if self.padded else None
-        return probabilities(
+        said, vectors = probabilities_and_vectors(
             self.model, self.normaliser, signals, encoded, present, self.views, own
         )
+        novelty = self.trust.novelty
+        return Answered(self.trust.apply(said), None if novelty is None else novelty.of(vectors))
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which classes are present, (n_records, n_classes)."""
@@ -170,6 +188,7 @@ def save_bundle(bundle: Bundle, folder: Path, dtype: torch.dtype = torch.float32
             for key, value in state.items()
         }
         save_file(weights, temporary / WEIGHTS)
+        save_novelty(bundle.trust, temporary)
         text = json.dumps(_description(bundle), indent=1, allow_nan=False)
         (temporary / BUNDLE).write_text(text, encoding="utf-8")
 
@@ -179,13 +198,16 @@ def _description(bundle: Bundle) -> Tree:
     full = shapes_of(bundle.config, *_widths(encoder, bundle.task, bundle.spec))
     now = {name: tuple(value.shape) for name, value in bundle.model.state_dict().items()}
     return {
-        **view_entries(bundle.views),
+        **extensions(
+            None if bundle.views == WHOLE else asdict(bundle.views),
+            bundle.trust.tree(bundle.task.classes),
+        ),
         "task": to_dict(bundle.task),
         "signal": to_dict(bundle.spec),
         "model": {**asdict(bundle.config)},
         "pruned": now != full,
         "normaliser": to_dict(bundle.normaliser),
-        "encoder": None if encoder is None else _encoder_tree(encoder),
+        "encoder": None if encoder is None else encoder_tree(encoder),
         "thresholds": bundle.thresholds.tolist(),
         "provenance": dict(bundle.provenance),
     }
@@ -194,19 +216,6 @@ def _description(bundle: Bundle) -> Tree:
 def _widths(encoder: FeatureEncoder | None, task: Task, spec: SignalSpec) -> tuple[int, int, int]:
     """What `build_model` asks beside the shape: of features, classes and leads."""
     return 0 if encoder is None else encoder.n_encoded, task.n_classes, spec.n_leads
-
-
-_ARRAYS = ("low", "high", "median", "scale")
-
-
-def _encoder_tree(encoder: FeatureEncoder) -> Tree:
-    arrays = {name: getattr(encoder, name).tolist() for name in _ARRAYS}
-    return {
-        "source": encoder.source,
-        "names": list(encoder.names),
-        "folds": list(encoder.folds),
-        **arrays,
-    }
 
 
 # ---------------------------------------------------------------- reading it
@@ -221,7 +230,7 @@ def load_bundle(folder: Path) -> Bundle:
     """
     tree = read_description(folder, BUNDLE)
     try:
-        parts = _values(tree)
+        parts = _values(tree, folder)
     except (KeyError, TypeError, ValueError, OverflowError, ConfigError) as error:
         raise ModelError(f"{BUNDLE} of bundle {folder} is damaged: {said(error)}") from error
     try:
@@ -235,10 +244,10 @@ def load_bundle(folder: Path) -> Bundle:
     return Bundle(model=model, **parts)
 
 
-def _values(tree: Mapping[str, Any]) -> dict[str, Any]:
+def _values(tree: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """All of a bundle but its model, each checked."""
     task, spec = parse(tree["task"], Task), parse(tree["signal"], SignalSpec)
-    encoder = None if tree["encoder"] is None else _encoder(tree["encoder"])
+    encoder = None if tree["encoder"] is None else read_encoder(tree["encoder"])
     normaliser = parse(tree["normaliser"], Normaliser)
     thresholds = np.array(tree["thresholds"], np.float64)
     checks.require_thresholds(thresholds, task.n_classes)
@@ -251,6 +260,7 @@ def _values(tree: Mapping[str, Any]) -> dict[str, Any]:
         "provenance": dict(tree["provenance"]),
         "task": task,
         "spec": spec,
+        "trust": load_trust(tree["trust"], task, folder),
         "views": _views(tree["views"], spec),
     }
 
@@ -268,19 +278,10 @@ def _architecture(tree: Mapping[str, Any]) -> Architecture:
     return Architecture(backbone, shape, parse(tree["fusion"], FusionConfig))
 
 
-def _encoder(tree: Mapping[str, Any]) -> FeatureEncoder:
-    with np.errstate(over="ignore"):  # what float32 can't hold is refused as infinite
-        arrays = {name: np.array(tree[name], np.float64).astype(np.float32) for name in _ARRAYS}
-    encoder = FeatureEncoder(
-        source=tree["source"], names=tuple(tree["names"]), folds=tuple(tree["folds"]), **arrays
-    )
-    checks.require_encoder(encoder)
-    return encoder
-
-
 def _model(folder: Path, parts: Mapping[str, Any], pruned: bool) -> FusionModel:
     """Built only when the file's header says that it would be filled."""
     config, spec, task = parts["config"], parts["spec"], parts["task"]
+    require_embedding(parts["trust"], config.fusion.embedding_size)
     widths = _widths(parts["encoder"], task, spec)
     stored = checks.stored_shapes(folder / WEIGHTS)
     checks.require_plausible(config, stored)

@@ -48,7 +48,13 @@ YOUNGER: Mapping[str, Any] = {
         "auxiliary_likelihoods": False,
         "cuda_graphs": False,
     },
-    "evaluation": {"thresholds": "youden", "windows": 0},
+    "evaluation": {
+        "thresholds": "youden",
+        "windows": 0,
+        "calibration": "none",
+        "conformal_error": 0.0,
+        "n_novelty": 0,
+    },
 }
 
 

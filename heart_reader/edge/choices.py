@@ -1,6 +1,8 @@
 """What an export finds out by itself: form, student, and how much may be pruned."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +12,13 @@ from heart_reader.bundle.single import Bundle
 from heart_reader.data.dataset import Records
 from heart_reader.edge.config import ALL, EdgeConfig
 from heart_reader.edge.contract import Form
+from heart_reader.edge.device.folder import DeviceFile
 from heart_reader.edge.eager import count_parameters
-from heart_reader.edge.sample import Sample
+from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import ModelError
+from heart_reader.evaluation.thresholds import choose, rule_of
+from heart_reader.evaluation.trust.fit import AUTO, fit_calibrator
+from heart_reader.evaluation.trust.trust import NOTHING
 
 N_STEPS = 16  # of the search: ratios are multiples of 1/16
 
@@ -35,9 +41,16 @@ def form_of(source: AnyBundle, wanted: str) -> Form:
 def student_of(source: AnyBundle, wanted: str) -> Bundle:
     """The network that goes onto the device: the source itself, or a member of an ensemble.
 
+    It will be another network: what the source knows of its own reliability isn't its.
+
     Raises:
         ModelError: no member of that name.
     """
+    found = _student(source, wanted)
+    return found if found.trust == NOTHING else replace(found, trust=NOTHING)
+
+
+def _student(source: AnyBundle, wanted: str) -> Bundle:
     if len(source.members) == 1:
         return source.members[0]
     if wanted == "smallest":
@@ -79,6 +92,23 @@ def sample_of(records: Records, rows: NDArray[np.intp], form: Form) -> Sample:
     values = records.features.values[rows]  # (n, n_features)
     known = np.isfinite(values)
     return Sample(signal, np.where(known, values, 0).astype(np.float32), known.astype(np.float32))
+
+
+def device_file(
+    path: Path,
+    source: AnyBundle,
+    y_true: NDArray[np.uint8],
+    y_score: Array,
+    patients: NDArray[np.int64],
+) -> DeviceFile:
+    """A file with thresholds by its source's rule, and curves where the source has some: both
+    chosen on fold 9 with what this very file says there."""
+    curves = None
+    if source.trust.calibrated:
+        curves = fit_calibrator(AUTO, y_true, y_score, patients).calibrator
+        y_score = curves.apply(y_score)
+    rule = rule_of(source.provenance)
+    return DeviceFile(path, choose(rule, y_true, y_score, source.task.classes), curves)
 
 
 def stages_for(student: Bundle, chosen: EdgeConfig, say: Callable[[str], None]) -> tuple[str, ...]:

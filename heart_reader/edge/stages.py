@@ -6,14 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
+from heart_reader.bundle.evidence import patients_of
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import VALIDATION_FOLD
-from heart_reader.edge.choices import form_of, largest_ratio, sample_of, stages_for, student_of
+from heart_reader.edge.choices import (
+    device_file,
+    form_of,
+    largest_ratio,
+    sample_of,
+    stages_for,
+    student_of,
+)
 from heart_reader.edge.config import EdgeConfig
-from heart_reader.edge.device.folder import DeviceFile, write_device_folder
+from heart_reader.edge.device.folder import write_device_folder
 from heart_reader.edge.eager import EagerModel, count_macs, count_parameters
 from heart_reader.edge.formats.base import Part, Source
 from heart_reader.edge.formats.table import FORMATS, load_runtime
@@ -27,7 +35,6 @@ from heart_reader.errors import ModelError, RefusedByGateError
 from heart_reader.evaluation.bootstrap import compare, draw
 from heart_reader.evaluation.metrics import macro_auc
 from heart_reader.evaluation.paired.decision import is_lost, records_needed
-from heart_reader.evaluation.thresholds import choose, rule_of
 from heart_reader.models.views import WHOLE
 
 DEVICE, FILES, PYTORCH = "device", "files", "pytorch"  # folders
@@ -97,11 +104,9 @@ class Exporter:
     def write_device_folder(self, source: Mapping[str, str]) -> Path:
         """The files with their labels, input contract and example; thresholds of each its own,
         by the source's rule."""
-        rule = rule_of(self.source.provenance)
+        patients = patients_of(self.records, self.rows)
         files = [
-            DeviceFile(
-                stage.path, choose(rule, self.y_true, stage.y_score, self.source.task.classes)
-            )
+            device_file(stage.path, self.source, self.y_true, stage.y_score, patients)
             for stage in self.stages
             if stage.on_device
         ]

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heart_reader.models.fusion import FusionModel
-from heart_reader.models.views import WHOLE, Views, logits_of_views, mean_probabilities
+from heart_reader.models.views import WHOLE, Views, logits_and_vector, mean_probabilities
 
 BATCH = 64  # records a forward pass
 
 
-@torch.inference_mode()
 def probabilities(
     model: FusionModel,
     normaliser: Callable[[Tensor, Tensor | None], Tensor],
@@ -35,14 +34,32 @@ def probabilities(
         views: parts of a record that it is asked about.
         lengths: samples that are a record's own, (n_records,); ``None`` where all count.
     """
-    parts = []
+    return probabilities_and_vectors(model, normaliser, signals, encoded, present, views, lengths)[
+        0
+    ]
+
+
+@torch.inference_mode()
+def probabilities_and_vectors(
+    model: FusionModel,
+    normaliser: Callable[[Tensor, Tensor | None], Tensor],
+    signals: NDArray[np.floating[Any]],
+    encoded: NDArray[np.float32] | None,
+    present: NDArray[np.bool_] | None,
+    views: Views = WHOLE,
+    lengths: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The same, and the signals' embeddings (n_records, embedding_size) from the same pass: of
+    several views their mean, each by what it counts."""
+    parts, vectors = [], []
     for start in range(0, len(signals), BATCH):
         chunk = slice(start, start + BATCH)
         x = torch.as_tensor(np.ascontiguousarray(signals[chunk]), dtype=torch.float32)
         known = _tensor(encoded, chunk), _tensor(present, chunk), _tensor(lengths, chunk)
-        said = logits_of_views(model, normaliser, views, x, *known)
+        said, vector = logits_and_vector(model, normaliser, views, x, *known)
         parts.append(np.asarray(mean_probabilities(said).numpy(), np.float32))
-    return np.concatenate(parts)
+        vectors.append(np.asarray(vector.numpy(), np.float32))
+    return np.concatenate(parts), np.concatenate(vectors)
 
 
 def _tensor(array: NDArray[Any] | None, chunk: slice) -> Tensor | None:

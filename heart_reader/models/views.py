@@ -84,6 +84,25 @@ def logits_of_views(
     ]
 
 
+def logits_and_vector(
+    model: FusionModel,
+    normaliser: Callable[[Tensor, Tensor | None], Tensor],
+    views: Views,
+    x: Tensor,
+    encoded: Tensor | None,
+    present: Tensor | None,
+    lengths: Tensor | None,
+) -> tuple[list[tuple[float, Tensor]], Tensor]:
+    """As `logits_of_views`, with the views' mean embedding (n, embedding_size), each by what it
+    counts."""
+    said, vectors = [], []
+    for share, part in views.of(x):
+        vector = model.embed(normaliser(part, lengths), lengths)
+        said.append((share, model.classify(vector, encoded, present)))
+        vectors.append(vector if share == 1 else share * vector)
+    return said, torch.stack(vectors).sum(0) if len(vectors) > 1 else vectors[0]
+
+
 def mean_probabilities(said: list[tuple[float, Tensor]]) -> Tensor:
     """The probabilities (n, n_classes) that logits of views stand for together."""
     parts = [share * torch.sigmoid(logits) for share, logits in said]

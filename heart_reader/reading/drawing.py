@@ -44,7 +44,9 @@ def draw(
     known = abouts(recorded, model)
     for record, stem in enumerate(stems(recorded.recordings)):
         drawn = drawn_of(recorded, record, probabilities, reader)
-        about, notes = known[record], notes_of(recorded, record, reader)
+        about, usable = known[record], recorded.answers[record].quality.usable
+        trust = trust_notes(reader, probabilities[record], usable)
+        notes = "; ".join(filter(None, (*trust, notes_of(recorded, record, reader))))
         if options.plot:
             sheet = ecg_sheet(*drawn, subtitle=notes, about=about)
             _write(sheet, Path(options.plot) / f"{stem}.png")
@@ -83,6 +85,16 @@ def abouts(recorded: Recorded, model: str) -> list[About]:
     """What stands on a sheet beside each ECG."""
     rows = zip(recorded.age, recorded.sex, recorded.answers, strict=True)
     return [About(float(age), float(sex), each.measured, model) for age, sex, each in rows]
+
+
+def trust_notes(reader: Reader, probabilities: Any, usable: bool) -> list[str]:
+    """What a picture says of how far a record's answer can be trusted."""
+    if not usable:
+        return []
+    unsure = reader.trust.uncertain(probabilities, reader.labels(probabilities))
+    named = [c for c, there in zip(reader.task.classes, unsure, strict=True) if there]
+    told = ["probabilities are calibrated"] if reader.trust.calibrated else []
+    return [*told, f"uncertain: {', '.join(named)}"] if named else told
 
 
 def notes_of(recorded: Recorded, record: int, reader: Reader) -> str:

@@ -7,7 +7,6 @@ Sundararajan et al., "Axiomatic Attribution for Deep Networks", ICML 2017.
 https://arxiv.org/abs/1703.01365
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor
 
+from heart_reader.bundle.ensemble import KIND
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.single import Bundle
 from heart_reader.data.checks import require_signals
@@ -30,6 +30,8 @@ from heart_reader.evaluation.report import abouts, by_class
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.sheets.explained import explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation
+from heart_reader.evaluation.trust.calibrator import EDGE, ISOTONIC, OWN_SHARE, Curve
+from heart_reader.evaluation.trust.trust import NOTHING, Trust
 from heart_reader.models.views import logits_of_views
 from heart_reader.reading.usual import Usual, usual_ecg, usual_features
 from heart_reader.tasks.task import class_key
@@ -50,27 +52,58 @@ class LogOdds:
 
     def __init__(self, bundle: AnyBundle, length: int | None = None) -> None:
         self.members, self.length = bundle.members, length
+        self.whole = bundle.trust if bundle.kind == KIND else NOTHING
         self.log_weights = torch.as_tensor(bundle.weights, dtype=torch.float32).log()
 
     def __call__(self, signal: Tensor, *encoded: Tensor) -> Tensor:
         """(n, n_classes), of signals (n, n_leads, n_times)."""
         left = iter(encoded)
-        logits, counts = [], []
-        for member, log_weight in zip(self.members, self.log_weights, strict=True):
+        logits = []
+        for member in self.members:
             own = next(left, None) if member.encoder is not None else None
             length = self.length if member.padded else None
             lengths = None if length is None else torch.full((len(signal),), length)
             said = logits_of_views(
                 member.model, member.normaliser, member.views, signal, own, None, lengths
             )
-            logits += [each for _, each in said]
-            counts += [log_weight + math.log(share) for share, _ in said]
-        stacked = torch.stack(logits)  # (n_views of all members, n, n_classes)
-        weights = torch.stack(counts)[:, None]
-        present = torch.logsumexp(weights + torch.nn.functional.logsigmoid(stacked), 0)
-        absent = torch.logsumexp(weights + torch.nn.functional.logsigmoid(-stacked), 0)
-        odds: Tensor = present - absent  # (n, n_classes)
+            logits.append(calibrated(member.trust, mean_log_odds(said)))
+        stacked = torch.stack(logits)  # (n_members, n, n_classes)
+        weights = self.log_weights[:, None]
+        return calibrated(self.whole, _mixed(stacked, weights))  # (n, n_classes)
+
+
+def _mixed(odds: Tensor, log_weights: Tensor) -> Tensor:
+    """Log-odds (n, n_classes) of the mean probability that some log-odds (m, n, n_classes) are."""
+    present = torch.logsumexp(log_weights + torch.nn.functional.logsigmoid(odds), 0)
+    absent = torch.logsumexp(log_weights + torch.nn.functional.logsigmoid(-odds), 0)
+    return present - absent
+
+
+def mean_log_odds(said: list[tuple[float, Tensor]]) -> Tensor:
+    """Log-odds (n, n_classes) of what several views of a record say together."""
+    if len(said) == 1:
+        return said[0][1]
+    shares = torch.tensor([share for share, _ in said]).log()[:, None, None]
+    return _mixed(torch.stack([each for _, each in said]), shares)
+
+
+def calibrated(trust: Trust, odds: Tensor) -> Tensor:
+    """Log-odds (n, n_classes) as a calibrator has them, with gradients."""
+    if trust.calibrator is None:
         return odds
+    columns = zip(trust.calibrator.curves, odds.unbind(1), strict=True)
+    return torch.stack([_through(curve, column) for curve, column in columns], 1)
+
+
+def _through(curve: Curve, odds: Tensor) -> Tensor:
+    if curve.method != ISOTONIC:
+        return curve.slope * odds + curve.offset
+    p = torch.sigmoid(odds)
+    x, y = (torch.tensor(knots, dtype=p.dtype) for knots in (curve.x, curve.y))
+    right = torch.searchsorted(x, p.detach()).clamp(1, len(x) - 1)
+    share = ((p - x[right - 1]) / (x[right] - x[right - 1])).clamp(0, 1)
+    line = y[right - 1] + share * (y[right] - y[right - 1])
+    return torch.logit((1 - OWN_SHARE) * line + OWN_SHARE * p, EDGE)
 
 
 def explain(

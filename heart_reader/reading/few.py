@@ -4,7 +4,6 @@ import argparse
 
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.data.demo.marks import is_synthetic, marked
-from heart_reader.reading.drawing import draw
 from heart_reader.reading.printed import show
 from heart_reader.reading.records import (
     findings_of,
@@ -26,9 +25,10 @@ def read_few(options: argparse.Namespace, bundle: AnyBundle, model: str) -> None
     named = marked(model, is_synthetic(bundle.provenance))
     wanted = options.features == "compute"
     features = recorded.features(bundle.feature_source) if wanted else None
-    scores = bundle.predict(recorded.signals, features, lengths=recorded.lengths)
+    answered = bundle.answer(recorded.signals, features, lengths=recorded.lengths)
+    scores = answered.probabilities
     probabilities = recorded.means(scores)
-    findings = findings_of(bundle, recorded, probabilities)
+    findings = findings_of(bundle, recorded, probabilities, answered.novelty)
     if options.fhir:
         from heart_reader.reading.fhir import write_fhir
 
@@ -42,5 +42,9 @@ def read_few(options: argparse.Namespace, bundle: AnyBundle, model: str) -> None
         for item, explanations in zip(findings, why, strict=True):
             item["explanations"] = explanations
     show(model if options.json else named, recorded, findings, options)
-    draw(options, named, recorded, probabilities, bundle)
+    if options.plot or options.report:
+        # matplotlib and scikit-learn's metrics take as long to import as an answer takes.
+        from heart_reader.reading.drawing import draw
+
+        draw(options, named, recorded, probabilities, bundle)
     require_all_read(recorded)

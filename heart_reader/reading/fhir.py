@@ -138,7 +138,10 @@ def conclusion(finding: Mapping[str, Any]) -> str:
         labels = "no answer"
     quality = "; ".join([f"quality {finding['quality']}", *finding["quality_reasons"]])
     notes = "".join(f" {note}." for note in finding["notes"])
-    return f"{labels}. {quality}.{notes} {RESEARCH}"
+    unsure = ", ".join(finding["uncertain"])
+    trust = f" Uncertain: {unsure}." if unsure else ""
+    trust += " Probabilities are calibrated." if finding["calibrated"] else ""
+    return f"{labels}.{trust} {quality}.{notes} {RESEARCH}"
 
 
 def _axes(measured: Delineation) -> dict[str, list[float]]:
@@ -168,6 +171,8 @@ def _probability(finding: Mapping[str, Any], name: str) -> Resource:
         absent = {"system": MISSING, "code": "error", "display": "Error"}
         return {**said, "dataAbsentReason": {"coding": [absent]}}
     present = ("POS", "Positive") if name in finding["labels"] else ("NEG", "Negative")
+    if name in finding["uncertain"]:
+        present = ("IND", "Indeterminate")
     coding = {"system": INTERPRETATION, "code": present[0], "display": present[1]}
     return {
         **said,

@@ -75,6 +75,9 @@ def print_findings(
         if item["quality"] != GOOD:
             why = "; ".join(item["quality_reasons"])
             console.print(f"{item['record']}: {item['quality']}: {why}", highlight=False)
+        if item["uncertain"]:
+            unsure = escape(", ".join(item["uncertain"]))
+            console.print(f"{item['record']}: uncertain: {unsure}", highlight=False)
         for note in item["notes"]:
             console.print(f"{item['record']}: {note}", highlight=False)
 

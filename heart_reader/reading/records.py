@@ -20,6 +20,7 @@ from heart_reader.data.recordings.model_input import PADDED, REPEATED
 from heart_reader.data.recordings.windows import span
 from heart_reader.data.spec import SignalSpec
 from heart_reader.errors import DataError
+from heart_reader.evaluation.trust.trust import Trust
 from heart_reader.reading.answers import Answer, answers_of
 from heart_reader.reading.many.files import files_of
 from heart_reader.reading.read import Record, Refused, read_files
@@ -52,6 +53,10 @@ class Reader(Protocol):
     @property
     def provenance(self) -> Mapping[str, Any]:
         """What it was made from."""
+
+    @property
+    def trust(self) -> Trust:
+        """Whether its probabilities are calibrated, and where it doesn't know."""
 
     def predict(
         self,
@@ -192,19 +197,37 @@ def require_all_read(recorded: Recorded) -> None:
         raise DataError("\n".join(each.reason for each in recorded.refused))
 
 
-def findings_of(reader: Reader, recorded: Recorded, probabilities: Any) -> list[dict[str, Any]]:
-    """What is said of each record; probabilities (n_records, n_classes)."""
-    rows = zip(recorded.recordings, probabilities, recorded.answers, strict=True)
+def findings_of(
+    reader: Reader, recorded: Recorded, probabilities: Any, novelty: Any = None
+) -> list[dict[str, Any]]:
+    """What is said of each record.
+
+    Args:
+        reader: that says it.
+        recorded: the records.
+        probabilities: (n_records, n_classes).
+        novelty: of every window, (n_windows,); ``None`` where the reader can't tell.
+    """
+    told: Any = [None] * len(recorded.recordings)
+    if novelty is not None:
+        told = recorded.means(np.asarray(novelty)).tolist()
+    rows = zip(recorded.recordings, probabilities, recorded.answers, told, strict=True)
     return [finding(reader, *row) for row in rows]
 
 
 def finding(
-    reader: Reader, recording: Record, probabilities: Any, answer: Answer
+    reader: Reader,
+    recording: Record,
+    probabilities: Any,
+    answer: Answer,
+    novelty: float | None = None,
 ) -> dict[str, Any]:
     """What is said of one record, as JSON values; ``null`` where nothing could be measured, and
     no labels and probabilities where the record is unusable."""
     quality, classes = answer.quality, reader.task.classes
-    present = reader.labels(probabilities) & quality.usable
+    labels = reader.labels(probabilities)
+    present = labels & quality.usable
+    unsure = reader.trust.uncertain(probabilities, labels) & quality.usable
     said = by_class(probabilities, classes) if quality.usable else dict.fromkeys(classes)
     return {
         "record": recording.name,
@@ -213,6 +236,9 @@ def finding(
         "labels": [name for name, there in zip(classes, present, strict=True) if there],
         "probabilities": said,
         "thresholds": by_class(reader.thresholds, classes),
+        "calibrated": reader.trust.calibrated,
+        "uncertain": [name for name, there in zip(classes, unsure, strict=True) if there],
+        "novelty": None if novelty is None else round(novelty, 3),
         "measurements": {
             name: None if math.isnan(value) else round(value, 1)
             for name, value in vars(answer.measured).items()
@@ -222,8 +248,16 @@ def finding(
             *input_notes(recording, reader),
             *window_notes(recording, answer, reader.spec),
             *answer.warnings,
+            *novelty_notes(novelty),
         ],
     }
+
+
+def novelty_notes(novelty: float | None) -> list[str]:
+    """That a record is unlike all that the model learned from, where it is."""
+    if novelty is None or novelty <= 1:
+        return []
+    return [f"unlike the ECGs that the model was trained on: novelty {novelty:.2f}, above 1"]
 
 
 def input_notes(recording: Record, reader: Reader) -> list[str]:

@@ -63,12 +63,14 @@ def signature(task: Task, synthetic: bool = False) -> ModelSignature:
     probabilities = [ColSpec("double", name) for name in task.classes]
     thresholds = [ColSpec("double", f"threshold_{name}") for name in task.classes]
     labels = ColSpec("string", "labels")
+    trust = [ColSpec("boolean", "calibrated"), ColSpec("string", "uncertain")]
+    trust.append(ColSpec("double", "novelty", required=False))
     quality = [ColSpec("string", name) for name in ("quality", "quality_reasons", "notes")]
     warning = [ColSpec("string", "warning")] if synthetic else []
     anything = AnyType()  # type: ignore[no-untyped-call]
     return ModelSignature(
         inputs=Schema([ColSpec(anything, name, required=False) for name in ("signal", "file")]),
-        outputs=Schema([*probabilities, labels, *thresholds, *quality, *warning]),
+        outputs=Schema([*probabilities, labels, *thresholds, *trust, *quality, *warning]),
         params=ParamSchema(
             [
                 ParamSpec("fs", "double", 0.0),

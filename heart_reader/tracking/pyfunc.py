@@ -31,8 +31,10 @@ class HeartReaderModel(PythonModel):
     has it and in mV, or a file doesn't say it; ``features`` ("compute" or "none"), ``age`` (years)
     and ``sex`` (0 male, 1 female), each empty or one value a record, NaN or below 0 where unknown.
     A record whose ``quality`` is "unusable" gets no labels, and ``None`` (``null`` in JSON, which
-    has no NaN) for its probabilities. A model that was trained on
-    synthetic ECGs says so in ``warning``.
+    has no NaN) for its probabilities. ``calibrated`` says whether these keep their word,
+    ``uncertain`` of which classes the answer isn't sure, ``novelty`` above 1 that the ECG is
+    unlike those that the model was trained on (null where it can't tell). A model that was trained
+    on synthetic ECGs says so in ``warning``.
     """
 
     def load_context(self, context: PythonModelContext) -> None:
@@ -84,13 +86,17 @@ class HeartReaderModel(PythonModel):
         if word not in ("compute", "none"):
             raise DataError(f"features must be 'compute' or 'none', but is {word!r}")
         features = recorded.features(bundle.feature_source) if word == "compute" else None
-        scores = bundle.predict(recorded.signals, features, lengths=recorded.lengths)
-        said = findings_of(bundle, recorded, recorded.means(scores))
+        answered = bundle.answer(recorded.signals, features, lengths=recorded.lengths)
+        means = recorded.means(answered.probabilities)
+        said = findings_of(bundle, recorded, means, answered.novelty)
         rows = [
             {
                 **each["probabilities"],
                 "labels": ", ".join(each["labels"]),
                 **{f"threshold_{name}": limit for name, limit in each["thresholds"].items()},
+                "calibrated": each["calibrated"],
+                "uncertain": ", ".join(each["uncertain"]),
+                "novelty": each["novelty"],
                 "quality": each["quality"],
                 "quality_reasons": "; ".join(each["quality_reasons"]),
                 "notes": "; ".join(each["notes"]),
@@ -98,7 +104,7 @@ class HeartReaderModel(PythonModel):
             for each in said
         ]
         table = pd.DataFrame(rows)
-        classes = list(bundle.task.classes)
+        classes = [*bundle.task.classes, "novelty"]
         if table[classes].isna().any(axis=None):  # NaN isn't JSON
             table[classes] = table[classes].astype(object).where(table[classes].notna(), None)
         if is_synthetic(self.bundle.provenance):

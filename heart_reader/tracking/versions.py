@@ -10,6 +10,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from heart_reader.bundle.folders import folder_digest
 from heart_reader.bundle.kinds import READERS, AnyBundle, open_bundle
 from heart_reader.errors import ModelError
 from heart_reader.tracking.delivery.outage import shown_uri, waits_for_store
@@ -131,6 +132,27 @@ def download_bundle(version: ModelVersion, folder: Path) -> Path:
         raise ModelError(f"{version.uri} holds no bundle")
     _require_own_files(version, local, found[0].parent)
     return found[0].parent
+
+
+@waits_for_store
+def digest_of_bundle(version: ModelVersion) -> str:
+    """SHA-256 of the bundle that a version holds now, as of `folder_digest`; it isn't opened.
+
+    Raises:
+        ModelError: the model holds no bundle.
+        TrackingError: the store can't be reached.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            kept = mlflow.artifacts.download_artifacts(f"{version.uri}/{KEPT}", dst_path=folder)
+        except (MlflowException, OSError) as error:
+            if isinstance(error, MlflowException) and error.error_code not in ABSENT:
+                raise
+            raise ModelError(f"{version.uri} holds no bundle: {error}") from error
+        found = [path for name in READERS for path in Path(kept).glob(f"*/{name}")]
+        if not found:
+            raise ModelError(f"{version.uri} holds no bundle")
+        return folder_digest(found[0].parent)
 
 
 def _require_own_files(version: ModelVersion, local: Path, bundle: Path) -> None:

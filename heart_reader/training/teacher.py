@@ -98,6 +98,14 @@ def _class_scores(
     return scores
 
 
+def fold_scores(
+    features: NDArray[np.float32], y_true: NDArray[np.uint8], held_out: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Probabilities (n_held_out, n_classes) of trees that were fitted on all other records."""
+    columns = [_score(features, labels, held_out) for labels in y_true.T]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
 def cached_scores(
     key: tuple[object, ...], cache: Path, make: Callable[[], NDArray[np.float32]]
 ) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Weights of members by what they said about fold 9, and what each of them brings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from heart_reader.evaluation.mixing import (
 )
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.thresholds import REMEMBERED, choose
+from heart_reader.evaluation.trust.made import Made, calibrated_values, make_trust
 from heart_reader.tracking import ModelVersion, Run
 from registry.ground.fold9 import Fold9
 from registry.settings import EnsembleConfig
@@ -53,6 +54,7 @@ class Fitted:
         without: what the ensemble would have said, cross-fitted, had a member not been there; by
             name, of those that have a weight.
         tried: cross-fitted macro AUC of each method that was asked for.
+        made: calibrator and limits.
     """
 
     bundle: EnsembleBundle
@@ -62,6 +64,7 @@ class Fitted:
     weights: NDArray[np.float64]
     without: dict[str, NDArray[np.float32]]
     tried: dict[str, float]
+    made: Made
 
 
 def fit(
@@ -82,9 +85,15 @@ def fit(
     kept = np.asarray(weights.any(axis=1))
     mixed = mix_scores(y_scores[kept], weights[kept])
     crossed = crossing[method]
-    thresholds = choose(config.evaluation.rule, fold.y_true, mixed, fold.classes)
-    judged = Scored(fold.rows, fold.ecg_id, fold.y_true, crossed.y_score, thresholds, fold.classes)
+    halves = np.full(len(fold.classes), 0.5)
+    raw = Scored(fold.rows, fold.ecg_id, fold.y_true, crossed.y_score, halves, fold.classes)
+    # Curves and limits come from scores by weights of other patients, as they will be used.
+    made = make_trust(raw, fold.patients, config.evaluation)
+    y_score = made.trust.apply(mixed)
+    thresholds = choose(config.evaluation.rule, fold.y_true, y_score, fold.classes)
+    judged = replace(made.own, thresholds=thresholds)
     values = values_of(judged, crossed, config)
+    values |= calibrated_values(made, config.evaluation.n_bins)
     chosen = [member for member, has_weight in zip(members, kept, strict=True) if has_weight]
     bundle = EnsembleBundle(
         tuple(member.bundle for member in chosen),
@@ -92,10 +101,11 @@ def fit(
         weights[kept],
         thresholds,
         _provenance(chosen, members, fold, config, method, values, run),
+        made.trust,
     )
-    own = Scored(fold.rows, fold.ecg_id, fold.y_true, mixed, thresholds, fold.classes)
+    own = replace(judged, y_score=y_score)
     without = _without_each(method, members, y_scores, kept, fold, config, settings)
-    return Fitted(bundle, own, judged, crossed, weights, without, tried)
+    return Fitted(bundle, own, judged, crossed, weights, without, tried, made)
 
 
 def _crossed(

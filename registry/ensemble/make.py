@@ -21,6 +21,7 @@ from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.demo.marks import is_synthetic
 from heart_reader.errors import ModelError
 from heart_reader.evaluation import metrics
+from heart_reader.evaluation.trust.made import write_made
 from heart_reader.project import REPOSITORY
 from heart_reader.tracking import ModelVersion, Run, load_registered, require_editable
 from heart_reader.tracking import runs as tracking
@@ -172,6 +173,9 @@ def log_and_register(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         written.write_report(folder / "report", fitted, values, named, config, settings)
+        known = ground.records
+        about = None if known is None else known.metadata.iloc[fold.rows]
+        write_made(fitted.made, config.evaluation, folder / "report", about)
         save_evidence(
             gather(fitted.bundle, fold.digest, fold.patients, fitted.own, fitted.judged.y_score),
             folder / "report",

@@ -30,9 +30,11 @@ from heart_reader.tracking import (
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.delivery.outage import shown_uri
 from heart_reader.tracking.versions import CANDIDATE
-from registry.client import CHAMPION, PREVIOUS, Registry, backbone_names, pinned
+from registry.client import CHAMPION, Registry, backbone_names, pinned
 from registry.commands import DEFAULTS
 from registry.gate import rules as gate
+from registry.gate.back import roll_back
+from registry.gate.parts import each_part
 from registry.gate.reproduce import (
     Arrays,
     arrays_of,
@@ -45,15 +47,17 @@ from registry.gate.texts import gate_text, print_checks
 from registry.ground.fold9 import (
     LOGGED,
     Ground,
+    calibrated_by_others,
     evidence_of,
     find_ground,
     logged_scores,
     require_same_task,
     scores_to_judge,
 )
+from registry.ground.pace import Pace
 from registry.model_card import write_card
-from registry.pace import Pace
 from registry.settings import GateConfig, load_settings
+from registry.trust.chain import AUDITED, write_record
 
 REFUSED = 2  # exit code
 NONE, ALL = "none", "all"
@@ -173,9 +177,10 @@ def promote(registry: Registry, request: PromoteRequest, pace: Pace | None = Non
             '{"folds": [9]}',
         )
         checks = judge(version, champion, bundle, ground, config, request.settings, pace.say)
-        shut_or_open = conclude(registry, run, version, champion, checks, request.force)
+        digest = ground.fold.digest
+        is_champion = conclude(registry, run, version, champion, checks, request.force, digest)
         pace.done()
-        return shut_or_open
+        return is_champion
 
 
 def judge(
@@ -197,7 +202,12 @@ def judge(
         require_same_task({pinned(version): bundle, pinned(champion): rival})
         theirs = scores_to_judge(champion, rival, fold, config)
         checks = gate.against_champion(fold.y_true, mine, theirs, fold.classes, settings)
-    checks.append(gate.calibration(fold.y_true, mine, config.evaluation.n_bins, settings))
+        if ground.records is not None:
+            about = ground.records.metadata.iloc[fold.rows]
+            checks.append(each_part(about, fold.y_true, mine, theirs, settings))
+    honest = calibrated_by_others(version, fold)
+    judged = mine if honest is None else honest
+    checks.append(gate.calibration(fold.y_true, judged, config.evaluation.n_bins, settings))
     logged, arrays, what = to_reproduce(version, bundle, ground, settings.n_reproduced)
     say(f"{pinned(version)}: predicts {what} again in a clean process")
     try:
@@ -236,6 +246,7 @@ def conclude(
     champion: ModelVersion | None,
     checks: Sequence[Check],
     force: str | None,
+    data_digest: str,
 ) -> bool:
     """Writes the outcome into the run and on the version, and moves the aliases."""
     why = gate.reasons(checks)
@@ -257,8 +268,13 @@ def conclude(
                 f"the champion of {version.name} was moved while {pinned(version)} was judged: "
                 "promote again"
             )
+        figures = {c.name: {"held": c.passed, "text": c.text, **c.values} for c in checks}
+        write_record(
+            registry, run, version, champion, outcome, reason[outcome], figures, data_digest
+        )
         registry.make_champion(version)
-    tags = {
+    audited = {} if outcome == "refused" else {AUDITED: run.run_id}
+    tags = audited | {
         "gate": outcome,
         "gate_reason": reason[outcome],
         "gate_run": run.run_id,
@@ -269,29 +285,6 @@ def conclude(
     write_card(registry, version)
     print_checks(version, champion, checks, outcome)
     return outcome != "refused"
-
-
-# ---------------------------------------------------------------- rolling back
-
-
-def roll_back(registry: Registry, name: str) -> None:
-    """``previous`` becomes champion again, and the champion becomes ``previous``.
-
-    Raises:
-        ModelError: there is no champion, or nothing to go back to.
-    """
-    champion, previous = registry.find(name, CHAMPION), registry.find(name, PREVIOUS)
-    if champion is None or previous is None or champion == previous:
-        raise ModelError(f"{name} has no previous champion to go back to")
-    with tracking.open_run(f"roll back {name} to {previous.version}") as run:
-        run.set_tags({"model": previous.uri, "champion": pinned(champion), "gate": "rollback"})
-        registry.make_champion(previous)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        judged = {"gate_run": run.run_id, "gate_time": now}
-        back = f"{pinned(previous)} put back in place of {pinned(champion)}"
-        registry.set_tags(champion, judged | {"gate": "rolled back", "gate_reason": back})
-        registry.set_tags(previous, judged | {"gate": "put back", "gate_reason": back})
-    print(f"{pinned(previous)} is champion again, in place of {pinned(champion)}")
 
 
 if __name__ == "__main__":

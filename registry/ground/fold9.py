@@ -18,6 +18,7 @@ from heart_reader.data.dataset import FeaturesConfig, Records, load_development
 from heart_reader.data.manifest import is_manifest
 from heart_reader.data.ptbxl import METADATA_FILE, VALIDATION_FOLD
 from heart_reader.errors import DataError, ModelError
+from heart_reader.evaluation.trust.made import LOGGED as CALIBRATED
 from heart_reader.files import cache_folder
 from heart_reader.tracking import ModelVersion, Run
 from registry.client import pinned
@@ -184,6 +185,12 @@ def logged_scores(version: ModelVersion, fold: Fold9, file: str) -> NDArray[np.f
     if not same or not np.array_equal(frame[truth].to_numpy(), fold.y_true):
         return None
     return frame[[f"score_{name}" for name in fold.classes]].to_numpy(np.float32)
+
+
+def calibrated_by_others(version: ModelVersion, fold: Fold9) -> NDArray[np.float32] | None:
+    """Logged probabilities that a calibrator of other patients made, by which calibration may be
+    judged; ``None`` of a version that has no calibrator."""
+    return logged_scores(version, fold, CALIBRATED)
 
 
 def scores_to_judge(

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from heart_reader.bundle.evidence import FILE as EVIDENCE
 from heart_reader.bundle.evidence import load_evidence
 from heart_reader.errors import ModelError
+from heart_reader.evaluation.trust.made import LOGGED as CALIBRATED
+from heart_reader.evaluation.trust.made import TABLE as CALIBRATION_TABLE
 from heart_reader.tracking import ModelVersion, Run
 from registry.client import pinned
 from registry.ground.fold9 import CROSS_FITTED, LOGGED
 
-COPIED = (EVIDENCE, "config.yaml", "weights.json")
+COPIED = (EVIDENCE, "config.yaml", "weights.json", CALIBRATED, CALIBRATION_TABLE)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from registry.client import Registry
 from registry.commands import DEFAULTS
 from registry.gate.promote import REFUSED
 from registry.ground.fold9 import data_present, data_root_of
-from registry.pace import left_of
+from registry.ground.pace import left_of
 from registry.settings import load_settings
 from registry.sync.plan import Step
 from registry.sync.step import BUSY

@@ -1,6 +1,7 @@
 """A bundle's round trip, what it predicts with and without features, and what it refuses.
 
-Covers: heart_reader.bundle.checks, heart_reader.bundle.folders, heart_reader.models.predicting.
+Covers: heart_reader.bundle.checks, heart_reader.bundle.encoders, heart_reader.bundle.folders,
+heart_reader.models.predicting.
 """
 
 import json
@@ -121,7 +122,11 @@ def test_the_round_trip_is_exact(bundle, folder, signals):
     np.testing.assert_array_equal(loaded.thresholds, bundle.thresholds)
     assert loaded.config == bundle.config and loaded.normaliser == bundle.normaliser
     assert loaded.provenance == bundle.provenance
-    assert {path.name for path in folder.iterdir()} == {"bundle.json", "weights.safetensors"}
+    assert {path.name for path in folder.iterdir()} == {
+        "bundle.json",
+        "weights.safetensors",
+        "novelty.safetensors",
+    }
     assert [path.name for path in folder.parent.iterdir()] == ["bundle"]  # nothing half-made
 
 

@@ -23,6 +23,7 @@ from heart_reader.edge.device.folder import DeviceFile, read_labels, write_devic
 from heart_reader.edge.device.reader import open_device
 from heart_reader.edge.formats.table import load_runtime
 from heart_reader.errors import ModelError
+from heart_reader.evaluation.trust.calibrator import AS_IT_IS, Calibrator, Curve
 from heart_reader.tasks.task import default_task
 from tests.conftest import REPOSITORY
 
@@ -147,6 +148,37 @@ def test_the_example_needs_numpy_and_the_interpreter_alone(
     np.testing.assert_allclose([float(line[1]) for line in lines], expected, atol=6e-4)
     above = expected >= read_labels(device / file).thresholds
     assert [line[2:] == ["present"] for line in lines] == above.tolist()
+
+
+def test_a_calibrated_file_says_the_same_to_the_example_and_to_our_code(
+    bundle, signal_onnx, record, tmp_path
+):
+    curves = (
+        Curve("platt", 0.6, 1.0, (), ()),
+        AS_IT_IS,
+        Curve("isotonic", 1, 0, (0.0, 0.5, 1.0), (0.1, 0.2, 0.9)),
+        Curve("temperature", 2.0, 0.0, (), ()),
+        AS_IT_IS,
+    )
+    files = [DeviceFile(signal_onnx, THRESHOLDS, Calibrator(curves))]
+    write_device_folder(tmp_path / "device", files, None, SOURCE, *CONTRACT)
+    text = (tmp_path / "device/README.md").read_text()
+    assert "to be calibrated by each file's `calibration`" in text
+    model, signal = tmp_path / "device" / signal_onnx.name, wfdb.rdsamp(record)[0]
+    np.savetxt(tmp_path / "ecg.csv", signal, delimiter=",")
+    done = start(tmp_path / "device/example.py", model, tmp_path / "ecg.csv")
+    assert done.returncode == 0, done.stderr
+    (raw,) = load_runtime(model).probabilities(signal.T[None], None, None)
+    odds = np.log(raw / (1 - raw))
+    expected = raw.astype(float)
+    expected[0] = 1 / (1 + np.exp(-0.6 * odds[0] - 1))
+    expected[2] = 0.99 * np.interp(raw[2], [0, 0.5, 1], [0.1, 0.2, 0.9]) + 0.01 * raw[2]
+    expected[3] = 1 / (1 + np.exp(-2 * odds[3]))
+    said = [float(line.split()[1]) for line in done.stdout.splitlines()]
+    np.testing.assert_allclose(said, expected, atol=6e-4)
+    reader = open_device(model)
+    assert reader.trust.calibrated
+    np.testing.assert_allclose(reader.predict(signal.T[None], None)[0], expected, atol=1e-5)
 
 
 def test_what_the_folder_holds(device, bundle):

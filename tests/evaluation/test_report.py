@@ -17,7 +17,7 @@ from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.tables import auc_rows, unjudged_lines
 from tests.evaluation.conftest import make_fold
 
-CONFIG = EvaluationConfig(n_resamples=200, n_bins=10, n_sheets=1, thresholds="youden", windows=0)
+CONFIG = EvaluationConfig(200, 10, 1, "youden", 0, "none", 0.0, 0)
 
 
 @pytest.fixture(scope="module")

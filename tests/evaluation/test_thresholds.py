@@ -180,4 +180,4 @@ def test_a_rule_without_a_number_takes_none():
         parse_rule("f1:0.8")
     with pytest.raises(ConfigError, match="did you mean 'youden'"):
         parse_rule("yuoden")
-    assert len(EvaluationConfig(0, 10, 2, "f2", 0).problems()) == 2
+    assert len(EvaluationConfig(0, 10, 2, "f2", 0, "plat", 0.6, -1).problems()) == 5

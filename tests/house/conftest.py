@@ -29,7 +29,8 @@ def helped(target):
         sys.stdout = sys.stderr = out
         try:
             if target.endswith(".py"):
-                sys.path[0] = str(Path(target).parent)
+                folder = Path(target).parent
+                sys.path[:1] = [str(folder), str(folder.parent)]  # as `python -m` has the latter
                 runpy.run_path(target, run_name="__main__")
             else:
                 runpy.run_module(target, run_name="__main__", alter_sys=True)

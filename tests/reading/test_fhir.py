@@ -11,6 +11,9 @@ FINDING = {
     "record": "folder/x.dcm",
     "quality": "doubtful",
     "quality_reasons": ["flat: V4"],
+    "calibrated": False,
+    "uncertain": [],
+    "novelty": None,
     "labels": ["MI"],
     "probabilities": {"NORM": 0.1, "MI": 0.7},
     "thresholds": {"NORM": 0.5, "MI": 0.2},
@@ -80,3 +83,13 @@ def test_an_unusable_record_has_no_probabilities():
 
 def test_nothing_found_is_said():
     assert conclusion({**FINDING, "labels": []}).startswith("none of the classes. ")
+
+
+def test_an_uncertain_class_is_indeterminate_and_named():
+    changes = {"calibrated": True, "uncertain": ["MI"]}
+    entries = report_of("key", "m", {**FINDING, **changes}, BESIDE, "2026-01-01T00:00:00Z", {})
+    said = [each["resource"] for each in entries]
+    text = next(each["conclusion"] for each in said if "conclusion" in each)
+    assert "Uncertain: MI. Probabilities are calibrated." in text
+    of_mi = next(each for each in said if each["code"].get("text") == "probability of MI")
+    assert of_mi["interpretation"][0]["coding"][0]["code"] == "IND"

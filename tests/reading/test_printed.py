@@ -17,6 +17,9 @@ def finding(probabilities: dict[str, float | None], labels: list[str]) -> dict[s
         "record": "folder/a.hea",
         "quality": "good",
         "quality_reasons": [],
+        "calibrated": False,
+        "uncertain": [],
+        "novelty": None,
         "labels": labels,
         "probabilities": probabilities,
         "thresholds": dict.fromkeys(probabilities, 0.5),
@@ -55,3 +58,8 @@ def test_five_classes_are_columns(capsys, monkeypatch):
     out = table(capsys, monkeypatch, "m", [finding(said, [])], [])
     (row,) = [line for line in out.splitlines() if "a.hea" in line and "0.250" in line]
     assert row.count("0.250") == 5
+
+
+def test_an_answer_that_isnt_sure_is_said(capsys, monkeypatch):
+    unsure = {**finding({"NORM": 0.2, "MI": 0.5}, ["MI"]), "uncertain": ["MI"]}
+    assert "folder/a.hea: uncertain: MI" in table(capsys, monkeypatch, "m", [unsure], [])

@@ -17,7 +17,7 @@ from heart_reader.fitting import (
     untuned_bundle,
 )
 from heart_reader.training import teacher
-from heart_reader.training.teacher import TREES, boosted_scores, soften
+from heart_reader.training.teacher import TREES, boosted_scores, fold_scores, soften
 from tests.training.tiny import tiny_config, tiny_prepared
 
 N_RECORDS, N_FEATURES = 400, 6
@@ -41,6 +41,16 @@ def test_scores_are_those_of_trees_fitted_on_the_other_folds(table, tmp_path: Pa
     trees = HistGradientBoostingClassifier(**TREES).fit(features[~held_out], y_true[~held_out, 1])
     expected = trees.predict_proba(features[held_out])[:, 1]
     np.testing.assert_allclose(scores[held_out, 1], expected, atol=1e-6)
+
+
+def test_trees_are_asked_about_records_that_they_have_not_seen(table) -> None:
+    features, y_true, fold = table
+    held_out = fold == 8
+    scores = fold_scores(features, y_true, held_out)
+    trees = HistGradientBoostingClassifier(**TREES).fit(features[~held_out], y_true[~held_out, 0])
+    expected = trees.predict_proba(features[held_out])[:, 1]
+    assert scores.shape == (held_out.sum(), 2)
+    np.testing.assert_allclose(scores[:, 0], expected, atol=1e-6)
 
 
 def test_shared_among_processes_the_scores_are_the_same_to_the_bit(

@@ -26,11 +26,13 @@ from heart_reader.data.spec import SignalSpec
 from heart_reader.edge.device.texts import example, readme
 from heart_reader.edge.formats.table import FORMATS
 from heart_reader.errors import ConfigError, DataError, ModelError
+from heart_reader.evaluation.trust.calibrator import Calibrator, read_calibrator
 from heart_reader.files import sha256_of
 from heart_reader.tasks.task import Task, default_task
 
 FORMAT = 1
 LABELS = "labels.json"
+CURVES = "calibration"  # key of a file's entry
 
 
 def _contract(task: Task, spec: SignalSpec) -> dict[str, Any]:
@@ -52,10 +54,12 @@ class DeviceFile:
     Attributes:
         path: ending as one of `FORMATS`.
         thresholds: one for each class of the task, chosen on fold 9 with this very file.
+        calibrator: likewise; ``None`` where the model that it was made from has none.
     """
 
     path: Path
     thresholds: NDArray[np.float64]
+    calibrator: Calibrator | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Labels:
         source: the registered model that the file was made from.
         task: what it answers.
         spec: what it reads.
+        calibrator: of what the file answers; ``None``: it is left as it is.
     """
 
     thresholds: NDArray[np.float64]
@@ -78,6 +83,7 @@ class Labels:
     source: Mapping[str, str]
     task: Task
     spec: SignalSpec
+    calibrator: Calibrator | None
 
 
 def write_device_folder(
@@ -144,7 +150,9 @@ def _packages() -> list[str]:
 
 def _described(file: DeviceFile, task: Task, spec: SignalSpec) -> dict[str, Any]:
     n_records = "n" if FORMATS[file.path.suffix].any_number else "1"
+    curves = {} if file.calibrator is None else {CURVES: file.calibrator.tree(task.classes)}
     return {
+        **curves,
         "sha256": sha256_of(file.path),
         "size": file.path.stat().st_size,
         "layout": f"({n_records}, {spec.n_leads}, {spec.n_times})",
@@ -176,6 +184,7 @@ def read_labels(model: Path) -> Labels:
             dict(tree["source"]),
             task,
             spec,
+            read_calibrator(entry[CURVES], task.classes) if CURVES in entry else None,
         )
         expected = str(entry["sha256"])
     except (KeyError, TypeError, AttributeError, ValueError, ConfigError, DataError) as error:

@@ -16,6 +16,7 @@ from heart_reader.edge.device.folder import Labels, read_labels
 from heart_reader.edge.formats.runtime import Runtime
 from heart_reader.edge.formats.table import load_runtime
 from heart_reader.errors import ModelError
+from heart_reader.evaluation.trust.trust import Trust
 from heart_reader.tasks.task import Task
 
 
@@ -52,6 +53,11 @@ class DeviceReader:
         return self.meaning.source
 
     @property
+    def trust(self) -> Trust:
+        """Its calibrator; a device knows no more of when it doesn't know."""
+        return Trust(self.meaning.calibrator, None, None)
+
+    @property
     def padded(self) -> bool:
         """A file's input is the signal alone: short records are repeated."""
         return False
@@ -71,7 +77,7 @@ class DeviceReader:
         require_signals(signals, self.spec)
         source = self.meaning.feature_source or "none"
         raw = raw_features(source, signals, self.spec, features, age, sex)
-        return self.runtime.probabilities(signals, raw, None)
+        return self.trust.apply(self.runtime.probabilities(signals, raw, None))
 
     def labels(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """Which classes are present, (n_records, n_classes)."""

@@ -7,6 +7,7 @@ from typing import Any
 from heart_reader.data.demo.marks import KEY, WARNING, is_synthetic, marked
 from heart_reader.edge.formats.base import Format
 from heart_reader.edge.formats.table import FORMATS
+from heart_reader.evaluation.trust.calibrator import EDGE, OWN_SHARE
 
 _README = """# {title}
 
@@ -16,9 +17,9 @@ _README = """# {title}
 |---|---|---|---|
 | `signal` | {shape} | float32 | millivolts, {fs} Hz, {seconds} s; leads {leads} |
 {feature_rows}
-The output `probabilities` is float32, one row a record, in the order above. Nothing else is to be
-done: normalisation, scaling of features and the sigmoid are inside the model. A probability at
-or above its threshold in `labels.json` means that the finding is there; thresholds were chosen on
+The output `probabilities` is float32, one row a record, in the order above. {rest}:
+normalisation, scaling of features and the sigmoid are inside the model. A probability at or
+above its threshold in `labels.json` means that the finding is there; thresholds were chosen on
 {data} for each file. {numbers}
 Match inputs by name: their order differs between files.
 
@@ -50,13 +51,30 @@ import numpy as np
 
 model, ecg = map(pathlib.Path, sys.argv[1:])
 labels = json.loads((model.parent / "labels.json").read_text())
-thresholds = labels["files"][model.name]["thresholds"]
+thresholds = labels["files"][model.name]["thresholds"]{curves}
 signal = np.loadtxt(ecg, delimiter=",", dtype=np.float32).T[None]  # (1, {n_leads}, {n_times})
 if np.median(np.ptp(signal, axis=2)) < 0.05: sys.exit("most leads are flat: nothing is said")
 {run}
 for name, p in zip(labels["classes"], probabilities[0]):
-    print(f"{{name:5}} {{p:.3f}}", "present" if p >= thresholds[name] else "")
+{through}    print(f"{{name:5}} {{p:.3f}}", "present" if p >= thresholds[name] else "")
 '''
+
+# Only where there is something to calibrate by.
+_CURVES = f"""
+curves = labels["files"][model.name]["calibration"]
+
+
+def calibrated(p, curve):
+    \"\"\"A probability that keeps its word, by the constants of labels.json.\"\"\"
+    if curve["method"] == "isotonic":
+        return {1 - OWN_SHARE} * np.interp(p, curve["x"], curve["y"]) + {OWN_SHARE} * p
+    if curve["method"] == "none":
+        return p
+    p = min(max(float(p), {EDGE}), 1 - {EDGE})
+    return 1 / (1 + np.exp(-curve["slope"] * np.log(p / (1 - p)) - curve["offset"]))
+
+
+"""
 
 
 def readme(tree: Mapping[str, Any]) -> str:
@@ -74,6 +92,7 @@ def readme(tree: Mapping[str, Any]) -> str:
         fs=tree["sampling_rate"],
         seconds=f"{tree['n_times'] / tree['sampling_rate']:g}",
         **_sizes(tree),
+        rest=_rest(tree),
         leads=" ".join(tree["leads"]),
         feature_rows=rows,
         numbers=_numbers(),
@@ -87,7 +106,24 @@ def readme(tree: Mapping[str, Any]) -> str:
 def example(tree: Mapping[str, Any]) -> str:
     """example.py: for the folder's files of the last format of `FORMATS` that it has."""
     call = _format_of(_examples(tree)[0]).example
-    return _EXAMPLE.format(load=call.load, run=call.run, **_sizes(tree))
+    parts = {"curves": "", "through": ""}
+    if _is_calibrated(tree):
+        parts = {"curves": _CURVES, "through": "    p = calibrated(p, curves[name])\n"}
+    return _EXAMPLE.format(load=call.load, run=call.run, **parts, **_sizes(tree))
+
+
+def _rest(tree: Mapping[str, Any]) -> str:
+    """What is left to do with the output."""
+    if not _is_calibrated(tree):
+        return "Nothing else is to be done"
+    return (
+        "It is to be calibrated by each file's `calibration` in `labels.json`, as `example.py` "
+        "does, before it is read as a probability; nothing else is to be done"
+    )
+
+
+def _is_calibrated(tree: Mapping[str, Any]) -> bool:
+    return any("calibration" in entry for entry in tree["files"].values())
 
 
 def _numbers() -> str:

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from heart_reader.bundle.kinds import AnyBundle
-from heart_reader.bundle.scoring import score
+from heart_reader.bundle.scoring import LEFT_OUT, require_some_class, score
 from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records, to_device
 from heart_reader.data.ptbxl import TRAIN_FOLDS
 from heart_reader.edge.config import FinetuneConfig
 from heart_reader.errors import DataError
-from heart_reader.fitting import FOLD_9, LEFT_OUT, Prepared, make_trainer_of, require_some_class
+from heart_reader.fitting import FOLD_9, Prepared, make_trainer_of
 from heart_reader.training.teacher import soften
 from heart_reader.training.trainer import FitResult, Hook
 

@@ -34,9 +34,10 @@ def rows_of(
         features = None
         if options.features == "compute":
             features = recorded.features(bundle.feature_source)
-        said = bundle.predict(recorded.signals, features, lengths=recorded.lengths)
-        scores = recorded.means(said)
-        answered = [result_row(each, versions) for each in findings_of(bundle, recorded, scores)]
+        said = bundle.answer(recorded.signals, features, lengths=recorded.lengths)
+        scores = recorded.means(said.probabilities)
+        found_of = findings_of(bundle, recorded, scores, said.novelty)
+        answered = [result_row(each, versions) for each in found_of]
     rows = iter(answered)
     return [
         refused_row(each, versions) if isinstance(each, Refused) else next(rows) for each in read

@@ -115,6 +115,8 @@ def test_killed_and_started_again_it_ends_with_the_same_table(table, model, fold
         if table[name].dtype == np.float64:
             given = [float(word) if word else np.nan for word in found[name]]
             np.testing.assert_array_equal(given, table[name].to_numpy())
+        elif name == "calibrated":
+            assert found[name].tolist() == list(map(str, expected[name]))
         elif name == "windows":
             assert found[name].tolist() == [f"{x:.0f}" if x != "" else "" for x in expected[name]]
         else:
