@@ -23,8 +23,11 @@ from heart_reader.bundle.scoring import with_novelty
 from heart_reader.bundle.single import Bundle, load_bundle
 from heart_reader.config.load import load_config
 from heart_reader.data.dataset import FeaturesConfig, Records, load_development
+from heart_reader.data.delineation import delineate
+from heart_reader.data.delineation.warnings import LEAD_REVERSAL
 from heart_reader.data.ptbxl import LEADS, TRAIN_FOLDS, VALIDATION_FOLD
 from heart_reader.data.quality import GOOD, assess
+from heart_reader.data.recordings.limb_leads import MOST_CONTRADICTION, contradiction
 from heart_reader.files import cache_folder
 
 Signals = NDArray[np.float32]
@@ -40,7 +43,9 @@ def main() -> None:
     )
     parser.add_argument("--records", type=int, default=400, help="of fold 9 that get faults")
     options = parser.parse_args()
-    config = load_config("default", {"data.root": str(options.data)})
+    # Most paced records have no superclass: they are kept.
+    kept = {"data.root": str(options.data), "task.unlabelled": "keep"}
+    config = load_config("default", kept)
     none = FeaturesConfig("none")
     records = load_development(config.data, config.task, none, cache_folder(), config.signal)
     parts = parts_of(records, options.records)
@@ -50,6 +55,10 @@ def main() -> None:
         chosen = config.evaluation.n_novelty
         bundle = with_novelty(load_bundle(Path(folder)), records, chosen, config.seed)
         shares[Path(folder).name] = {name: novel(bundle, s) for name, s in parts.items()}
+    shares["limb leads contradict"] = {name: contradicting(s) for name, s in parts.items()}
+    shares["reversal is noted"] = {
+        name: reversed_(s, records.spec.fs) for name, s in parts.items()
+    }
     show(parts, shares, quality)
 
 
@@ -130,13 +139,26 @@ def doubtful(signals: Signals, fs: int) -> float:
     return float(np.mean([q.verdict != GOOD for q in assess(signals, fs, LEADS)]))
 
 
+def contradicting(signals: Signals) -> float:
+    """The share whose limb leads can't be of one body; a note says so where a file is read."""
+    found = [contradiction(dict(zip(LEADS, each, strict=True)))[0] for each in signals]
+    return float(np.mean(np.array(found) > MOST_CONTRADICTION))
+
+
+def reversed_(signals: Signals, fs: int) -> float:
+    """The share of which a note says that leads may be reversed."""
+    told = delineate(signals, fs).warnings
+    return float(np.mean([LEAD_REVERSAL in each for each in told]))
+
+
 def show(
     parts: Mapping[str, Signals],
     shares: Mapping[str, Mapping[str, float]],
     quality: Mapping[str, float],
 ) -> None:
     """A row a kind of record."""
-    table = Table("records", "n", *(f"novel to {name}" for name in shares), "at least doubtful")
+    named = [n if " " in n else f"novel to {n}" for n in shares]
+    table = Table("records", "n", *named, "at least doubtful")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, signals in parts.items():

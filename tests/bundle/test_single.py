@@ -1,6 +1,7 @@
 """A bundle's round trip, what it predicts with and without features, and what it refuses.
 
-Covers: heart_reader.bundle.checks, heart_reader.bundle.folders, heart_reader.models.predicting.
+Covers: heart_reader.bundle.checks, heart_reader.bundle.encoders, heart_reader.bundle.folders,
+heart_reader.models.predicting.
 """
 
 import json
