@@ -32,6 +32,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"
 WIDE, HIGH = 1400, 860
 HIGHER = {"plots": 1180, "lineage": 1000}
+CHARTS = "Search metric charts"  # in an empty field of the page
 TRAINED = "searchFilter=metrics.%60n_parameters%60+%3E+0"  # only trainings say how many
 SECONDS = 120  # that a server may take to answer, and a page to draw
 DRAWN = 4  # seconds for charts, behind the last text
@@ -42,10 +43,10 @@ LINES = 30  # of a terminal
 NO_CHAT = """localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
 localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');"""
 TERMINAL = """<body style="margin:0;background:#fff"><div style="display:inline-block;
-min-width:900px;max-width:1360px;background:#1d1f27;color:#e6e6e6;
+min-width:900px;background:#1d1f27;color:#e6e6e6;
 border-radius:8px;padding:14px 20px 18px">
 <div style="font:13px sans-serif;color:#9aa0ad;padding-bottom:10px">{title}</div>
-<pre style="font:13px/1.35 'DejaVu Sans Mono',monospace;margin:0;white-space:pre-wrap">{text}</pre>
+<pre style="font:13px/1.35 'DejaVu Sans Mono',monospace;margin:0;white-space:pre">{text}</pre>
 </div></body>"""
 
 
@@ -72,6 +73,7 @@ def main() -> None:
                 take(page, path, text, options.folder / f"{name}.png")
         for name, content in terminals(options.tour).items() if options.tour else ():
             if not only or name in only:
+                page.set_viewport_size({"width": 2 * WIDE, "height": HIGH})
                 page.set_content(content)
                 page.locator("div").first.screenshot(path=options.folder / f"{name}.png")
                 smaller(options.folder / f"{name}.png")
@@ -99,7 +101,7 @@ def pages(uri: str) -> dict[str, tuple[str, str]]:
         "runs": (view, "matching runs"),
         "compare": (
             f"{home}?{TRAINED}&{SORTED}&compareRunsMode=CHART",
-            "Search metric charts",
+            CHARTS,
         ),
         "plots": (f"{home}/{best}/artifacts/plots/roc.png?{TRAINING_VIEW}", "classes.csv"),
         "registry": (f"/#/models?{TRAINING_VIEW}", MODEL),
@@ -125,6 +127,8 @@ def take(page: Page, path: str, text: str, target: Path) -> None:
     page.goto("about:blank")  # the UI's pages differ behind the #, which loads nothing anew
     page.goto(path, wait_until="domcontentloaded")
     page.get_by_text(text).or_(page.get_by_placeholder(text)).first.wait_for()
+    if text == CHARTS:
+        page.get_by_placeholder(text).fill("macro_auc")
     page.wait_for_timeout(DRAWN * 1000)
     if page.get_by_role("dialog").count():  # what MLflow tells first-time visitors
         page.keyboard.press("Escape")
@@ -173,6 +177,8 @@ def ending(said: str, n_lines: int) -> str:
 
 def in_words(seconds: float) -> str:
     """A time as one says it."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 

@@ -21,6 +21,8 @@ from heart_reader.data.dataset import load_development
 from heart_reader.data.demo.tree import demo_tree
 from heart_reader.data.ptbxl import load_metadata
 from heart_reader.tasks.task import UNKNOWN
+from registry.ensemble import make as ensemble
+from registry.gate import promote
 from registry.ground.fold9 import data_present, fold9
 from tests.registry.fleet import bundle_of
 from tests.tracking.processes import SMALL, Call, Store, words
@@ -179,3 +181,20 @@ def test_a_start_that_does_not_fit_is_one_clear_line(own, call: Call, name: str)
     assert called.code == 1
     assert says in called.errors[0] and len(called.errors) == 1
     assert len(store.runs()) == n_runs
+
+
+def test_an_ensemble_of_own_records_passes_the_gates_trial(own, call: Call):
+    """The gate reads the manifest as the members do: their leads, their length."""
+    store, manifest = own
+    options = QUICK | {"data": str(manifest), "backbone": "xresnet1d18", "features": "none"}
+    assert call(train.main, store, *words(options)).code == 0
+    members = f"{NAME}/1,heart-reader-hearts-xresnet1d18/1"
+    called = call(ensemble.main, store, "--members", members)
+    assert called.code == 0, called.err
+    name = "heart-reader-hearts-ensemble"
+    assert bundle_of(store, f"models:/{name}/1").provenance["signal"]["leads"] == "I,II,V1-V6"
+    called = call(promote.main, store, "--model", name, "--force", "true")
+    assert called.code == 0, called.err
+    (version,) = store.client.search_model_versions(f"name = '{name}'")
+    assert version.tags["gate"] in ("passed", "forced")
+    assert "can't" not in version.tags.get("gate_reason", "")

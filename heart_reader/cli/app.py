@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from heart_reader.cli.command import Command
-from heart_reader.cli.entry import asks_for_help, run_entry
+from heart_reader.cli.entry import asks_for_help, reader_is_gone, run_entry
 from heart_reader.cli.usage import usage
 from heart_reader.errors import did_you_mean
 from heart_reader.project import REPOSITORY
@@ -28,6 +28,15 @@ GROUP = "heart_reader.commands"
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the command that the first word names, and gives its exit code."""
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return reader_is_gone()
+    return code
+
+
+def _run(words: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if words is None else words)
     found = commands()
     if not given or given[0] in {"--help", "-h"}:

@@ -1,5 +1,7 @@
 """What every entry point does alike: dotted options, one line per error, exit codes."""
 
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -44,12 +46,22 @@ def run_entry(
         how = Ended(None, stopped=True)
         print(f"stopped by {stop}", file=sys.stderr)
         return 128 + stop.signum
+    except BrokenPipeError:
+        how = Ended(None, stopped=True)
+        return reader_is_gone()
     except SystemExit as stop:
         how = Ended(f"exit code {stop.code}" if stop.code else None)
         raise
     finally:
         ended(how)
     return 0
+
+
+def reader_is_gone() -> int:
+    """The exit code where who reads the output has gone, as ``| head`` does; nothing more is
+    written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 128 + signal.SIGPIPE
 
 
 def asks_for_help(words: Sequence[str]) -> bool:

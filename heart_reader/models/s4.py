@@ -105,9 +105,10 @@ class StateSpace(nn.Module):
         low, high = math.log(SHORTEST_STEP), math.log(LONGEST_STEP)
         self.log_step = nn.Parameter(torch.empty(width, 1).uniform_(low, high))
         self.log_decay = nn.Parameter(torch.full((width, n_modes), math.log(0.5)))
-        self.frequency = nn.Parameter(math.pi * torch.arange(n_modes).repeat(width, 1).float())
-        self.readout = nn.Parameter(torch.randn(2, width, n_modes, 2) * math.sqrt(0.5))  # C
-        self.through = nn.Parameter(torch.randn(width))  # D
+        modes = [math.pi * i for i in range(n_modes)]
+        self.frequency = nn.Parameter(torch.tensor([modes] * width))
+        self.readout = nn.Parameter(torch.empty(2, width, n_modes, 2).normal_(0, 0.5**0.5))  # C
+        self.through = nn.Parameter(torch.empty(width).normal_())  # D
 
     def recurrent(self) -> list[nn.Parameter]:
         """What the recurrence is made of: A and the step."""

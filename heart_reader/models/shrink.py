@@ -1,9 +1,11 @@
 """A model of fewer channels than its configuration says, as structured pruning leaves it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from heart_reader.models.fusion import Architecture, build_model
 
@@ -44,9 +46,27 @@ Shapes = dict[str, tuple[int, ...]]  # of tensors, by name
 
 def shapes_of(architecture: Architecture, n_features: int, n_classes: int, n_leads: int) -> Shapes:
     """The shapes of the weights that a model has before it is pruned; nothing is allocated."""
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutStart():
         full = build_model(architecture, n_features, n_classes, n_leads)
     return {name: tuple(value.shape) for name, value in full.state_dict().items()}
+
+
+class _WithoutStart(TorchFunctionMode):
+    """Leaves the first values of weights out: drawing them without memory would load the compiler
+    of torch, which takes longer than all else that a prediction does."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        named = kwargs or {}
+        is_start = getattr(func, "__module__", "") == "torch.nn.init"
+        if is_start or func in (Tensor.normal_, Tensor.uniform_):
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)
 
 
 def _tell_sizes(module: nn.Module) -> None:

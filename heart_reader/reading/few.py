@@ -4,7 +4,6 @@ import argparse
 
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.data.demo.marks import is_synthetic, marked
-from heart_reader.reading.drawing import draw
 from heart_reader.reading.printed import show
 from heart_reader.reading.records import (
     findings_of,
@@ -43,5 +42,9 @@ def read_few(options: argparse.Namespace, bundle: AnyBundle, model: str) -> None
         for item, explanations in zip(findings, why, strict=True):
             item["explanations"] = explanations
     show(model if options.json else named, recorded, findings, options)
-    draw(options, named, recorded, probabilities, bundle)
+    if options.plot or options.report:
+        # matplotlib and scikit-learn's metrics take as long to import as an answer takes.
+        from heart_reader.reading.drawing import draw
+
+        draw(options, named, recorded, probabilities, bundle)
     require_all_read(recorded)

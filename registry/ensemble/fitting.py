@@ -162,6 +162,7 @@ def _provenance(
         "run_id": run.run_id,
         "data": to_dict(config.data),
         "task": to_dict(config.task),
+        "signal": to_dict(config.signal),
         "data_digest": fold.digest,
         "members": {member.name: member.version.uri for member in chosen},
         **({"left_out": left_out} if left_out else {}),

@@ -30,7 +30,9 @@ def main(folder: str, given: str, target: str) -> None:
         # Without a table's values, the signals are measured.
         table = arrays["features"] if "features" in arrays.files else None
         features: Features = "compute" if table is None else table
-        said = bundle.predict(arrays["signals"], features, arrays["age"], arrays["sex"])
+        lengths = arrays["lengths"] if "lengths" in arrays.files else None
+        age, sex = arrays["age"], arrays["sex"]
+        said = bundle.predict(arrays["signals"], features, age, sex, lengths)
     np.save(target, said)
 
 

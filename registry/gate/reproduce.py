@@ -35,6 +35,9 @@ def arrays_of(bundle: AnyBundle, records: Records, rows: NDArray[np.intp]) -> Ar
         "age": age_years(records.metadata)[rows],
         "sex": records.metadata["sex"].to_numpy()[rows],
     }
+    lengths = records.lengths(rows)
+    if lengths is not None:
+        arrays["lengths"] = lengths
     if reads_table(bundle) and records.features is not None:
         arrays["features"] = records.features.values[rows]
     return arrays

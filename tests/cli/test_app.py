@@ -58,6 +58,29 @@ def test_help_imports_nothing_heavy(words):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+UNUSED = ("torch._dynamo", "sympy", "matplotlib", "sklearn", "mlflow", "optuna", "tensorflow")
+
+
+def test_an_answer_loads_nothing_that_it_does_not_use():
+    bundle, record = REPOSITORY / "pretrained/se_resnet1d", REPOSITORY / "examples/normal"
+    words = ["predict", "--model", str(bundle), str(record)]
+    code = f"import sys; from heart_reader.cli.app import main; assert main({words!r}) == 0;"
+    done = started("-c", f"{code} print([m for m in {UNUSED!r} if m in sys.modules])")
+    assert done.returncode == 0, done.stderr
+    assert "NORM" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = f"{sys.executable} -m heart_reader.cli.app predict --help | head -1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=REPOSITORY
+    )
+    assert done.stdout.startswith("usage: ")
+    assert done.stderr == ""
+    assert done.returncode in (0, 141)  # as it was done before the other had gone, or not
+
+
 def test_predict_offers_the_layouts_that_there_are():
     assert set(options.LAYOUTS) == set(LAYOUTS)
 

@@ -54,7 +54,7 @@ def test_the_answer_is_the_mean_of_the_answers_to_each_window_normalised_alone()
     encoded = np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32)
     present = np.array([True, False, True])
 
-    def centred(x):
+    def centred(x, lengths):
         return x - x.mean(-1, keepdim=True)
 
     def said(views, x=signals):

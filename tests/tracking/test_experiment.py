@@ -28,10 +28,9 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> mlflow.MlflowClie
     make_store(uri)
     for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
         monkeypatch.delenv(name, raising=False)
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     yield mlflow.MlflowClient()
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)
 
 
 def tags_of(client: mlflow.MlflowClient) -> dict[str, str]:

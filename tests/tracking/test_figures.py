@@ -24,12 +24,11 @@ PARTS = {"val/sex/male/macro_auc": 0.5, "val/sex/male/macro_auc_low95": 0.4}
 def run(tmp_path: Path) -> Run:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     make_store(uri)
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     client = mlflow.MlflowClient()
     made = client.create_experiment("figures", artifact_location=(tmp_path / "files").as_uri())
     yield Run(client.create_run(made).info.run_id)
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)
 
 
 def test_bounds_are_in_the_table_and_come_back_to_the_last_bit(run: Run):

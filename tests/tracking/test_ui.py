@@ -14,6 +14,12 @@ from heart_reader.tracking.experiment import label_experiment
 from heart_reader.tracking.fresh import make_store
 
 
+@pytest.fixture(autouse=True)
+def nobody_elses_store():
+    yield
+    mlflow.set_tracking_uri(None)
+
+
 def test_a_port_that_is_taken_is_said_with_the_next_one():
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]

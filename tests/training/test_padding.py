@@ -3,6 +3,8 @@
 Covers: heart_reader.models.blocks, heart_reader.data.normaliser, heart_reader.data.signals.own.
 """
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +23,9 @@ from heart_reader.data.recordings.windows import windows_of
 from heart_reader.fitting import make_bundle, make_trainer, prepare
 from heart_reader.models import BACKBONES, build_model
 from heart_reader.models.blocks import ConcatPool
+from heart_reader.project import REPOSITORY
 from heart_reader.reading.explain import LogOdds
+from registry.gate.reproduce import arrays_of
 from tests.training.tiny import tiny_config
 
 SHORT = 600  # samples of every third record
@@ -123,6 +127,18 @@ def test_nothing_behind_a_records_end_moves_its_answer(padded):
     np.testing.assert_array_equal(bundle.predict(junk, lengths=lengths), said)
     assert np.abs(bundle.predict(junk) - said).max() > 1e-4
     np.testing.assert_array_equal(score(bundle, records, (9,)).y_score, said)
+
+
+def test_the_gates_clean_process_answers_as_was_logged(padded, tmp_path):
+    records, bundle, _ = padded
+    rows = records.rows((9,))
+    bundle.save(tmp_path / "bundle")
+    np.savez(tmp_path / "given.npz", **arrays_of(bundle, records, rows))
+    paths = [str(tmp_path / name) for name in ("bundle", "given.npz", "said.npy")]
+    command = [sys.executable, "-m", "registry.gate.clean_load", *paths]
+    subprocess.run(command, check=True, cwd=REPOSITORY)
+    logged = score(bundle, records, (9,)).y_score
+    np.testing.assert_allclose(np.load(tmp_path / "said.npy"), logged, atol=1e-6)
 
 
 def test_a_whole_record_is_answered_as_without_a_mask(padded):

@@ -78,6 +78,7 @@ def test_greedy_leaves_out_what_knows_nothing_and_the_bundle_answers_by_the_othe
     assert found.weights.shape == (3, 5) and not found.weights[2].any()
     np.testing.assert_array_equal(found.bundle.weights, found.weights[:2])
     mixed = np.einsum("mnc,mc->nc", [m.y_score for m in members], found.weights)
+    mixed = found.bundle.trust.apply(mixed.astype(np.float32))
     np.testing.assert_allclose(found.own.y_score, mixed, atol=1e-6)
     made_of = found.bundle.provenance
     assert list(made_of["members"]) == ["inception1d-3", "inception1d-5"]

@@ -30,12 +30,11 @@ PARTS = {
 def client(tmp_path: Path) -> mlflow.MlflowClient:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     make_store(uri)
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     made = mlflow.MlflowClient()
     made.create_experiment("cards", artifact_location=(tmp_path / "files").as_uri())
     yield made
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)
 
 
 def run_of(client: mlflow.MlflowClient) -> Run:

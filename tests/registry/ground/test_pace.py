@@ -19,7 +19,6 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> mlflow.MlflowClien
     make_store(uri)
     monkeypatch.setattr(mlflow.tracking.fluent, "_active_experiment_id", None)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", runs.EXPERIMENT)
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     client = mlflow.MlflowClient()
     experiment = client.create_experiment(runs.EXPERIMENT)
@@ -37,7 +36,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> mlflow.MlflowClien
         end = (start + minutes) * MINUTE
         client.set_terminated(made.info.run_id, status, end_time=end)
     yield client
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)
 
 
 def test_the_last_five_that_finished_count(store: mlflow.MlflowClient):
