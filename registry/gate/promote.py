@@ -34,6 +34,7 @@ from registry.client import CHAMPION, Registry, backbone_names, pinned
 from registry.commands import DEFAULTS
 from registry.gate import rules as gate
 from registry.gate.back import roll_back
+from registry.gate.parts import NAME as PARTS
 from registry.gate.parts import each_part
 from registry.gate.reproduce import (
     Arrays,
@@ -258,7 +259,9 @@ def conclude(
         "refused": why,
         "forced": f"{force} (against: {why})",
     }
-    values = {f"gate/{k}": v for check in checks for k, v in check.values.items()}
+    # A part of the patients isn't worth a column among the runs: they stand in the record.
+    whole = [check for check in checks if check.name != PARTS]
+    values = {f"gate/{k}": v for check in whole for k, v in check.values.items()}
     run.log_metrics(values, 0, version.model_id or None)
     run.set_tags({"gate": outcome, "reason": reason[outcome]})
     run.describe(gate_text(version, champion, checks, f"{outcome}: {reason[outcome]}"))

@@ -38,6 +38,7 @@ from heart_reader.evaluation.trust.made import (
 from heart_reader.project import CONFIG_DEFAULTS
 from heart_reader.tracking import ModelVersion, Run, load_registered, resolve_version
 from heart_reader.tracking import runs as tracking
+from heart_reader.tracking.figures import log_figures
 from registry.client import Registry, kind_of, pinned, register
 from registry.ground.fold9 import CROSS_FITTED, LOGGED, data_present, load_records
 from registry.ground.logged import Logged, read_logged
@@ -166,7 +167,7 @@ def _log(
     digest = str(kept.get("data_digest", "unknown"))
     # From here on the predictions in this run are those of the new version.
     run.set_tags({**kept, "model": new.uri, "data_digest": digest})
-    run.log_metrics({f"val/{k}": v for k, v in found.values.items()}, 0, new.model_id)
+    log_figures(run, {f"val/{k}": v for k, v in found.values.items()}, 0, new.model_id)
     run.describe(f"## {new.uri}\n\n{text}")
     write_card(registry, new)
     print_table(pinned(new), found, config)
