@@ -201,7 +201,7 @@ def bytes_per_record(trainer: Trainer, share: float, n_records: int = 8) -> floa
     hooks = [leaf.register_forward_hook(count) for leaf in leaves]
     trainer.model.eval()
     rows = torch.arange(min(n_records, len(trainer.train)), device=trainer.device)
-    signal = trainer.normaliser(trainer.train.millivolts(rows))
+    signal = trainer.learner.normaliser(trainer.train.millivolts(rows))
     lower = trainer.dtype != torch.float32
     with torch.autocast(trainer.device.type, torch.bfloat16 if lower else None, enabled=lower):
         trainer.model.embed(signal[..., : round(share * signal.shape[-1])])

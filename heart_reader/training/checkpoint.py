@@ -79,3 +79,22 @@ def unpack_optimizer(
         index, name = key.split(".", 1)
         values.setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict({"state": values, "param_groups": state["param_groups"]})
+
+
+# ---------------------------------------------------------------- random numbers
+
+
+def random_states(generator: torch.Generator) -> dict[str, Tensor]:
+    """Of a training's own generator and of the global ones, from which dropout draws."""
+    states = {"cpu": torch.get_rng_state(), "generator": generator.get_state()}
+    if generator.device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(generator.device)
+    return states
+
+
+def set_random_states(states: Mapping[str, Tensor], generator: torch.Generator) -> None:
+    """Puts the states of `random_states` back."""
+    torch.set_rng_state(states["cpu"])
+    generator.set_state(states["generator"])
+    if "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], generator.device)

@@ -8,15 +8,13 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from heart_reader.data.augmentation import AugmentationConfig, augment, mix, mixup_weights
+from heart_reader.data.augmentation import AugmentationConfig
 from heart_reader.data.dataset import DeviceRecords
 from heart_reader.data.normaliser import Normaliser
 from heart_reader.errors import DataError, DivergenceError
@@ -26,11 +24,18 @@ from heart_reader.progress import progress
 from heart_reader.tasks.task import MANY, UNKNOWN, by_key
 from heart_reader.training.auxiliary import Auxiliary
 from heart_reader.training.batches import batch_rule, of_one_size
-from heart_reader.training.checkpoint import Checkpoint, pack_optimizer, unpack_optimizer
+from heart_reader.training.captured.flat_adamw import FlatAdamW
+from heart_reader.training.captured.graphs import Capture, GraphSteps, capture_unless, why_eager
+from heart_reader.training.checkpoint import (
+    Checkpoint,
+    pack_optimizer,
+    random_states,
+    set_random_states,
+    unpack_optimizer,
+)
 from heart_reader.training.config import TrainingConfig
-from heart_reader.training.flat_adamw import FlatAdamW
-from heart_reader.training.graphs import Capture, CudaCapture, GraphSteps, why_eager
 from heart_reader.training.lead_sets import LeadSets
+from heart_reader.training.learner import Learner
 from heart_reader.training.losses import make_loss
 from heart_reader.training.precision import resolve_precision
 from heart_reader.training.transfer import freeze, parameter_groups
@@ -87,10 +92,9 @@ class Trainer:
         if len(train) < 2:
             raise DataError(f"training needs at least 2 records, but has {len(train)}")
         self.model, self.train, self.validation = model, train, validation
-        self.fs, self.normaliser, self.augmentation = fs, normaliser, augmentation
-        self.config, self.generator, self.lead_sets = config, generator, lead_sets
+        self.config, self.augmentation, self.generator = config, augmentation, generator
         self.device, self.auxiliary = train.signals.device, auxiliary
-        self.loss = make_loss(
+        loss = make_loss(
             config.loss,
             config.focal_alpha,
             config.focal_gamma,
@@ -98,46 +102,44 @@ class Trainer:
             train.all_known and validation.all_known,
         )
         self.dtype = resolve_precision(config.precision, self.device)
+        self.learner = Learner(
+            model, train, fs, normaliser, generator, lead_sets, auxiliary, loss,
+            config.feature_dropout, self.dtype,
+        )  # fmt: skip
         batch_size, rate = batch_rule(config, self.device)
         groups = parameter_groups(model, rate, config.layer_decay)
         beside = [] if auxiliary is None else list(auxiliary.parameters())
         groups[0]["params"] += beside
         self.parameters = [*model.parameters(), *beside]
-        decay = config.weight_decay
-        capture = self._capture_on_gpu() if capture is None else capture
+        if capture is None and self.device.type == "cuda":
+            eager = why_eager(config.cuda_graphs, self.dtype, config.freeze_epochs)
+            capture = capture_unless(eager, generator)
         self.optimizer: torch.optim.AdamW
         self.graphs: GraphSteps | None = None
         if capture is None:
-            self.optimizer = torch.optim.AdamW(groups, rate, weight_decay=decay, fused=True)
+            self.optimizer = torch.optim.AdamW(
+                groups, rate, weight_decay=config.weight_decay, fused=True
+            )
         else:
-            self.optimizer = flat = FlatAdamW(groups, rate, decay)
+            self.optimizer = flat = FlatAdamW(groups, rate, config.weight_decay)
             self.graphs = GraphSteps(
                 model, flat, generator, self._learn, self._validation_logits, capture
             )
         # Batches of nearly equal size: a last batch of one record would break batch normalisation.
         self.batches_per_epoch = math.ceil(len(train) / batch_size)
-        total_steps = config.epochs * self.batches_per_epoch
+        n_steps = config.epochs * self.batches_per_epoch
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             [group["lr"] for group in self.optimizer.param_groups],
-            total_steps=total_steps,
+            total_steps=n_steps,
             # A rise of exactly one step makes OneCycleLR divide by 0.
-            pct_start=0.0 if config.pct_start * total_steps == 1 else config.pct_start,
+            pct_start=0.0 if config.pct_start * n_steps == 1 else config.pct_start,
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         self.epoch = 0
         self.history: list[Metrics] = []
         self.best_epoch = -1
         self.best_weights: dict[str, Tensor] = {}
-
-    def _capture_on_gpu(self) -> Capture | None:
-        if self.device.type != "cuda":
-            return None
-        reason = why_eager(self.config.cuda_graphs, self.dtype, self.config.freeze_epochs)
-        if reason is not None:
-            print(f"note: steps aren't captured as CUDA graphs: {reason}", file=sys.stderr)
-            return None
-        return CudaCapture(self.generator)
 
     # ---------------------------------------------------------------- the loop
 
@@ -151,13 +153,11 @@ class Trainer:
             self.epoch += 1
             for hook in hooks:
                 hook(self.epoch - 1, metrics)
+        result = FitResult(self.history, self.best_epoch, self.best_weights)
         if self.history:
-            seconds = sum(metrics["epoch_seconds"] for metrics in self.history)
-            print(
-                f"{len(self.history)} epochs in {seconds:.0f} s: {self._reached()}",
-                file=sys.stderr,
-            )
-        return FitResult(self.history, self.best_epoch, self.best_weights)
+            took = f"{len(self.history)} epochs in {result.seconds:.0f} s"
+            print(f"{took}: {self._reached()}", file=sys.stderr)
+        return result
 
     def _where(self) -> str:
         """Which epoch begins, what the one before reached, and how long the rest will take."""
@@ -197,11 +197,8 @@ class Trainer:
             freeze(self.model, self.epoch < self.config.freeze_epochs)
         order = torch.randperm(len(self.train), generator=self.generator, device=self.device)
         total = torch.zeros((), device=self.device)
-        batches = (
-            order.tensor_split(self.batches_per_epoch)
-            if self.graphs is None
-            else of_one_size(order, self.batches_per_epoch)
-        )
+        split = torch.tensor_split if self.graphs is None else of_one_size
+        batches = split(order, self.batches_per_epoch)
         title = f"epoch {self.epoch + 1}/{self.config.epochs}"
         for rows in progress(batches, title, "batch"):
             total += self.train_step(rows)
@@ -223,17 +220,7 @@ class Trainer:
         return loss
 
     def _learn(self, rows: Tensor) -> Tensor:
-        data = self.train
-        signal = augment(data.millivolts(rows), self.fs, self.recipe_now, self.generator)
-        features, present = _take(data.features, rows), _take(data.present, rows)
-        y_true = data.y_true[rows]
-        if self.augmentation.mixup_p:
-            weight = mixup_weights(signal, self.augmentation, self.generator)
-            signal, y_true = mix(signal, weight), mix(y_true, weight)
-            features = None if features is None else mix(features, weight)
-        if self.lead_sets is not None:
-            signal, features = self.lead_sets.draw(signal, features, self.generator)
-        loss = self._loss(signal, features, present, y_true, _take(data.lengths, rows))
+        loss = self.learner.loss_of(rows, self.recipe_now)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
@@ -252,43 +239,13 @@ class Trainer:
         whole = self.epoch >= self.config.epochs - self.config.whole_epochs
         return replace(self.augmentation, crop_share=1.0) if whole else self.augmentation
 
-    def _loss(
-        self,
-        signal: Tensor,
-        features: Tensor | None,
-        present: Tensor | None,
-        y_true: Tensor,
-        lengths: Tensor | None = None,
-    ) -> Tensor:
-        """The expected loss under feature dropout.
-
-        Each record counts with its features and without, at the probabilities of the two, instead
-        of one of them drawn: the backbone runs once, and the head costs next to nothing.
-        """
-        p = 0.0 if features is None else self.config.feature_dropout
-        y_true, others = y_true.tensor_split((len(self.train.classes),), dim=1)
-        with self._autocast():
-            normal = self.normaliser(signal, lengths)
-            vector = self.model.embed(normal, lengths)  # (n, embedding_size)
-            logits = self.model.classify(vector, features, present)  # (n, n_classes)
-            bare = self.model.classify(vector, None, None) if p else None
-        loss = self.loss(logits.float(), y_true)
-        if bare is not None:
-            loss = (1 - p) * loss + p * self.loss(bare.float(), y_true)
-        return loss if self.auxiliary is None else loss + self.auxiliary(vector, others)
-
-    def _autocast(self) -> Any:
-        if self.dtype == torch.float32:
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=self.dtype)
-
     # ---------------------------------------------------------------- validation
 
     def validate(self) -> Metrics:
         """Loss and AUCs of the validation records, in the training precision."""
         self.model.eval()
         logits = self._validation_logits() if self.graphs is None else self.graphs.score()
-        loss = float(self.loss(logits, self.validation.y_true))
+        loss = float(self.learner.loss(logits, self.validation.y_true))
         y_true = np.nan_to_num(self.validation.y_true.cpu().numpy(), nan=UNKNOWN)
         auc = defined_auc(y_true, torch.sigmoid(logits).cpu().numpy())  # (n_classes,)
         metrics = {"val/loss": loss, "val/macro_auc": float(mean_defined(auc))}
@@ -296,21 +253,12 @@ class Trainer:
         # A curve for each of many classes would drown the others; the last point has them all.
         return metrics | (by_key("val/auc", names, auc.tolist()) if len(names) <= MANY else {})
 
-    @torch.no_grad()
     def _validation_logits(self) -> Tensor:
-        data, parts = self.validation, []
-        batches = torch.split(torch.arange(len(data), device=self.device), BATCH_VALIDATION)
+        n_records = len(self.validation)
+        batches = torch.split(torch.arange(n_records, device=self.device), BATCH_VALIDATION)
         if self.graphs is not None:
             batches = of_one_size(torch.cat(batches), len(batches))
-        for rows in batches:
-            features, present, lengths = (
-                _take(x, rows) for x in (data.features, data.present, data.lengths)
-            )
-            signal = self.normaliser(data.millivolts(rows), lengths)
-            with self._autocast():
-                logits = self.model(signal, features, present, lengths)
-            parts.append(logits.float())
-        return torch.cat(parts)[: len(data)]  # (n_records, n_classes)
+        return self.learner.logits(self.validation, batches)[:n_records]
 
     def _keep_best(self, metrics: Mapping[str, float]) -> None:
         best = self.history[self.best_epoch]["val/macro_auc"] if self.best_epoch >= 0 else -1.0
@@ -328,7 +276,7 @@ class Trainer:
         tensors |= {f"best.{key}": value for key, value in self.best_weights.items()}
         if self.auxiliary is not None:
             tensors |= {f"auxiliary.{k}": v for k, v in self.auxiliary.state_dict().items()}
-        tensors |= {f"rng.{key}": value for key, value in self._random_states().items()}
+        tensors |= {f"rng.{key}": value for key, value in random_states(self.generator).items()}
         state = {
             "optimizer": optimizer,
             "scheduler": self.scheduler.state_dict(),
@@ -351,19 +299,4 @@ class Trainer:
         self.epoch, self.history = state["epoch"], state["history"]
         self.best_epoch = state["best_epoch"]
         self.best_weights = checkpoint.section("best")
-        random_states = checkpoint.section("rng")
-        torch.set_rng_state(random_states["cpu"])
-        self.generator.set_state(random_states["generator"])
-        if "cuda" in random_states:
-            torch.cuda.set_rng_state(random_states["cuda"], self.device)
-
-    def _random_states(self) -> dict[str, Tensor]:
-        # Dropout draws from the device's global generator, everything else from our own.
-        states = {"cpu": torch.get_rng_state(), "generator": self.generator.get_state()}
-        if self.device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(self.device)
-        return states
-
-
-def _take(x: Tensor | None, rows: Tensor) -> Tensor | None:
-    return None if x is None else x[rows]
+        set_random_states(checkpoint.section("rng"), self.generator)

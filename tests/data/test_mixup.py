@@ -1,4 +1,5 @@
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ import torch
 from heart_reader.config.load import load_config
 from heart_reader.data.augmentation import mix, mixup_weights
 from heart_reader.data.dataset import DeviceRecords
+from heart_reader.training.learner import Learner
 from tests.training.tiny import tiny_config, tiny_prepared, tiny_trainer
 
 
@@ -44,14 +46,14 @@ def test_training_mixes_signals_features_and_labels_alike(cache):
     def step(mixup_p: float) -> dict[str, torch.Tensor]:
         own = replace(config, augmentation=replace(config.augmentation, mixup_p=mixup_p))
         trainer = tiny_trainer(prepared, own)
-        loss = trainer._loss
+        loss = Learner.expected_loss
 
-        def seen_loss(signal, features, present, y_true):
+        def seen_loss(learner, signal, features, present, y_true, lengths):
             seen.update(signal=signal, features=features, labels=y_true)
-            return loss(signal, features, present, y_true)
+            return loss(learner, signal, features, present, y_true, lengths)
 
-        trainer._loss = seen_loss
-        trainer.train_step(torch.arange(16))
+        with patch.object(Learner, "expected_loss", seen_loss):
+            trainer.train_step(torch.arange(16))
         assert isinstance(trainer.train, DeviceRecords)
         return dict(seen)
 

@@ -100,7 +100,7 @@ def test_the_loss_is_the_main_one_and_the_weighted_other_one(prepared):
     signal, features, present = data.millivolts(rows), data.features[rows], data.present[rows]
     with torch.no_grad():
         trainer.auxiliary.weight.normal_(std=0.1)  # else all its probabilities are one half
-        vector = trainer.model.embed(trainer.normaliser(signal))
+        vector = trainer.model.embed(trainer.learner.normaliser(signal))
         main = torch.sigmoid(trainer.model.classify(vector, features, present)).double().numpy()
         weight, bias = (x.double().numpy() for x in trainer.auxiliary.parameters())
     others = 1 / (1 + np.exp(-(vector.double().numpy() @ weight.T + bias)))  # (40, n_others)
@@ -109,7 +109,7 @@ def test_the_loss_is_the_main_one_and_the_weighted_other_one(prepared):
     assert not known.all()
     expected = log_loss(y_true[:, :5].ravel(), main.ravel())
     expected += 0.3 * log_loss(y_true[:, 5:][known], others[known])
-    loss = trainer._loss(signal, features, present, data.y_true[rows])
+    loss = trainer.learner.expected_loss(signal, features, present, data.y_true[rows])
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -133,7 +133,9 @@ def test_the_second_head_learns_and_the_vector_with_it(cache):
     trainer.model.eval()
     data = trainer.validation
     with torch.no_grad():
-        vector = trainer.model.embed(trainer.normaliser(data.millivolts(torch.arange(len(data)))))
+        vector = trainer.model.embed(
+            trainer.learner.normaliser(data.millivolts(torch.arange(len(data))))
+        )
         score = vector @ trainer.auxiliary.weight.T + trainer.auxiliary.bias
     _, of = statements_of(cache)
     table = pd.read_csv(data_root(config.data, cache) / "scp_statements.csv", index_col=0)
@@ -250,9 +252,9 @@ def test_captured_steps_learn_what_the_others_do(prepared):
         return body
 
     held = Trainer(
-        made.model, made.train, made.validation, made.fs, prepared.normaliser, config.training,
-        config.augmentation, torch.Generator().manual_seed(config.seed), None, made.auxiliary,
-        capture,
+        made.model, made.train, made.validation, made.learner.fs, prepared.normaliser,
+        config.training, config.augmentation, torch.Generator().manual_seed(config.seed), None,
+        made.auxiliary, capture,
     )  # fmt: skip
     before = held.auxiliary.weight.detach().clone()
     held.fit([])

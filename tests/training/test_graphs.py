@@ -3,7 +3,7 @@
 What stands around a CUDA graph is tried on any machine, with a capture that gives the body of work
 back; the graphs themselves need a GPU: ``python -m benchmarks.train_step --device cuda``.
 
-Covers: heart_reader.training.graphs, heart_reader.training.flat_adamw,
+Covers: heart_reader.training.captured.graphs, heart_reader.training.captured.flat_adamw,
 heart_reader.training.batches.
 """
 
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from heart_reader.errors import ConfigError
 from heart_reader.training.batches import batch_rule, of_one_size
+from heart_reader.training.captured.flat_adamw import FlatAdamW
+from heart_reader.training.captured.graphs import Body, why_eager
 from heart_reader.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -22,8 +24,6 @@ from heart_reader.training.checkpoint import (
     save_checkpoint,
     unpack_optimizer,
 )
-from heart_reader.training.flat_adamw import FlatAdamW
-from heart_reader.training.graphs import Body, why_eager
 from heart_reader.training.trainer import Trainer
 from tests.training.tiny import stop_after, tiny_config, tiny_trainer
 
@@ -143,8 +143,8 @@ def graphed(prepared, config, capture) -> Trainer:
         plain.model,
         plain.train,
         plain.validation,
-        plain.fs,
-        plain.normaliser,
+        plain.learner.fs,
+        plain.learner.normaliser,
         config.training,
         config.augmentation,
         torch.Generator().manual_seed(config.seed),

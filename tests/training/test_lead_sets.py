@@ -69,7 +69,7 @@ def test_what_leads_measure():
 
 def test_training_draws_sets_and_learns(prepared):
     trainer = make_trainer(prepared, tiny_config(training__lead_sets="12,II", training__epochs=1))
-    assert trainer.lead_sets.leads.sum(dim=1).tolist() == [12, 1]
+    assert trainer.learner.lead_sets.leads.sum(dim=1).tolist() == [12, 1]
     assert np.isfinite(trainer.run_epoch()["train/loss"])
 
 

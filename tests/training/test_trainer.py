@@ -193,10 +193,10 @@ def test_feature_dropout_is_the_expected_loss_over_both_forms(prepared):
     signal, y_true = data.millivolts(rows), data.y_true[rows]
     features, present = data.features[rows], data.present[rows]
     with torch.no_grad():
-        x = trainer.normaliser(signal)
-        fused = trainer.loss(trainer.model(x, features, present), y_true)
-        bare = trainer.loss(trainer.model(x, None, None), y_true)
-        given = trainer._loss(signal, features, present, y_true)
+        x = trainer.learner.normaliser(signal)
+        fused = trainer.learner.loss(trainer.model(x, features, present), y_true)
+        bare = trainer.learner.loss(trainer.model(x, None, None), y_true)
+        given = trainer.learner.expected_loss(signal, features, present, y_true)
     assert float(given) == pytest.approx(float(0.75 * fused + 0.25 * bare), abs=1e-6)
     assert abs(float(fused) - float(bare)) > 1e-6  # else any mixture of the two would do
 
@@ -217,8 +217,8 @@ def test_a_single_training_record_is_refused(prepared):
             trainer.model,
             first(trainer.train, 1),
             trainer.validation,
-            trainer.fs,
-            trainer.normaliser,
+            trainer.learner.fs,
+            trainer.learner.normaliser,
             trainer.config,
             trainer.augmentation,
             trainer.generator,

@@ -51,7 +51,7 @@ def tiny_trainer(prepared: Prepared, config: Config) -> Trainer:
         trainer.model,
         few,
         trainer.validation,
-        trainer.fs,
+        trainer.learner.fs,
         prepared.normaliser,
         config.training,
         config.augmentation,

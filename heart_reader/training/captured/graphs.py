@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from heart_reader.training.flat_adamw import FlatAdamW
+from heart_reader.training.captured.flat_adamw import FlatAdamW
 
 WARM_UP = 3  # runs before a capture, in which cuDNN chooses its kernels and cuFFT plans
 N_TRIED = 4  # kernels of each convolution, in the order of cuDNN's own guess
@@ -181,4 +181,13 @@ def why_eager(cuda_graphs: bool, dtype: torch.dtype, freeze_epochs: int) -> str 
         return "fp16 decides after each step whether to scale its loss anew"
     if freeze_epochs:
         return "training.freeze_epochs changes which parameters learn"
+    return None
+
+
+def capture_unless(reason: str | None, generator: torch.Generator) -> Capture | None:
+    """Captures for a training on the GPU of its generator; none, and a note, where a reason speaks
+    against it."""
+    if reason is None:
+        return CudaCapture(generator)
+    print(f"note: steps aren't captured as CUDA graphs: {reason}", file=sys.stderr)
     return None

@@ -1,0 +1,1 @@
+"""Steps held as CUDA graphs, and the optimizer that they need."""
