@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
+from heart_reader.errors import ConfigError
+
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]*)")
 
 
@@ -63,6 +65,30 @@ def written_whole(path: Path) -> Iterator[Path]:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def require_writable(option: str, path: Path, is_folder: bool) -> None:
+    """Makes the folder that something is to be written to, before the work for it begins.
+
+    Args:
+        option: that names it, for the error.
+        path: the folder, or a file in it.
+        is_folder: which of the two.
+
+    Raises:
+        ConfigError: it is the other one, or can't be made or written.
+    """
+    if path.exists() and path.is_dir() != is_folder:
+        kinds = ("a folder", "a file")
+        is_one, must_be = kinds if path.is_dir() else kinds[::-1]
+        raise ConfigError(f"{option} must be {must_be}, but {path} is {is_one}")
+    folder = path if is_folder else path.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{option}: {folder} can't be made: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"{option}: {folder} can't be written")
 
 
 def sha256_of(path: Path) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 from heart_reader.cli.entry import run_entry
 from heart_reader.errors import ConfigError
+from heart_reader.files import require_writable, user_path
 from heart_reader.reading.models.found import find_bundle
 from heart_reader.reading.options import predict_parser
 from heart_reader.reading.tables.files import require_suffix
 
+FOLDERS, FILES = ("plot", "report", "explain"), ("windows", "fhir", "out")
 # What is printed, drawn or explained is of a call that its memory can hold.
 NOT_WITH_OUT = ("json", "plot", "report", "explain", "windows", "fhir")
 
@@ -36,7 +38,7 @@ def check_options(options: argparse.Namespace) -> None:
     """Refuses what doesn't go together, before anything is read.
 
     Raises:
-        ConfigError: options that exclude each other.
+        ConfigError: options that exclude each other; a place that can't be written to.
         DataError: a table of an unknown suffix.
     """
     for name in ("out", "windows"):
@@ -49,6 +51,9 @@ def check_options(options: argparse.Namespace) -> None:
     beside = [f"--{name}" for name in NOT_WITH_OUT if getattr(options, name)]
     if options.out and beside:
         raise ConfigError(f"--out goes without {', '.join(beside)}: call it once more for those")
+    for name in (*FOLDERS, *FILES):
+        if path := getattr(options, name):
+            require_writable(f"--{name}", user_path(path), name in FOLDERS)
 
 
 if __name__ == "__main__":

@@ -148,6 +148,27 @@ def test_options_that_are_not_legal_are_one_line(folder, records, options, messa
     assert run.stderr.startswith(message) and run.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("option", "place", "message"),
+    [
+        ("--plot", "a_file", "--plot must be a folder, but {} is a file"),
+        ("--report", "a_file", "--report must be a folder, but {} is a file"),
+        ("--fhir", "a_folder", "--fhir must be a file, but {} is a folder"),
+        ("--explain", "a_file/below", "--explain: {} can't be made: Not a directory"),
+        ("--windows", "a_file/below.csv", "--windows: {}/a_file can't be made: File exists"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_refused_first(
+    folder, tmp_path, option, place, message
+):
+    (tmp_path / "a_file").write_text("")
+    (tmp_path / "a_folder").mkdir()
+    run = predict("--model", folder, option, tmp_path / place, "no such record")
+    named = tmp_path if "{}/" in message else tmp_path / place
+    assert run.returncode == 1
+    assert run.stderr == f"error: {message.format(named)}\n"
+
+
 def test_a_word_for_a_sex_in_capitals_and_a_rate_that_is_left_aside(folder, records):
     run = predict("--model", folder, "--json", "--sex", "M", "--fs", 500, records[0])
     assert run.returncode == 0, run.stderr

@@ -1,5 +1,6 @@
 """What every entry point does alike: dotted options, one line per error, exit codes."""
 
+import errno
 import os
 import signal
 import sys
@@ -49,6 +50,13 @@ def run_entry(
     except BrokenPipeError:
         how = Ended(None, stopped=True)
         return reader_is_gone()
+    except OSError as error:
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        how = Ended(f"{type(error).__name__}: {error}")
+        what = "" if error.filename is None else f"{error.filename}: "
+        print(f"error: {what}{error.strerror}", file=sys.stderr)
+        return 1
     except SystemExit as stop:
         how = Ended(f"exit code {stop.code}" if stop.code else None)
         raise

@@ -1,5 +1,6 @@
 """Entry points as processes: options, one line an error, exit codes as a shell expects them."""
 
+import errno
 import os
 import runpy
 import signal
@@ -103,6 +104,28 @@ def test_each_line_of_an_error_is_printed_and_the_code_is_1(capsys):
     assert run_entry(fail) == 1
     assert capsys.readouterr().err == "error: one\nerror: two\n"
     assert run_entry(lambda words: None) == 0
+
+
+def test_what_the_system_refuses_is_one_line(capsys, tmp_path):
+    def full(words):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def missing(words):
+        (tmp_path / "no" / "file").write_text("")
+
+    assert (run_entry(full, words=[]), run_entry(missing, words=[])) == (1, 1)
+    assert capsys.readouterr().err.splitlines() == [
+        "error: No space left on device",
+        f"error: {tmp_path}/no/file: No such file or directory",
+    ]
+
+
+def test_a_connection_that_breaks_is_no_file(capsys):
+    def broken(words):
+        raise ConnectionError("the other side went away")
+
+    with pytest.raises(ConnectionError):
+        run_entry(broken, words=[])
 
 
 def test_a_mistake_of_ours_is_not_swallowed():
