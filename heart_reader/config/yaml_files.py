@@ -9,6 +9,8 @@ import yaml
 from heart_reader.errors import ConfigError, did_you_mean
 from heart_reader.files import user_path
 
+LONGEST = 256 * 1024  # bytes; a task of a thousand classes has a third of it
+
 
 def named_yaml(folder: Path, name: str, what: str) -> Path:
     """The YAML file that a user names: by its path, or by its stem in one of our folders.
@@ -31,12 +33,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
     Raises:
-        ConfigError: no such file, not YAML, or not a mapping.
+        ConfigError: no such file, no regular one, a longer one than such files are; not YAML, or
+            not a mapping.
     """
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"config file {path} is no regular file")
     try:
+        if (size := path.stat().st_size) > LONGEST:
+            raise ConfigError(
+                f"config file {path} must have at most {LONGEST:,} bytes, but has {size:,}"
+            )
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"config file {path} can't be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise ConfigError(f"config file {path} is nested too deep") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"config file {path} is not YAML: {' '.join(str(error).split())}"

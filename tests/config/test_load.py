@@ -4,6 +4,7 @@ Covers: heart_reader.models.rules, heart_reader.training.config, heart_reader.co
 """
 
 import dataclasses
+import os
 import typing
 from dataclasses import replace
 
@@ -190,3 +191,29 @@ def test_a_rule_of_thresholds_is_checked_with_the_rest():
     assert load_config("default", {"thresholds": "precision:0.8"}).evaluation.rule.target == 0.8
     found = problems_of("default", {"thresholds": "precison:0.8", "evaluation.n_bins": 0})
     assert len(found) == 2 and "did you mean 'precision'?" in found[1]
+
+
+# ---------------------------------------------------------------- files that are no configuration
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ("a: " + "[" * 5000 + "]" * 5000, "is nested too deep"),
+        ("a: 1\n" * 60_000, "must have at most 262,144 bytes, but has 300,000"),
+        ("a: [1", "is not YAML"),
+        ("- a", "must hold a mapping"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused_at_once(tmp_path, content, rule):
+    path = tmp_path / "mine.yaml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=rule):
+        load_config(str(path), {})
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    path = tmp_path / "pipe.yaml"
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match="is no regular file"):
+        load_config(str(path), {})
