@@ -1,13 +1,16 @@
 """SIGINT and SIGTERM as an exception, so that clean-up runs."""
 
 import math
+import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 SECONDS_FOR_CLEAN_UP = 10.0
+SECONDS_TO_LEAVE = 20.0  # behind the main thread's end
 
 
 class InterruptedBySignal(BaseException):
@@ -39,3 +42,18 @@ def signals_raise() -> Iterator[None]:
     finally:
         for each, handler in previous.items():
             signal.signal(each, handler)
+
+
+def leave_for_sure(code: int) -> None:
+    """Ends the process with a code, should it not end by itself once its main thread has.
+
+    A signal may arrive while a library starts a thread; nobody then tells that thread to stop, and
+    Python waits for it for ever.
+    """
+
+    def watch() -> None:
+        threading.main_thread().join()
+        time.sleep(SECONDS_TO_LEAVE)
+        os._exit(code)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -10,7 +10,7 @@ from pathlib import Path
 from heart_reader.cli.endings import Ended, ended
 from heart_reader.cli.usage import usage
 from heart_reader.errors import ConfigError, HeartReaderError
-from heart_reader.interrupt import InterruptedBySignal, signals_raise
+from heart_reader.interrupt import InterruptedBySignal, leave_for_sure, signals_raise
 
 TRUTH = {"true": True, "false": False}
 
@@ -46,6 +46,7 @@ def run_entry(
     except InterruptedBySignal as stop:
         how = Ended(None, stopped=True)
         print(f"stopped by {stop}", file=sys.stderr)
+        leave_for_sure(128 + stop.signum)
         return 128 + stop.signum
     except BrokenPipeError:
         how = Ended(None, stopped=True)

@@ -173,6 +173,35 @@ def test_a_signal_ends_the_process_after_its_clean_up(signum):
     assert process.returncode == 128 + signum
 
 
+FORGOTTEN = """
+import threading, time
+from heart_reader import interrupt
+from heart_reader.cli.entry import run_entry
+
+interrupt.SECONDS_TO_LEAVE = 0.5
+
+def main(words):
+    threading.Thread(target=threading.Event().wait).start()  # that nobody will ever set
+    print("ready", flush=True)
+    time.sleep(30)
+
+raise SystemExit(run_entry(main))
+"""
+
+
+def test_a_thread_that_nobody_stops_does_not_hold_a_stopped_process():
+    with subprocess.Popen(
+        [sys.executable, "-c", FORGOTTEN],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 128 + signal.SIGTERM
+
+
 def test_an_entry_point_refuses_an_unknown_option_in_one_line(tmp_path):
     command = [sys.executable, "-m", "heart_reader.prepare", "--training.epohcs", "3"]
     run = subprocess.run(

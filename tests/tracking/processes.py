@@ -10,6 +10,8 @@ from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
+import mlflow
+import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -191,3 +193,11 @@ def copy_of_demo(cache: Path, target: Path) -> Path:
     """A copy of the session's demo tree that a test may damage."""
     shutil.copytree(demo_root(cache), target)
     return target
+
+
+def forget_mlflow(patch: pytest.MonkeyPatch) -> None:
+    """As in a fresh process: MLflow remembers the run and the experiment that were set last."""
+    patch.setattr(mlflow.tracking.fluent, "_active_experiment_id", None)
+    for name in FOREIGN:
+        patch.setenv(name, "")  # so that it is put back, whatever is set meanwhile
+        os.environ.pop(name)

@@ -1,6 +1,5 @@
 """Fixtures that several test files share (`pytest_plugins`): a trained store, calls of entries."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +11,6 @@ from heart_reader.bundle.single import Bundle
 from heart_reader.cli.entry import run_entry
 from heart_reader.tracking import load_registered, resolve_version
 from tests.tracking.processes import (
-    FOREIGN,
     MODEL,
     REPOSITORY,
     SMALL,
@@ -20,6 +18,7 @@ from tests.tracking.processes import (
     Called,
     Store,
     Trained,
+    forget_mlflow,
     words,
 )
 
@@ -65,12 +64,8 @@ def enter(
     patch.setenv("HEART_READER_CACHE", str(store.cache))
     patch.setattr(sys, "argv", ["entry", *arguments])
     patch.chdir(store.folder)
-    # As in a fresh process: MLflow remembers the experiment that was set last.
-    mlflow.tracking.fluent._active_experiment_id = None
     with pytest.MonkeyPatch.context() as foreign:
-        for name in FOREIGN:
-            foreign.setenv(name, "")  # so that it is put back, whatever the entry point sets
-            os.environ.pop(name)
+        forget_mlflow(foreign)
         return run_entry(main)
 
 

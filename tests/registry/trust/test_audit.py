@@ -30,6 +30,7 @@ from registry.trust.keys import trusted_keys
 from registry.trust.records import Signed, hash_of, read_signed
 from registry.trust.witness import witnessed
 from tests.edge.bundles import fresh_bundle
+from tests.tracking.processes import forget_mlflow
 
 NAME = "heart-reader-se_resnet1d"
 FIGURES = {"macro AUC": {"held": True, "text": "0.93", "macro_auc": 0.93}}
@@ -56,6 +57,7 @@ def enter(patch: pytest.MonkeyPatch, folder: Path) -> None:
     patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     patch.setenv("HEART_READER_CACHE", str(folder / "cache"))
     patch.setenv("COLUMNS", "250")
+    forget_mlflow(patch)
 
 
 def registered(folder: Path, number: int) -> ModelVersion:
