@@ -37,7 +37,7 @@ SPECS: dict[str, tuple[str, str]] = {
     "signal.leads ": ("V6-V1", "must go up in a range"),
     "signal.fs": ("5", "signal.fs must lie from 50 to 1000 Hz, but is 5"),
     "signal.seconds": ("0.5", "signal.seconds must lie from 1 to 600, but is 0.5"),
-    "signal.short": ("pad", "must be one of 'repeat', 'refuse', but is 'pad'"),
+    "signal.short": ("cut", "must be one of 'repeat', 'pad', 'refuse', but is 'cut'"),
     "signal.lead": ("I", "unknown config key 'signal.lead', did you mean 'signal.leads'?"),
     "task": ("rythm", "unknown task 'rythm', did you mean 'rhythm'?"),
     "data.records_per_fold": ("0", "records_per_fold must be at least 1, but is 0"),
