@@ -16,8 +16,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -25,6 +23,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+from waiting import wait_for
 
 from heart_reader.tracking.ui import SHARED, SORTED, TRAINING_VIEW
 
@@ -196,27 +195,11 @@ def server(uri: str) -> Iterator[str]:
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        wait_for(f"{address}/health")
+        wait_for(f"{address}/health", SECONDS)
         yield address
     finally:
         process.terminate()
         process.wait()
-
-
-def wait_for(address: str) -> None:
-    """Until it answers.
-
-    Raises:
-        SystemExit: it doesn't.
-    """
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.3)
-    raise SystemExit(f"{address} doesn't answer")
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ import json
 import os
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from waiting import wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RUN = "mlflow run . -e {} --env-manager local"
@@ -104,27 +105,11 @@ def served(
             words, cwd=place, env=environment, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        wait_for(f"http://127.0.0.1:{port}/health")
+        wait_for(f"http://127.0.0.1:{port}/health", SECONDS)
         yield
     finally:
         os.killpg(server.pid, 15)
         server.wait()
-
-
-def wait_for(address: str) -> None:
-    """Until a server answers.
-
-    Raises:
-        SystemExit: it doesn't.
-    """
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.3)
-    raise SystemExit(f"{address} doesn't answer")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.trust.made import Made, make_trust
 from heart_reader.files import cache_folder
 from heart_reader.models import FusionModel, build_model
-from heart_reader.models.predicting import probabilities
+from heart_reader.models.predicting import probabilities_and_vectors
 from heart_reader.training.auxiliary import auxiliary_labels, with_auxiliary
 from heart_reader.training.lead_sets import make_lead_sets
 from heart_reader.training.precision import resolve_device
@@ -285,4 +285,7 @@ def _said(prepared: Prepared, model: FusionModel, folds: Sequence[int]) -> NDArr
         encoded, present = prepared.encoder.encode(records.features.values[rows])
     signals = records.millivolts(rows)
     own = records.lengths(rows)
-    return probabilities(model, prepared.normaliser, signals, encoded, present, lengths=own)
+    said, _ = probabilities_and_vectors(
+        model, prepared.normaliser, signals, encoded, present, lengths=own
+    )
+    return said

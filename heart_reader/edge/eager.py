@@ -14,7 +14,7 @@ from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.bundle.single import Bundle
 from heart_reader.edge.sample import Array
 from heart_reader.evaluation.mixing import mix_scores
-from heart_reader.models.views import logits_of_views, mean_probabilities
+from heart_reader.models.views import logits_and_vector, mean_probabilities
 
 
 class EagerModel:
@@ -54,7 +54,7 @@ def _forward(bundle: Bundle, signal: Array, features: Array | None, mask: Array 
         values = np.where(mask > 0, features, np.float32(np.nan))
         encoded, present = map(torch.from_numpy, bundle.encoder.encode(values))
     x = torch.from_numpy(np.ascontiguousarray(signal, np.float32))
-    said = logits_of_views(
+    said, _ = logits_and_vector(
         bundle.model, bundle.normaliser, bundle.views, x, encoded, present, None
     )
     return np.asarray(mean_probabilities(said).numpy(), np.float32)

@@ -14,31 +14,6 @@ from heart_reader.models.views import WHOLE, Views, logits_and_vector, mean_prob
 BATCH = 64  # records a forward pass
 
 
-def probabilities(
-    model: FusionModel,
-    normaliser: Callable[[Tensor, Tensor | None], Tensor],
-    signals: NDArray[np.floating[Any]],
-    encoded: NDArray[np.float32] | None,
-    present: NDArray[np.bool_] | None,
-    views: Views = WHOLE,
-    lengths: NDArray[np.int64] | None = None,
-) -> NDArray[np.float32]:
-    """(n_records, n_classes) of at least one record.
-
-    Args:
-        model: on the CPU, in eval mode.
-        normaliser: its first step.
-        signals: mV (n_records, n_leads, n_times).
-        encoded: features (n_records, n_encoded); ``None`` where no record has any.
-        present: which records have features, (n_records,).
-        views: parts of a record that it is asked about.
-        lengths: samples that are a record's own, (n_records,); ``None`` where all count.
-    """
-    return probabilities_and_vectors(model, normaliser, signals, encoded, present, views, lengths)[
-        0
-    ]
-
-
 @torch.inference_mode()
 def probabilities_and_vectors(
     model: FusionModel,
@@ -49,8 +24,18 @@ def probabilities_and_vectors(
     views: Views = WHOLE,
     lengths: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The same, and the signals' embeddings (n_records, embedding_size) from the same pass: of
-    several views their mean, each by what it counts."""
+    """(n_records, n_classes) of at least one record, and the signals' embeddings (n_records,
+    embedding_size) from the same pass: of several views their mean, each by what it counts.
+
+    Args:
+        model: on the CPU, in eval mode.
+        normaliser: its first step.
+        signals: mV (n_records, n_leads, n_times).
+        encoded: features (n_records, n_encoded); ``None`` where no record has any.
+        present: which records have features, (n_records,).
+        views: parts of a record that it is asked about.
+        lengths: samples that are a record's own, (n_records,); ``None`` where all count.
+    """
     parts, vectors = [], []
     for start in range(0, len(signals), BATCH):
         chunk = slice(start, start + BATCH)

@@ -60,30 +60,6 @@ def candidates(windows: int) -> dict[str, Views]:
     return {"whole": WHOLE, "windows": Views(windows, False), "both": Views(windows, True)}
 
 
-def logits_of_views(
-    model: FusionModel,
-    normaliser: Callable[[Tensor, Tensor | None], Tensor],
-    views: Views,
-    x: Tensor,
-    encoded: Tensor | None,
-    present: Tensor | None,
-    lengths: Tensor | None,
-) -> list[tuple[float, Tensor]]:
-    """The logits (n, n_classes) of each view, with what it counts.
-
-    Args:
-        model, normaliser: as trained; each view is normalised for itself, as windows are then.
-        views: which.
-        x: mV (n, n_leads, n_times).
-        encoded, present: as of `FusionModel.forward`; the same for each view.
-        lengths: samples that are a record's own, where the only view is the whole; or ``None``.
-    """
-    return [
-        (share, model(normaliser(part, lengths), encoded, present, lengths))
-        for share, part in views.of(x)
-    ]
-
-
 def logits_and_vector(
     model: FusionModel,
     normaliser: Callable[[Tensor, Tensor | None], Tensor],
@@ -93,8 +69,16 @@ def logits_and_vector(
     present: Tensor | None,
     lengths: Tensor | None,
 ) -> tuple[list[tuple[float, Tensor]], Tensor]:
-    """As `logits_of_views`, with the views' mean embedding (n, embedding_size), each by what it
-    counts."""
+    """The logits (n, n_classes) of each view, with what it counts, and the views' mean embedding
+    (n, embedding_size), each by what it counts.
+
+    Args:
+        model, normaliser: as trained; each view is normalised for itself, as windows are then.
+        views: which.
+        x: mV (n, n_leads, n_times).
+        encoded, present: as of `FusionModel.forward`; the same for each view.
+        lengths: samples that are a record's own, where the only view is the whole; or ``None``.
+    """
     said, vectors = [], []
     for share, part in views.of(x):
         vector = model.embed(normaliser(part, lengths), lengths)

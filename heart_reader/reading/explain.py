@@ -32,7 +32,7 @@ from heart_reader.evaluation.sheets.explained import explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation
 from heart_reader.evaluation.trust.calibrator import EDGE, ISOTONIC, OWN_SHARE, Curve
 from heart_reader.evaluation.trust.trust import NOTHING, Trust
-from heart_reader.models.views import logits_of_views
+from heart_reader.models.views import logits_and_vector
 from heart_reader.reading.usual import Usual, usual_ecg, usual_features
 from heart_reader.tasks.task import class_key
 
@@ -63,7 +63,7 @@ class LogOdds:
             own = next(left, None) if member.encoder is not None else None
             length = self.length if member.padded else None
             lengths = None if length is None else torch.full((len(signal),), length)
-            said = logits_of_views(
+            said, _ = logits_and_vector(
                 member.model, member.normaliser, member.views, signal, own, None, lengths
             )
             logits.append(calibrated(member.trust, mean_log_odds(said)))

@@ -32,3 +32,22 @@ def of_one_size(rows: Tensor, n_batches: int) -> tuple[Tensor, ...]:
     """
     size = math.ceil(len(rows) / n_batches)
     return torch.cat([rows, rows[: n_batches * size - len(rows)]]).chunk(n_batches)
+
+
+def one_cycle(
+    optimizer: torch.optim.Optimizer, n_steps: int, pct_start: float
+) -> torch.optim.lr_scheduler.OneCycleLR:
+    """The schedule of a training: each group's rate rises to its own, then falls.
+
+    Args:
+        optimizer: whose groups have their highest rate.
+        n_steps: of the whole training.
+        pct_start: share of the steps in which the rate rises.
+    """
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        [group["lr"] for group in optimizer.param_groups],
+        total_steps=n_steps,
+        # A rise of exactly one step makes OneCycleLR divide by 0.
+        pct_start=0.0 if pct_start * n_steps == 1 else pct_start,
+    )

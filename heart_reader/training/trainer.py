@@ -23,7 +23,7 @@ from heart_reader.models import FusionModel
 from heart_reader.progress import progress
 from heart_reader.tasks.task import MANY, UNKNOWN, by_key
 from heart_reader.training.auxiliary import Auxiliary
-from heart_reader.training.batches import batch_rule, of_one_size
+from heart_reader.training.batches import batch_rule, of_one_size, one_cycle
 from heart_reader.training.captured.flat_adamw import FlatAdamW
 from heart_reader.training.captured.graphs import Capture, GraphSteps, capture_unless, why_eager
 from heart_reader.training.checkpoint import (
@@ -128,13 +128,7 @@ class Trainer:
         # Batches of nearly equal size: a last batch of one record would break batch normalisation.
         self.batches_per_epoch = math.ceil(len(train) / batch_size)
         n_steps = config.epochs * self.batches_per_epoch
-        self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer,
-            [group["lr"] for group in self.optimizer.param_groups],
-            total_steps=n_steps,
-            # A rise of exactly one step makes OneCycleLR divide by 0.
-            pct_start=0.0 if config.pct_start * n_steps == 1 else config.pct_start,
-        )
+        self.scheduler = one_cycle(self.optimizer, n_steps, config.pct_start)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         self.epoch = 0
         self.history: list[Metrics] = []

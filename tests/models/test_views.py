@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from heart_reader.models.predicting import probabilities
+from heart_reader.models.predicting import probabilities_and_vectors
 from heart_reader.models.views import WHOLE, Views, candidates
 from tests.models.configs import published
 
@@ -58,7 +58,7 @@ def test_the_answer_is_the_mean_of_the_answers_to_each_window_normalised_alone()
         return x - x.mean(-1, keepdim=True)
 
     def said(views, x=signals):
-        return probabilities(model, centred, x, encoded, present, views)
+        return probabilities_and_vectors(model, centred, x, encoded, present, views)[0]
 
     alone = [said(WHOLE, signals[..., i : i + 100]) for i in range(0, 400, 100)]
     mean = np.mean(alone, axis=0)
