@@ -25,6 +25,7 @@ from heart_reader.tracking import (
     Run,
     load_registered,
     require_editable,
+    require_promoter,
     resolve_version,
 )
 from heart_reader.tracking import runs as tracking
@@ -95,15 +96,25 @@ def main(words: Sequence[str]) -> None:
     tracking.set_up_tracking()
     registry = Registry()
     asked = [replace(request, model=model) for model in models_of(registry, request)]
-    for each in asked:
-        require_editable(each.model.removeprefix("models:/").partition("@")[0].partition("/")[0])
+    for name in {name_of(each.model) for each in asked}:
+        require_editable(name)
+        require_promoter(name)
     if rollback:
         for each in asked:
-            roll_back(registry, each.model.removeprefix("models:/").partition("@")[0])
+            roll_back(registry, name_of(each.model))
     else:
         pace = Pace("promote", len(asked))
         if not all([promote(registry, each, pace) for each in asked]):
             raise SystemExit(REFUSED)
+
+
+def name_of(address: str) -> str:
+    """The registered model of an address.
+
+    >>> name_of("models:/heart-reader-edge@champion"), name_of("heart-reader-edge/3")
+    ('heart-reader-edge', 'heart-reader-edge')
+    """
+    return address.removeprefix("models:/").partition("@")[0].partition("/")[0]
 
 
 def models_of(registry: Registry, request: PromoteRequest) -> list[str]:

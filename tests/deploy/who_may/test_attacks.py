@@ -63,3 +63,13 @@ def test_nor_is_a_model_renamed_to_one(eve: User, people: dict[str, User]):
     assert eve.ask("POST", f"{MODELS}/rename", body).status_code == 200
     back = {"name": "eves-other", "new_name": "eves"}
     assert eve.ask("POST", f"{MODELS}/rename", back).status_code == 200
+
+
+def test_an_owner_does_not_rename_a_champion_away(people: dict[str, User]):
+    """Who makes a model of our names owns it; which version is champion isn't theirs to say."""
+    mine, owner = f"{OURS}-owned", people["owner"]
+    assert owner.ask("POST", f"{MODELS}/create", {"name": mine}).status_code == 200
+    body = {"name": mine, "new_name": "anything"}
+    assert owner.ask("POST", f"{MODELS}/rename", body).status_code == 403
+    assert owner.ask("DELETE", f"{MODELS}/delete", {"name": mine}).status_code == 403
+    assert people["admin"].ask("DELETE", f"{MODELS}/delete", {"name": mine}).status_code == 200
