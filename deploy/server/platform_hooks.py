@@ -120,6 +120,18 @@ def _is_promoter(auth: ModuleType) -> bool:
     return any(role.name == PROMOTER for role in auth.store.list_user_roles(user.id))
 
 
+def bound_bodies() -> None:
+    """Bodies of more than a megabyte are read from users alone."""
+    after_import(AUTH, _with_bound_bodies)
+
+
+def _with_bound_bodies(auth: ModuleType) -> None:
+    from deploy.server.large_bodies import LargeBodies  # with Starlette: not in every process
+
+    create, knows = auth.create_app, auth._authenticate_fastapi_request
+    vars(auth)["create_app"] = lambda *words: LargeBodies(create(*words), knows)
+
+
 def allow_own_address() -> None:
     """The name in ``PLATFORM_URL``, which members go to, is among those that MLflow answers to."""
     host = urlsplit(os.environ.get("PLATFORM_URL", "")).netloc

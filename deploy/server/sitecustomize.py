@@ -11,6 +11,7 @@ import gc
 
 from platform_hooks import (
     allow_own_address,
+    bound_bodies,
     guard_champions,
     keep_artifacts_inside,
     reserve_names,
@@ -21,3 +22,4 @@ allow_own_address()
 keep_artifacts_inside()
 reserve_names()
 guard_champions()
+bound_bodies()
