@@ -1,4 +1,4 @@
-"""A body that isn't small is read from users alone; MLflow by itself reads it, and then asks whose."""
+"""A large body is read from users alone; MLflow by itself reads it, and then asks who sends it."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
