@@ -27,6 +27,7 @@ QUICK = {
     "quantize.n_calibrate": "16",
     "quantize.n_judge": "16",
     "parity.max_auc_loss": "1",
+    "web": "never",
     "measure.n_runs": "2",
     "measure.n_resamples": "10",
 }
