@@ -132,12 +132,24 @@ def demo_root(cache: Path) -> Path:
     return demo_tree(cache, 200, 0)
 
 
+RUNTIMES = Path(tempfile.gettempdir()) / "heart-reader-browser-runtime"
+
+
 @pytest.fixture(scope="session")
 def web_runtime() -> "BrowserRuntime":
     """What runs a model in a browser, fetched once for all sessions of a machine."""
     from heart_reader.edge.web.runtime import NoRuntimeError, browser_runtime
 
     try:
-        return browser_runtime(Path(tempfile.gettempdir()) / "heart-reader-browser-runtime")
+        return browser_runtime(RUNTIMES)
     except NoRuntimeError as error:
         pytest.skip(str(error))
+
+
+def seed_web_runtime(cache: Path) -> None:
+    """Lends a cache what runs a model in a browser, where it can be had."""
+    from heart_reader.edge.web.runtime import PACKAGE, NoRuntimeError, browser_runtime
+
+    with contextlib.suppress(NoRuntimeError):
+        browser_runtime(RUNTIMES)
+        (cache / PACKAGE).symlink_to(RUNTIMES / PACKAGE)

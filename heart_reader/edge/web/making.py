@@ -182,8 +182,8 @@ def _about(shown: Shown, name: str) -> dict[str, str]:
         "Probabilities": "calibrated on fold 9" if file.calibrator else "as the model gives them",
         "Uncertain": "not told by this model"
         if file.limits is None
-        else f"marked where the answers that hold the truth of {1 - file.limits.error:.0%} of "
-        "fold 9's records aren't just the one that the threshold gives",
+        else f"marked where, at {file.limits.error:.0%} error on fold 9's records, the answer of "
+        "the threshold isn't the only one left",
         "File": f"{file.path.name}, SHA-256 {sha256_of(file.path)}",
         "Runs by": f"ONNX Runtime Web {VERSION}, one thread, in this browser",
     }

@@ -1,6 +1,6 @@
 """The page in a real Chromium: what Python says it says, and nothing leaves it.
 
-Covers: benchmarks.web_page, heart_reader.edge.web.page, heart_reader.edge.web.samples.
+Covers: heart_reader.edge.web.page, heart_reader.edge.web.samples.
 """
 
 import json
@@ -204,7 +204,7 @@ def test_the_file_is_whole_and_small(device):
 def test_a_sample_by_the_keyboard_and_what_a_screen_reader_hears(page):
     page.page.get_by_role("button", name="left bundle branch block").focus()
     page.page.keyboard.press("Enter")
-    heading = page.page.get_by_role("heading", name="left bundle branch block")
+    heading = page.page.get_by_role("heading", name="Synthetic sample: left bundle branch block")
     expect(heading).to_be_focused()
     picture = page.page.get_by_role("img", name=re.compile("ECG of the leads I, II, III, aVR"))
     expect(picture).to_have_accessible_name(re.compile("25 mm/s, 10 mm/mV, 100 Hz"))
@@ -213,7 +213,7 @@ def test_a_sample_by_the_keyboard_and_what_a_screen_reader_hears(page):
     expect(table.get_by_role("rowheader", name="myocardial infarction")).to_be_visible()
     for label in ("Choose files", "Sampling rate in Hz", "Unit", "Leads"):
         assert page.page.get_by_label(re.compile(label)).count() == 1
-    expect(page.page.get_by_text("a synthetic ECG: drawn by a program")).to_be_visible()
+    expect(page.page.get_by_text("drawn by a program, of no person")).to_be_visible()
     expect(page.page.locator("#warning")).to_contain_text("Not a medical device")
     expect(page.page.locator("#warning")).to_contain_text("SYNTHETIC")
 
@@ -229,4 +229,4 @@ def test_the_paper_is_to_scale(page, headers):
     pulse = page.page.locator("path.pulse").first.get_attribute("d")
     _, level, top = map(float, re.match(r"M4 ([\d.]+)()H5V([\d.]+)", pulse).group(1, 1, 3))
     assert level - top == pytest.approx(10)
-    expect(page.page.locator("#scale")).to_have_text("25 mm/s, 10 mm/mV, 100 Hz")
+    expect(page.page.locator("text.scale")).to_have_text("25 mm/s, 10 mm/mV, 100 Hz")

@@ -77,5 +77,6 @@ function percent(p) {
 export function noteItems(answer) {
   const { verdict, reasons } = answer.quality;
   const warnings = verdict === GOOD ? [] : reasons.map((why) => element("li", { class: "warning" }, `Signal ${verdict}: ${why}`));
-  return [...warnings, ...answer.notes.map((note) => element("li", {}, note))];
+  const items = [...warnings, ...answer.notes.map((note) => element("li", {}, note))];
+  return items.length ? items : [element("li", {}, "Nothing odd was found in the signal.")];
 }

@@ -10,12 +10,11 @@ export const LEFT_MM = 15;
 export const WIDTH_MM = LEFT_MM + STRIP_S * MM_PER_S + 5;
 const GAINS = [10, 5, 2.5];
 const BIN_MM = 2, APART_MM = 1.5, NAME_WIDTH = 8, NAME_HEIGHT = 3.5, STEP_MM = 5, PULSE_MM = 11.5;
-const TALLEST_MM = 210;
 
 export const LAYOUTS = {
-  "3x4": { rows: [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "aVF", "V3", "V6"], ["II"]], apart: 30, edge: 20, name: 8 },
-  "6x2": { rows: [["I", "V1"], ["II", "V2"], ["III", "V3"], ["aVR", "V4"], ["aVL", "V5"], ["aVF", "V6"]], apart: 20, edge: 15, name: 4 },
-  "12x1": { rows: [["I"], ["II"], ["III"], ["aVR"], ["aVL"], ["aVF"], ["V1"], ["V2"], ["V3"], ["V4"], ["V5"], ["V6"]], apart: 15, edge: 15, name: 2 },
+  "3x4": { rows: [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "aVF", "V3", "V6"], ["II"]], apart: 30, edge: 20, name: 8, tallest: 210 },
+  "6x2": { rows: [["I", "V1"], ["II", "V2"], ["III", "V3"], ["aVR", "V4"], ["aVL", "V5"], ["aVF", "V6"]], apart: 20, edge: 15, name: 4, tallest: 210 },
+  "12x1": { rows: [["I"], ["II"], ["III"], ["aVR"], ["aVL"], ["aVF"], ["V1"], ["V2"], ["V3"], ["V4"], ["V5"], ["V6"]], apart: 15, edge: 15, name: 2, tallest: 280 },
 };
 
 /** The rows of a layout with the leads that are there; a lead a row where few are. */
@@ -31,7 +30,7 @@ export function rowsOf(layout, leads) {
  * `middles` of the rows, `height`, `gain`.
  */
 export function placed(leads, fs, layout) {
-  const { apart, edge, name } = LAYOUTS[layout];
+  const { apart, edge, name, tallest } = LAYOUTS[layout];
   const rows = rowsOf(layout, leads);
   for (const gain of GAINS) {
     const pieces = rows.flatMap((row, r) => row.flatMap((lead, c) =>
@@ -43,7 +42,7 @@ export function placed(leads, fs, layout) {
     const top = Math.max(edge, PULSE_MM, upTo(Math.max(...upper[0]) + APART_MM));
     const bottom = Math.max(edge, upTo(APART_MM - Math.min(...lower.at(-1))));
     const height = upTo(top + between.reduce((a, b) => a + b, 0) + bottom);
-    if (height <= TALLEST_MM || gain === GAINS.at(-1)) {
+    if (height <= tallest || gain === GAINS.at(-1)) {
       const middles = between.reduce((at, gap) => [...at, at.at(-1) + gap], [top]);
       const traces = pieces.map((p) => ({ ...p, y: p.y.map((value) => middles[p.row] - value) }));
       const names = pieces.map((p, k) => ({ lead: p.lead, x: p.left + 1, y: middles[p.row] - titles[k] }));

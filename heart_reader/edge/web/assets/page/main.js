@@ -75,7 +75,7 @@ function sampleRecording({ title, fs }, bytes, k) {
   const row = (lead) => Float64Array.from(steps.subarray((k * LEADS.length + lead) * n, (k * LEADS.length + lead + 1) * n), (v) => v / 1000);
   const signal = Object.fromEntries(LEADS.map((lead, at) => [lead, row(at)]));
   const notes = ["a synthetic ECG: drawn by a program, of no person"];
-  return { name: title, kind: "sample", leads: LEADS, signal, fs, seconds: n / fs, others: [], notes };
+  return { name: `Synthetic sample: ${title}`, kind: "sample", leads: LEADS, signal, fs, seconds: n / fs, others: [], notes };
 }
 
 // ---------------------------------------------------------------- one at a time
@@ -132,9 +132,7 @@ async function show(recording) {
 }
 
 function draw() {
-  const { svg, scale } = drawEcg(shown.recording, shown.answer.shown, byId("layout").value);
-  byId("paper").replaceChildren(svg);
-  byId("scale").textContent = scale;
+  byId("paper").replaceChildren(drawEcg(shown.recording, shown.answer.shown, byId("layout").value));
 }
 
 begin();

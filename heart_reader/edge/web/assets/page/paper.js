@@ -6,7 +6,7 @@ import { LEFT_MM, MM_PER_S, STRIP_S, WIDTH_MM, placed } from "./layout.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Ten seconds of a recording from `start` s on; `{svg, scale}`: the drawing, and its scale in words. */
+/** The drawing of ten seconds of a recording from `start` s on. */
 export function drawEcg(recording, start, layout) {
   const leads = leadsFrom(recording, start);
   const place = placed(leads, recording.fs, layout);
@@ -23,11 +23,10 @@ export function drawEcg(recording, start, layout) {
     if (trace.left > LEFT_MM) svg.append(line(trace.left, place.middles[trace.row] - 2, trace.left, place.middles[trace.row] + 2, "next"));
   }
   for (const { lead, x, y } of place.names) {
-    const text = node("text", { x, y, class: "lead" });
-    text.textContent = lead;
-    svg.append(text);
+    svg.append(written(lead, x, y, "lead"));
   }
-  return { svg, scale };
+  svg.append(written(scale, 4, place.height - 2, "scale"));
+  return svg;
 }
 
 function scaleText(gain, fs) {
@@ -70,6 +69,12 @@ function grid(height) {
     return node("path", { d, class: kind });
   };
   return [node("rect", { width: WIDTH_MM, height, class: "sheet" }), lines(1, "fine"), lines(5, "thick")];
+}
+
+function written(words, x, y, kind) {
+  const text = node("text", { x, y, class: kind });
+  text.textContent = words;
+  return text;
 }
 
 function line(x1, y1, x2, y2, kind) {
