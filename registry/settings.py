@@ -22,6 +22,7 @@ SHORT_NAMES = {
     "form": "edge.form",
     "stages": "edge.stages",
     "student": "edge.student",
+    "web": "edge.web",
     "finetune_epochs": "edge.finetune.epochs",
 }
 # Sections of the export's, which go by their own names.

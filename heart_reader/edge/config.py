@@ -121,6 +121,8 @@ class EdgeConfig:
     """auto: fused where the model reads features."""
     stages: tuple[str, ...]
     """Of `stages`, or "all"; "original" and the fp32 ONNX file are always there."""
+    web: Literal["auto", "always", "never"]
+    """Whether a page for browsers is made; auto: where npm can fetch what runs it."""
     student: str
     """The member of an ensemble that becomes the device's model; "smallest": by parameters."""
     prune: PruneConfig

@@ -64,7 +64,7 @@ def with_ort(monkeypatch):
 
 
 def edge_settings(**options: str):
-    return load_settings({"measure.n_runs": "2", **options})[0].edge
+    return load_settings({"measure.n_runs": "2", "web": "never", **options})[0].edge
 
 
 def test_a_new_edge_format_is_one_line(with_ort, cache, tmp_path):

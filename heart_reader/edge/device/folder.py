@@ -27,12 +27,14 @@ from heart_reader.edge.device.texts import example, readme
 from heart_reader.edge.formats.table import FORMATS
 from heart_reader.errors import ConfigError, DataError, ModelError
 from heart_reader.evaluation.trust.calibrator import Calibrator, read_calibrator
+from heart_reader.evaluation.trust.sets import Limits, read_limits
+from heart_reader.evaluation.trust.trust import Trust
 from heart_reader.files import sha256_of
 from heart_reader.tasks.task import Task, default_task
 
 FORMAT = 1
 LABELS = "labels.json"
-CURVES = "calibration"  # key of a file's entry
+CURVES, LIMITS = "calibration", "limits"  # keys of a file's entry
 
 
 def _contract(task: Task, spec: SignalSpec) -> dict[str, Any]:
@@ -54,12 +56,18 @@ class DeviceFile:
     Attributes:
         path: ending as one of `FORMATS`.
         thresholds: one for each class of the task, chosen on fold 9 with this very file.
-        calibrator: likewise; ``None`` where the model that it was made from has none.
+        calibrator, limits: likewise; ``None`` where the model that it was made from has none.
     """
 
     path: Path
     thresholds: NDArray[np.float64]
     calibrator: Calibrator | None = None
+    limits: Limits | None = None
+
+    @property
+    def trust(self) -> Trust:
+        """What is known of how far its answers can be trusted."""
+        return Trust(self.calibrator, self.limits, None)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,8 @@ class Labels:
         source: the registered model that the file was made from.
         task: what it answers.
         spec: what it reads.
-        calibrator: of what the file answers; ``None``: it is left as it is.
+        trust: calibrator of what the file answers, and when it is uncertain; a device knows
+            no more of that.
     """
 
     thresholds: NDArray[np.float64]
@@ -83,7 +92,7 @@ class Labels:
     source: Mapping[str, str]
     task: Task
     spec: SignalSpec
-    calibrator: Calibrator | None
+    trust: Trust
 
 
 def write_device_folder(
@@ -151,8 +160,10 @@ def _packages() -> list[str]:
 def _described(file: DeviceFile, task: Task, spec: SignalSpec) -> dict[str, Any]:
     n_records = "n" if FORMATS[file.path.suffix].any_number else "1"
     curves = {} if file.calibrator is None else {CURVES: file.calibrator.tree(task.classes)}
+    limits = {} if file.limits is None else {LIMITS: file.limits.tree(task.classes)}
     return {
         **curves,
+        **limits,
         "sha256": sha256_of(file.path),
         "size": file.path.stat().st_size,
         "layout": f"({n_records}, {spec.n_leads}, {spec.n_times})",
@@ -184,7 +195,11 @@ def read_labels(model: Path) -> Labels:
             dict(tree["source"]),
             task,
             spec,
-            read_calibrator(entry[CURVES], task.classes) if CURVES in entry else None,
+            Trust(
+                read_calibrator(entry[CURVES], task.classes) if CURVES in entry else None,
+                read_limits(entry[LIMITS], task.classes) if LIMITS in entry else None,
+                None,
+            ),
         )
         expected = str(entry["sha256"])
     except (KeyError, TypeError, AttributeError, ValueError, ConfigError, DataError) as error:
