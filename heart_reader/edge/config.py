@@ -12,11 +12,12 @@ from heart_reader.project import EDGE_DEFAULTS
 
 ALL = "all"  # of the option `stages`
 NETWORK_STAGES = ("prune", "finetune")
+C_KIT = "c_kit"  # the INT8 TFLite file as C, beside the files
 
 
 def stages() -> tuple[str, ...]:
     """What a user may leave out; original and the fp32 ONNX file are always made."""
-    return (*NETWORK_STAGES, *format_stages())
+    return (*NETWORK_STAGES, *format_stages(), C_KIT)
 
 
 @dataclass(frozen=True)

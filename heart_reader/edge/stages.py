@@ -21,7 +21,7 @@ from heart_reader.edge.choices import (
     stages_for,
     student_of,
 )
-from heart_reader.edge.config import EdgeConfig
+from heart_reader.edge.config import C_KIT, EdgeConfig
 from heart_reader.edge.device.folder import write_device_folder
 from heart_reader.edge.eager import EagerModel, count_macs, count_parameters
 from heart_reader.edge.formats.base import Part, Source
@@ -129,7 +129,10 @@ class Exporter:
         encoder = self.student.encoder if self.form == "fused" else None
         task, spec = self.student.task, self.student.spec
         left_out = {stage.path.name: stage.left_out for stage in self.stages if stage.left_out}
-        write_device_folder(self.folder / DEVICE, files, encoder, source, task, spec, left_out)
+        kit = C_KIT in self.chosen.wanted
+        write_device_folder(
+            self.folder / DEVICE, files, encoder, source, task, spec, left_out, kit
+        )
         if self.runtime is not None:
             make = partial(self._shown, source)
             add_page(self.folder / DEVICE, make, self.runtime, self.chosen.web, self.say)

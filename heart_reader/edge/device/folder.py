@@ -3,6 +3,7 @@
 FILE.SUFFIX    the models, of the formats in edge/formats/table.py, all of one form
 labels.json    classes, thresholds of each file, input contract, source, versions
 README.md      the input contract in words
+c/             the INT8 TFLite file as C99, where it was asked for
 example.py     reads one ECG with numpy and an interpreter alone
 """
 
@@ -21,6 +22,7 @@ from heart_reader.bundle.folders import whole_folder
 from heart_reader.bundle.formats import read_mapping
 from heart_reader.config.strict import parse, to_dict
 from heart_reader.data import delineation
+from heart_reader.data.demo.marks import is_synthetic
 from heart_reader.data.features import FeatureEncoder
 from heart_reader.data.spec import SignalSpec
 from heart_reader.edge.device.texts import example, readme
@@ -103,6 +105,7 @@ def write_device_folder(
     task: Task,
     spec: SignalSpec,
     left_out: Mapping[str, str] | None = None,
+    c_kit: bool = False,
 ) -> None:
     """Writes the folder whole: it is there complete or not at all.
 
@@ -113,20 +116,54 @@ def write_device_folder(
         source: name, version and the like of the registered model.
         task, spec: of the bundle.
         left_out: files that aren't there since their gate refused them, and why.
+        c_kit: whether C is made of the INT8 TFLite file; where that can't be, the reason stands
+            beside those of ``left_out``.
 
     Raises:
         ModelError: the folder exists already.
     """
     tree = _contract(task, spec) | _tree(files, encoder, source, task, spec)
-    if left_out:
-        tree["left_out"] = dict(left_out)
+    lost = dict(left_out or {})
     with whole_folder(folder) as temporary:
         for file in files:
             shutil.copyfile(file.path, temporary / file.path.name)
+        if c_kit:
+            tree |= _with_kit(temporary, files, encoder, tree, lost)
+        if lost:
+            tree["left_out"] = lost
         text = json.dumps(tree, indent=1, allow_nan=False)
         (temporary / LABELS).write_text(text, encoding="utf-8")
         (temporary / "README.md").write_text(readme(tree), encoding="utf-8")
         (temporary / "example.py").write_text(example(tree), encoding="utf-8")
+
+
+def _with_kit(
+    folder: Path,
+    files: Sequence[DeviceFile],
+    encoder: FeatureEncoder | None,
+    tree: Mapping[str, Any],
+    lost: dict[str, str],
+) -> dict[str, Any]:
+    """Writes the C kit; what labels.json says of it. Where there is none, ``lost`` says why."""
+    from heart_reader.edge.ckit.emit import Meaning  # a board reads folders, and writes none
+    from heart_reader.edge.ckit.kit import KIT_FOLDER, SOURCE, write_kit
+
+    file = next((each for each in files if each.path.name.endswith(SOURCE)), None)
+    if file is None:
+        lost[KIT_FOLDER] = f"it is made from the file *{SOURCE}, which isn't there"
+        return {}
+    curves = () if file.calibrator is None else file.calibrator.curves
+    task, spec = _read_contract(folder / LABELS, tree)
+    names = () if encoder is None else encoder.names
+    meaning = Meaning(file.path.name, task, spec, names, file.thresholds, curves)
+    try:
+        facts = write_kit(
+            folder / KIT_FOLDER, file.path, meaning, encoder, is_synthetic(tree["source"])
+        )
+    except ModelError as error:
+        lost[KIT_FOLDER] = str(error)
+        return {}
+    return {"c_kit": facts.tree(KIT_FOLDER)}
 
 
 def _tree(
