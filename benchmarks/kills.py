@@ -14,10 +14,12 @@ import hashlib
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +92,8 @@ class Store:
         self.folder, self.kept = folder / "store", folder / "kept"
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
+        for each in folder.glob("looked*.db"):
+            each.unlink()
 
     def environment(self) -> dict[str, str]:
         """One thread: weights are the same to the bit with as many threads alone."""
@@ -134,9 +138,12 @@ class Store:
     # ------------------------------------------------------------ what is there
 
     def client(self) -> MlflowClient:
-        """Of the database in the folder."""
-        uri = f"sqlite:///{self.folder}/mlflow.db"
-        os.chdir(self.folder)
+        """Of a copy of the database: MLflow keeps open what has been replaced since."""
+        copied = self.folder.parent / f"looked{time.monotonic_ns()}.db"
+        with closing(sqlite3.connect(self.folder / "mlflow.db")) as source:
+            with closing(sqlite3.connect(copied)) as target:
+                source.backup(target)
+        uri = f"sqlite:///{copied}"
         return MlflowClient(uri, uri)
 
     def running(self) -> list[str]:
