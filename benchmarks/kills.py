@@ -140,9 +140,9 @@ class Store:
     def client(self) -> MlflowClient:
         """Of a copy of the database: MLflow keeps open what has been replaced since."""
         copied = self.folder.parent / f"looked{time.monotonic_ns()}.db"
-        with closing(sqlite3.connect(self.folder / "mlflow.db")) as source:
-            with closing(sqlite3.connect(copied)) as target:
-                source.backup(target)
+        source, target = (sqlite3.connect(each) for each in (self.folder / "mlflow.db", copied))
+        with closing(source), closing(target):
+            source.backup(target)
         uri = f"sqlite:///{copied}"
         return MlflowClient(uri, uri)
 
