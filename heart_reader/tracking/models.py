@@ -79,6 +79,7 @@ def signature(task: Task, synthetic: bool = False) -> ModelSignature:
                 ParamSpec("features", "string", "compute"),
                 ParamSpec("age", "double", [], (-1,)),
                 ParamSpec("sex", "double", [], (-1,)),
+                ParamSpec("record", "string", [], (-1,)),
             ]
         ),
     )
