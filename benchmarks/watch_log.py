@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import requests
@@ -27,7 +28,7 @@ import wfdb
 
 from heart_reader.files import user_path
 from heart_reader.predictions.columns import ANSWER
-from heart_reader.predictions.log import collect, open_table
+from heart_reader.predictions.log import Log, collect, open_table
 from heart_reader.predictions.place import KEY_VARIABLE, VARIABLE, Place, find_place
 from heart_reader.reading.logged import log_answers
 from heart_reader.reading.records import findings_of, recorded_of
@@ -58,7 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         os.environ |= {VARIABLE: f"sqlite:///{name}/log.db", KEY_VARIABLE: KEY,
                        "HEART_READER_CACHE": f"{name}/cache"}  # fmt: skip
-        direct(options, signals)
+        direct(options, signals, Path(name))
         under_kills(options, signals)
         latency(options, signals)
 
@@ -190,12 +191,12 @@ def url(port: int) -> str:
 # ---------------------------------------------------------------- in the answering thread
 
 
-def direct(options: argparse.Namespace, signals: list[object]) -> None:
+def direct(options: argparse.Namespace, signals: list[object], folder: Path) -> None:
     """What the thread that answers does for the log, by itself, while the writer works."""
     model = HeartReaderModel()
     model.read_bundle(user_path(options.model), ANSWER)
-    spec, log = model.bundle.spec, model.log
-    assert log is not None
+    spec = model.bundle.spec
+    log = Log(Place("sqlite", f"sqlite:///{folder}/direct.db", 10**6, b"x", folder / "direct"))
     read = of_signals(signals[:50], Beside(None, None, None), spec)
     found = [recorded_of([each], spec) for each in read]
     said = [
@@ -206,7 +207,7 @@ def direct(options: argparse.Namespace, signals: list[object]) -> None:
     for k in range(5_000):
         n = k % len(found)
         began = time.perf_counter()
-        log_answers(log, model.origin, found[n], said[n], features[n], [f"r{k}"])
+        log_answers(log, model.origin, found[n], said[n], features[n], [f"d{k}"])
         seconds.append(time.perf_counter() - began)
         time.sleep(0.001)
     p50, p95, p999 = np.percentile(np.array(seconds) * 1e3, [50, 95, 99.9])

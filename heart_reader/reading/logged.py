@@ -94,33 +94,43 @@ def log_answers(
         features: raw, (n_windows, n_features); ``None`` where none were measured.
         names: that the caller has for the records; none: their own.
     """
-    called, time = REQUEST.get() or uuid.uuid4().hex, now()
     told = names or [each.name for each in recorded.recordings]
-    log.add(
-        [
-            Answered(
-                id=uuid.uuid4().hex,
-                time=time,
-                model=origin.model,
-                digest=origin.digest,
-                role=origin.role,
-                source=origin.source,
-                request=called,
-                position=k,
-                record=log.place.hashed(told[k]),
-                probabilities=said["probabilities"],
-                labels=said["labels"],
-                uncertain=said["uncertain"],
-                measured=_measured(said["measurements"], answer, features),
-                quality=said["quality"],
-                reasons=said["quality_reasons"],
-                flags=flags_of(said["notes"]),
-                novelty=said["novelty"],
-                decade=decade_of(recorded.age[k]),
-            )
-            for k, (said, answer) in enumerate(zip(findings, recorded.answers, strict=True))
-        ]
-    )
+    hashes = [log.place.hashed(name) for name in told]
+    log.add(kept_of(origin, recorded, findings, features, hashes))
+
+
+def kept_of(
+    origin: Origin,
+    recorded: Recorded,
+    findings: Sequence[Mapping[str, Any]],
+    features: NDArray[np.floating[Any]] | None,
+    hashes: Sequence[str | None],
+) -> list[Answered]:
+    """What is kept of answers; arguments as of `log_answers`, and the records' hashed names."""
+    called, time = REQUEST.get() or uuid.uuid4().hex, now()
+    return [
+        Answered(
+            id=uuid.uuid4().hex,
+            time=time,
+            model=origin.model,
+            digest=origin.digest,
+            role=origin.role,
+            source=origin.source,
+            request=called,
+            position=k,
+            record=hashes[k],
+            probabilities=said["probabilities"],
+            labels=said["labels"],
+            uncertain=said["uncertain"],
+            measured=_measured(said["measurements"], answer, features),
+            quality=said["quality"],
+            reasons=said["quality_reasons"],
+            flags=flags_of(said["notes"]),
+            novelty=said["novelty"],
+            decade=decade_of(recorded.age[k]),
+        )
+        for k, (said, answer) in enumerate(zip(findings, recorded.answers, strict=True))
+    ]
 
 
 def _measured(
