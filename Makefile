@@ -64,7 +64,7 @@ containers: env  ## the same in containers: builds the images, starts everything
 
 NAME ?=
 ROLE ?= member
-user: env  ## a user of the platform: NAME=ada ROLE=member, reader or none
+user: env  ## a user of the platform: NAME=ada ROLE=promoter, member, reader or none
 	$(BIN)/python -m deploy.users --state $(STATE) --name "$(NAME)" --role $(ROLE)
 
 # Which way the platform runs is found out; WAY=containers or WAY=processes says it.

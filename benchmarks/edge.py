@@ -2,22 +2,29 @@
 
 python benchmarks/edge.py [--no-tflite] [BACKBONE ...]   # fresh weights: neither depends on them
 python benchmarks/edge.py FOLDER ...                     # files of device folders, without PyTorch
+python benchmarks/edge.py --ssh pi@board FOLDER ...      # their C kits, on a board by ssh
 
 The second form runs on the board itself: it needs numpy, pandas and the interpreters alone. Its
-ratios are those to the fp32 file of each folder: ONNX where it is there, else TFLite.
+ratios are those to the fp32 file of each folder: ONNX where it is there, else TFLite. A folder's
+C kit is built and run as well, where there is a compiler. Several folders are compared at the end.
 """
 
 import argparse
+import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heart_reader.data.ptbxl import LEADS, N_TIMES
+from heart_reader.edge.ckit.bench import kit_cost
 from heart_reader.edge.formats.table import load_runtime
 from heart_reader.edge.measure import Predictor, file_bytes, latencies, peak_memory
 from heart_reader.edge.sample import Sample
+from heart_reader.errors import ModelError
 
 BACKBONES = ("inception1d", "xresnet1d101", "se_resnet1d")
 N_FEATURES = 205
@@ -31,17 +38,55 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="backbones, or device folders")
     parser.add_argument("--no-tflite", action="store_true", help="ONNX alone: no converter")
+    parser.add_argument("--ssh", metavar="HOST", help="where C kits run, as ssh takes it")
     options = parser.parse_args()
     names = options.names
     if names and all(Path(name).is_dir() for name in names):
-        for name in names:
-            files = [path for end in ("*.onnx", "*.tflite") for path in Path(name).glob(end)]
-            files.sort(key=lambda path: (path.name not in BASES, path.suffix, path.name))
-            show(name, {file.name: (file, load_runtime(file)) for file in files})
+        costs = {name: folder_costs(Path(name), options.ssh) for name in names}
+        for name, found in costs.items():
+            show(name, found)
+        if len(costs) > 1:
+            compare(costs)
         return
+    if options.ssh:
+        parser.error("--ssh is for device folders")
     for backbone in names or BACKBONES:
         with TemporaryDirectory() as folder:
-            show(backbone, made(backbone, Path(folder), not options.no_tflite))
+            models = made(backbone, Path(folder), not options.no_tflite)
+            show(backbone, measured(models))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one file, or of a C kit.
+
+    Attributes:
+        n_bytes: of the file; of a kit, in flash.
+        seconds: of each prediction.
+        memory_mb: that a process grows by; of a kit, the arena.
+    """
+
+    n_bytes: int
+    seconds: NDArray[np.float64]
+    memory_mb: float
+
+
+def folder_costs(folder: Path, host: str | None) -> dict[str, Cost]:
+    """All files of a device folder and its C kit here, or the kit alone on another machine."""
+    found: dict[str, Cost] = {}
+    if host is None:
+        files = [path for end in ("*.onnx", "*.tflite") for path in folder.glob(end)]
+        files.sort(key=lambda path: (path.name not in BASES, path.suffix, path.name))
+        found = measured({file.name: (file, load_runtime(file)) for file in files})
+        if shutil.which("make") is None or shutil.which("cc") is None:
+            return found
+    kit = kit_cost(folder, N_RUNS, host)
+    if kit is not None:
+        name = "C99" if kit.linked else "C99 (without its code)"
+        found[name] = Cost(kit.flash_bytes, kit.seconds, kit.arena_bytes / 1e6)
+    elif host is not None:
+        raise ModelError(f"{folder} has no C kit to run on {host}")
+    return found
 
 
 def noise(n_records: int, n_features: int) -> Sample:
@@ -51,21 +96,50 @@ def noise(n_records: int, n_features: int) -> Sample:
     return Sample(signal.astype(np.float32), nothing, nothing)
 
 
-def show(title: str, models: Mapping[str, tuple[Path, Predictor]]) -> None:
-    """A row a model; all take turns."""
+def measured(models: Mapping[str, tuple[Path, Predictor]]) -> dict[str, Cost]:
+    """All models; they take turns."""
+    if not models:
+        return {}
     predictors = {name: predictor for name, (_, predictor) in models.items()}
-    first = next(iter(models))
-    seconds = latencies(predictors, noise(8, predictors[first].n_features), N_RUNS)
+    first = next(iter(predictors.values()))
+    seconds = latencies(predictors, noise(8, first.n_features), N_RUNS)
+    return {
+        name: Cost(file_bytes(path), seconds[name], peak_memory(path))
+        for name, (path, _) in models.items()
+    }
+
+
+def show(title: str, costs: Mapping[str, Cost]) -> None:
+    """A row a model; ratios to the first."""
     print(
         f"\n{title}\n{'':24}{'kB':>8}{'smaller':>9}{'median ms':>11}{'p95 ms':>9}{'faster':>8}  MB"
     )
-    for name, (path, _) in models.items():
-        size, median = file_bytes(path), np.median(seconds[name])
+    if not costs:
+        return
+    first = next(iter(costs.values()))
+    for name, cost in costs.items():
+        median = np.median(cost.seconds)
         print(
-            f"{name:24}{size / 1e3:8.0f}{file_bytes(models[first][0]) / size:9.1f}"
-            f"{median * 1e3:11.2f}{np.quantile(seconds[name], 0.95) * 1e3:9.2f}"
-            f"{np.median(seconds[first]) / median:8.1f}{peak_memory(path):6.1f}"
+            f"{name:24}{cost.n_bytes / 1e3:8.0f}{first.n_bytes / cost.n_bytes:9.1f}"
+            f"{median * 1e3:11.2f}{np.quantile(cost.seconds, 0.95) * 1e3:9.2f}"
+            f"{np.median(first.seconds) / median:8.1f}{cost.memory_mb:6.1f}"
         )
+
+
+def compare(costs: Mapping[str, Mapping[str, Cost]]) -> None:
+    """Folders side by side, a row a kind of file."""
+    kinds = list(dict.fromkeys(kind for found in costs.values() for kind in found))
+    titles = [name[-24:] for name in costs]
+    print(f"\nkB / median ms / MB\n{'':28}" + "".join(f"{title:>26}" for title in titles))
+    for kind in kinds:
+        cells = [_cell(found.get(kind)) for found in costs.values()]
+        print(f"{kind:28}" + "".join(f"{cell:>26}" for cell in cells))
+
+
+def _cell(cost: Cost | None) -> str:
+    if cost is None:
+        return "-"
+    return f"{cost.n_bytes / 1e3:.0f} / {np.median(cost.seconds) * 1e3:.2f} / {cost.memory_mb:.2f}"
 
 
 def made(backbone: str, folder: Path, tflite: bool) -> dict[str, tuple[Path, Predictor]]:

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 SHOWN = 10  # things of one kind that a message names one by one; it counts the rest
+LONGEST = 1000  # characters of a line that is printed
 
 
 class HeartReaderError(Exception):
@@ -42,6 +43,20 @@ def did_you_mean(name: str, legal: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(legal), n=1)
     return f", did you mean {near[0]!r}?" if near else ""
+
+
+def readable(line: str) -> str:
+    """A line of a message without the middle of a value that nobody would read.
+
+    >>> readable("x must be a number, but is " + "9" * 5000)[495:550]
+    '99999... (4,027 characters left out) ...999999999999999'
+    >>> readable("short")
+    'short'
+    """
+    if len(line) <= LONGEST:
+        return line
+    left_out = f"... ({len(line) - LONGEST:,} characters left out) ..."
+    return line[: LONGEST // 2] + left_out + line[-LONGEST // 2 :]
 
 
 def shortened(lines: Sequence[str], what: str) -> list[str]:

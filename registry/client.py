@@ -33,6 +33,15 @@ def short_name(name: str) -> str:
     return name.removeprefix(PREFIX)
 
 
+def name_of(address: str) -> str:
+    """The registered model of an address.
+
+    >>> name_of("models:/heart-reader-edge@champion"), name_of("heart-reader-edge/3")
+    ('heart-reader-edge', 'heart-reader-edge')
+    """
+    return address.removeprefix("models:/").partition("@")[0].partition("/")[0]
+
+
 def task_of(name: str) -> str | None:
     """The task that a registered model of ours is for, ``None`` for the default one.
 

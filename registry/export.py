@@ -27,6 +27,8 @@ from heart_reader.edge.config import EdgeConfig
 from heart_reader.edge.report import Row
 from heart_reader.edge.stage import ORIGINAL
 from heart_reader.edge.stages import DEVICE, FILES, PYTORCH, Exporter
+from heart_reader.edge.web.making import WEB
+from heart_reader.edge.web.page import PAGE as INDEX
 from heart_reader.errors import ConfigError, DataError, RefusedByGateError
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.tables import fold_profile, markdown_table
@@ -55,6 +57,8 @@ from registry.client import (
 )
 from registry.ground.pace import Pace
 from registry.settings import load_settings
+
+PAGE = f"{DEVICE}/{WEB}/{INDEX}"  # among the run's artifacts
 
 
 @dataclass(frozen=True)
@@ -152,9 +156,10 @@ def export_in(
         )
         named = {"name": version.name, "version": version.version}
         exporter.write_device_folder(named | made_from(source))
+        has_page = (folder / PAGE).is_file()
         _log(run, rows, version, settings, folder)
     text = describe(version, exporter, rows)
-    run.describe(f"## {pinned(version)} on a device\n\n{text}")
+    run.describe(f"## {pinned(version)} on a device\n\n{_page_link(run, has_page)}{text}")
     name = name_beside(version.name, "edge")
     made = register_files(DEVICE, name, text[:LONGEST_DESCRIPTION], tags(version, exporter, rows))
     run.set_tags({"model": made.uri, "form": exporter.form})
@@ -208,6 +213,16 @@ def _log(
         shutil.rmtree(known)
     run.log_folder(folder)
     run.log_metrics(report.metrics(rows), 0)
+
+
+def _page_link(run: Run, has_page: bool) -> str:
+    if not has_page:
+        return ""
+    address = f"{tracking.run_page(run.run_id)}/artifacts/{PAGE}"
+    return (
+        f"[The page that reads ECGs in a browser]({address}): opens here, or from a disk; nothing "
+        "leaves it.\n\n"
+    )
 
 
 def tags(version: ModelVersion, exporter: Exporter, rows: Sequence[Row]) -> dict[str, str]:

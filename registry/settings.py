@@ -22,6 +22,7 @@ SHORT_NAMES = {
     "form": "edge.form",
     "stages": "edge.stages",
     "student": "edge.student",
+    "web": "edge.web",
     "finetune_epochs": "edge.finetune.epochs",
 }
 # Sections of the export's, which go by their own names.
@@ -78,11 +79,13 @@ class GateConfig:
 
 @dataclass(frozen=True)
 class SyncConfig:
-    """How often the registry is looked at; seconds."""
+    """How often the registry is looked at, in seconds, and which champions are followed."""
 
     interval: float
     claim_seconds: float
     longest_wait: float
+    champions: Literal["any", "recorded"]
+    keys: str
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""

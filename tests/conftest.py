@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before anything imports PyTorch: workers share the cores, and threads that spin keep them busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,6 +20,9 @@ import pytest
 from hypothesis import settings
 
 from heart_reader.project import REPOSITORY
+
+if TYPE_CHECKING:
+    from heart_reader.edge.web.runtime import BrowserRuntime
 
 # The packed PTB-XL lies beside the checkout, where somebody put it; it is never part of it.
 PACKED_PTBXL = REPOSITORY.parent / "shared" / "ptbxl"
@@ -126,3 +130,26 @@ def demo_root(cache: Path) -> Path:
     from heart_reader.data.demo.tree import demo_tree
 
     return demo_tree(cache, 200, 0)
+
+
+RUNTIMES = Path(tempfile.gettempdir()) / "heart-reader-browser-runtime"
+
+
+@pytest.fixture(scope="session")
+def web_runtime() -> "BrowserRuntime":
+    """What runs a model in a browser, fetched once for all sessions of a machine."""
+    from heart_reader.edge.web.runtime import NoRuntimeError, browser_runtime
+
+    try:
+        return browser_runtime(RUNTIMES)
+    except NoRuntimeError as error:
+        pytest.skip(str(error))
+
+
+def seed_web_runtime(cache: Path) -> None:
+    """Lends a cache what runs a model in a browser, where it can be had."""
+    from heart_reader.edge.web.runtime import PACKAGE, NoRuntimeError, browser_runtime
+
+    with contextlib.suppress(NoRuntimeError):
+        browser_runtime(RUNTIMES)
+        (cache / PACKAGE).symlink_to(RUNTIMES / PACKAGE)

@@ -13,6 +13,8 @@ from heart_reader.data.ptbxl import load_metadata
 from registry import export
 from registry.client import Registry, kind_of, name_beside, task_of
 from registry.ensemble import make as ensemble
+from registry.settings import load_settings
+from registry.sync.recorded import Followed
 from registry.sync.steps import due
 from tests.registry.fleet import bundle_of
 from tests.tracking.processes import SMALL, Call, Store, words
@@ -132,7 +134,10 @@ def test_sync_follows_each_task_by_itself(side_by_side: Store, monkeypatch: pyte
     registry = Registry()
     for name in (NAME, "heart-reader-se_resnet1d"):
         registry.make_champion(registry.version(name, "1"))
-    steps = {(step.entry, step.model) for step in due(registry)}
+    steps = {
+        (step.entry, step.model)
+        for step in due(registry, Followed(registry, load_settings({})[0].sync))
+    }
     assert steps == {
         ("evaluate", NAME),
         ("evaluate", "heart-reader-se_resnet1d"),

@@ -7,13 +7,17 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 from urllib.parse import urlsplit
+
+from deploy.roles import PROMOTER
 
 HANDLERS = "mlflow.server.handlers"
 # With these, clients are sent to the store itself, which no client can reach.
 STORE_ITSELF = ("MultipartDownloadMixin", "MultipartUploadMixin", "PresignedUploadMixin")
 AUTH = "mlflow.server.auth"
 RESERVED = "heart-reader-"  # names of models that `sync` looks at
+CHAMPIONS = ("champion", "previous")  # the aliases that it follows, and goes back to
 HOSTS = "MLFLOW_SERVER_ALLOWED_HOSTS"  # set by `mlflow server` for its workers
 
 
@@ -65,6 +69,67 @@ def _with_reserved_names(auth: ModuleType) -> None:
 
 def _may_change(auth: ModuleType, name: str) -> bool:
     return bool(auth._get_registered_model_permission(name).can_update)
+
+
+def guard_champions() -> None:
+    """Which version of our models is champion is said by promoters and admins.
+
+    That is: who sets or drops these aliases, who deletes a version that has one, and who deletes
+    or renames the model. MLflow leaves it to all who may change, or own, the model.
+    """
+    after_import(AUTH, _with_guarded_champions)
+
+
+def _with_guarded_champions(auth: ModuleType) -> None:
+    aliased = (auth.SetRegisteredModelAlias, auth.DeleteRegisteredModelAlias)
+    whole = (auth.DeleteRegisteredModel, auth.RenameRegisteredModel)
+    validators = auth.BEFORE_REQUEST_VALIDATORS
+    tests: dict[type, Callable[[Any], bool]] = {
+        **dict.fromkeys(aliased, lambda asked: asked.alias.lower() in CHAMPIONS),
+        **dict.fromkeys(whole, lambda asked: True),
+        auth.DeleteModelVersion: lambda asked: _is_champion(auth, asked),
+    }
+
+    def guarded(before: Callable[[], bool], message: type) -> Callable[[], bool]:
+        def may() -> bool:
+            asked = auth._get_request_message(message())
+            ours = asked.name.startswith(RESERVED) and tests[message](asked)
+            return before() and (not ours or _is_promoter(auth))
+
+        return may
+
+    routes = {
+        (path, method): message
+        for path, message, methods in auth.get_endpoints(lambda message: message)
+        if message in tests
+        for method in methods
+    }
+    if set(routes.values()) != set(tests) or not routes.keys() <= validators.keys():
+        raise ImportError(f"{AUTH} has other routes: deploy/server is for another MLflow")
+    for route, message in routes.items():
+        validators[route] = guarded(validators[route], message)
+
+
+def _is_champion(auth: ModuleType, asked: Any) -> bool:
+    store = auth._get_model_registry_store()
+    return bool(set(CHAMPIONS) & set(store.get_model_version(asked.name, asked.version).aliases))
+
+
+def _is_promoter(auth: ModuleType) -> bool:
+    user = auth.store.get_user(auth.authenticate_request().username)
+    return any(role.name == PROMOTER for role in auth.store.list_user_roles(user.id))
+
+
+def bound_bodies() -> None:
+    """Bodies of more than a megabyte are read from users alone."""
+    after_import(AUTH, _with_bound_bodies)
+
+
+def _with_bound_bodies(auth: ModuleType) -> None:
+    from deploy.server.large_bodies import LargeBodies  # with Starlette: not in every process
+
+    create, knows = auth.create_app, auth._authenticate_fastapi_request
+    vars(auth)["create_app"] = lambda *words: LargeBodies(create(*words), knows)
 
 
 def allow_own_address() -> None:

@@ -9,9 +9,17 @@ The rest is what MLflow has no setting for: see `platform_hooks`.
 
 import gc
 
-from platform_hooks import allow_own_address, keep_artifacts_inside, reserve_names
+from platform_hooks import (
+    allow_own_address,
+    bound_bodies,
+    guard_champions,
+    keep_artifacts_inside,
+    reserve_names,
+)
 
 gc.set_threshold(100_000, 50, 100)
 allow_own_address()
 keep_artifacts_inside()
 reserve_names()
+guard_champions()
+bound_bodies()

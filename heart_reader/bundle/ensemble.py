@@ -33,6 +33,7 @@ from heart_reader.evaluation.trust.trust import NOTHING, Trust
 from heart_reader.tasks.task import Task
 
 KIND = "ensemble"
+LONGEST_NAME = 200  # characters of a member's, which is a folder's
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _member_problems(names: Sequence[str], members: Sequence[Bundle]) -> list[st
     problems += [
         f"a member's name is a folder name, but is {name!r}"
         for name in names
-        if not name or name != Path(name).name or name.startswith(".")
+        if not _names_folder(name)
     ]
     sources = {
         name: member.encoder.source
@@ -163,6 +164,11 @@ def _member_problems(names: Sequence[str], members: Sequence[Bundle]) -> list[st
             said = {n: getattr(m, found) for n, m in zip(names, members, strict=True)}
             problems.append(f"an ensemble's members must {what}, but are {said}")
     return problems
+
+
+def _names_folder(name: str) -> bool:
+    plain = name == Path(name).name and not name.startswith(".") and "\0" not in name
+    return plain and 0 < len(name) <= LONGEST_NAME
 
 
 def _weight_problems(
@@ -259,14 +265,16 @@ def member_folders(folder: Path) -> list[Path]:
         named = [(str(name), tree["beside"].get(name)) for name in tree["members"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{ENSEMBLE} of bundle {folder} is damaged: {said(error)}") from error
+    odd = [name for name, _ in named if not _names_folder(name)]
+    if odd:
+        raise ModelError(f"ensemble {folder}: a member's name is a folder name, not {odd[0]!r}")
     return [_member_folder(folder, name, digest) for name, digest in named]
 
 
 def _member_folder(folder: Path, name: str, digest: object) -> Path:
-    safe = Path(name).name
     if digest is None:
-        return folder / "members" / safe
-    there = folder.resolve().parent / safe
+        return folder / "members" / name
+    there = folder.resolve().parent / name
     found = folder_digest(there)
     if found != digest:
         raise ModelError(

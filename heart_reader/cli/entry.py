@@ -9,7 +9,7 @@ from pathlib import Path
 
 from heart_reader.cli.endings import Ended, ended
 from heart_reader.cli.usage import usage
-from heart_reader.errors import ConfigError, HeartReaderError
+from heart_reader.errors import ConfigError, HeartReaderError, readable
 from heart_reader.interrupt import InterruptedBySignal, leave_for_sure, signals_raise
 
 TRUTH = {"true": True, "false": False}
@@ -41,7 +41,7 @@ def run_entry(
     except HeartReaderError as error:
         how = Ended(f"{type(error).__name__}: {error}", refused=isinstance(error, ConfigError))
         for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
+            print(f"error: {readable(line)}", file=sys.stderr)
         return 1
     except InterruptedBySignal as stop:
         how = Ended(None, stopped=True)

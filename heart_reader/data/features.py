@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from heart_reader.data import delineation
+from heart_reader.data.cached import cached_array
 from heart_reader.data.ptbxl import LEADS, SAMPLING_RATE, TRAIN_FOLDS, age_years
 from heart_reader.data.ptbxl_plus import read_ptbxl_plus
 from heart_reader.data.signals.store import SignalPack
 from heart_reader.errors import DataError
-from heart_reader.files import written_whole
 from heart_reader.progress import progress
 
 FloatArray = NDArray[np.float32]
@@ -94,16 +94,15 @@ def _computed(pack: SignalPack, cache: Path, leads: Sequence[str]) -> FloatArray
     if tuple(leads) != LEADS or pack.fs != SAMPLING_RATE:
         said += f" {pack.fs} {' '.join(leads)}"
     key = hashlib.sha256(said.encode()).hexdigest()[:16]
-    path = cache / "features" / f"{key}.npy"
-    if path.exists():
-        return np.asarray(np.load(path), np.float32)
+    return cached_array(cache / "features" / f"{key}.npz", lambda: _measured(pack, leads))
+
+
+def _measured(pack: SignalPack, leads: Sequence[str]) -> FloatArray:
     n_records = len(pack.ecg_id)
     values = np.empty((n_records, len(delineation.FEATURE_NAMES)), np.float32)
     for start in progress(range(0, n_records, BATCH), "measuring ECGs", f"x {BATCH} records"):
         rows = np.arange(start, min(start + BATCH, n_records))
         values[rows] = delineation.extract(as_twelve(pack.millivolts(rows), leads), pack.fs)
-    with written_whole(path) as temporary:
-        np.save(temporary, values)
     return values
 
 

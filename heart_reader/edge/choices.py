@@ -18,6 +18,7 @@ from heart_reader.edge.sample import Array, Sample
 from heart_reader.errors import ModelError
 from heart_reader.evaluation.thresholds import choose, rule_of
 from heart_reader.evaluation.trust.fit import AUTO, fit_calibrator
+from heart_reader.evaluation.trust.sets import fit_limits
 from heart_reader.evaluation.trust.trust import NOTHING
 
 N_STEPS = 16  # of the search: ratios are multiples of 1/16
@@ -101,14 +102,19 @@ def device_file(
     y_score: Array,
     patients: NDArray[np.int64],
 ) -> DeviceFile:
-    """A file with thresholds by its source's rule, and curves where the source has some: both
-    chosen on fold 9 with what this very file says there."""
+    """A file with thresholds by its source's rule, and curves and limits where the source has
+    some: all chosen on fold 9 with what this very file says there."""
     curves = None
     if source.trust.calibrated:
         curves = fit_calibrator(AUTO, y_true, y_score, patients).calibrator
         y_score = curves.apply(y_score)
-    rule = rule_of(source.provenance)
-    return DeviceFile(path, choose(rule, y_true, y_score, source.task.classes), curves)
+    limits = source.trust.limits
+    return DeviceFile(
+        path,
+        choose(rule_of(source.provenance), y_true, y_score, source.task.classes),
+        curves,
+        None if limits is None else fit_limits(y_true, y_score, limits.error),
+    )
 
 
 def stages_for(student: Bundle, chosen: EdgeConfig, say: Callable[[str], None]) -> tuple[str, ...]:

@@ -12,11 +12,12 @@ from heart_reader.project import EDGE_DEFAULTS
 
 ALL = "all"  # of the option `stages`
 NETWORK_STAGES = ("prune", "finetune")
+C_KIT = "c_kit"  # the INT8 TFLite file as C, beside the files
 
 
 def stages() -> tuple[str, ...]:
     """What a user may leave out; original and the fp32 ONNX file are always made."""
-    return (*NETWORK_STAGES, *format_stages())
+    return (*NETWORK_STAGES, *format_stages(), C_KIT)
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ class EdgeConfig:
     """auto: fused where the model reads features."""
     stages: tuple[str, ...]
     """Of `stages`, or "all"; "original" and the fp32 ONNX file are always there."""
+    web: Literal["auto", "always", "never"]
+    """Whether a page for browsers is made; auto: where npm can fetch what runs it."""
     student: str
     """The member of an ensemble that becomes the device's model; "smallest": by parameters."""
     prune: PruneConfig

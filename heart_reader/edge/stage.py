@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from heart_reader.edge.formats.table import FORMATS
 from heart_reader.edge.measure import Predictor
 from heart_reader.edge.sample import Array
-from heart_reader.errors import HeartReaderError
+from heart_reader.errors import HeartReaderError, ModelError
 
 ORIGINAL, AT_ONCE, PRUNED, FINETUNED = "original", "one pass", "pruned", "fine-tuned"
 
@@ -56,3 +58,25 @@ def naming(stage: str) -> Iterator[None]:
         if str(error).startswith("stage "):
             raise
         raise type(error)(f"stage {stage!r}: {error}") from error
+
+
+def kept(stage: Stage) -> Stage:
+    """The stage, whose file goes onto the device.
+
+    Raises:
+        ModelError: it doesn't.
+    """
+    if stage.left_out:
+        raise ModelError(stage.left_out)
+    return stage
+
+
+def differs(stage: Stage, exact: Stage, n: int, allowed: float) -> list[str]:
+    """Whether a file says something else than PyTorch, on the first ``n`` records."""
+    worst = float(np.abs(stage.y_score[:n] - exact.y_score[:n]).max())
+    if worst <= allowed:
+        return []
+    return [
+        f"stage {stage.name!r} differs by {worst:.2g} from PyTorch on {n} records of fold 9, "
+        f"and may differ by {allowed:g}"
+    ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +21,31 @@ from heart_reader.edge.choices import (
     stages_for,
     student_of,
 )
-from heart_reader.edge.config import EdgeConfig
+from heart_reader.edge.config import C_KIT, EdgeConfig
 from heart_reader.edge.device.folder import write_device_folder
 from heart_reader.edge.eager import EagerModel, count_macs, count_parameters
 from heart_reader.edge.formats.base import Part, Source
+from heart_reader.edge.formats.onnx_format import FP32
 from heart_reader.edge.formats.table import FORMATS, load_runtime
 from heart_reader.edge.measure import Predictor, predict_all
 from heart_reader.edge.network.device_model import device_model
 from heart_reader.edge.network.finetune import finetuned, remeasured, some_rows
 from heart_reader.edge.network.prune import pruned
 from heart_reader.edge.sample import Array, Sample
-from heart_reader.edge.stage import AT_ONCE, FINETUNED, ORIGINAL, PRUNED, Stage, naming
+from heart_reader.edge.stage import (
+    AT_ONCE,
+    FINETUNED,
+    ORIGINAL,
+    PRUNED,
+    Stage,
+    differs,
+    kept,
+    naming,
+)
+from heart_reader.edge.web.making import Shown, add_page, runtime_for, signal_form
+from heart_reader.edge.web.runtime import BrowserRuntime
 from heart_reader.errors import ModelError, RefusedByGateError
-from heart_reader.evaluation.bootstrap import compare, draw
+from heart_reader.evaluation.bootstrap import Difference, compare, draw
 from heart_reader.evaluation.metrics import macro_auc
 from heart_reader.evaluation.paired.decision import is_lost, records_needed
 from heart_reader.models.views import WHOLE
@@ -67,6 +80,7 @@ class Exporter:
         self.sample = sample_of(self.records, self.rows, self.form)
         self.y_true = self.records.y_true[self.rows]
         self.student = student_of(self.source, self.chosen.student)
+        self.runtime: BrowserRuntime | None = None
 
     def run(self) -> Sequence[Stage]:
         """All stages that were chosen.
@@ -74,7 +88,9 @@ class Exporter:
         Raises:
             ModelError: a stage that fails; it is named.
             RefusedByGateError: the network, or every file, keeps less than it must.
+            NoRuntimeError: a web page is wanted whatever happens, and can't be made.
         """
+        self.runtime = runtime_for(self.chosen.web, self.say)
         with naming(ORIGINAL):
             self._bundle_stage(ORIGINAL, self.source, "")
         if self.student.views != WHOLE:
@@ -113,8 +129,28 @@ class Exporter:
         encoder = self.student.encoder if self.form == "fused" else None
         task, spec = self.student.task, self.student.spec
         left_out = {stage.path.name: stage.left_out for stage in self.stages if stage.left_out}
-        write_device_folder(self.folder / DEVICE, files, encoder, source, task, spec, left_out)
+        kit = C_KIT in self.chosen.wanted
+        write_device_folder(
+            self.folder / DEVICE, files, encoder, source, task, spec, left_out, kit
+        )
+        if self.runtime is not None:
+            make = partial(self._shown, source)
+            add_page(self.folder / DEVICE, make, self.runtime, self.chosen.web, self.say)
         return self.folder / DEVICE
+
+    def _shown(self, source: Mapping[str, str]) -> Shown:
+        """The student by its signal alone: of a fused one a file that no other format has."""
+        if self.form == "fused":
+            path = self.folder / FILES / "heart_reader.signal.onnx"
+            y_score = signal_form(self.student, self.sample, path, self.chosen.parity)
+        else:
+            fp32 = next(stage for stage in self.stages if stage.name == FP32)
+            path, y_score = kept(fp32).path, fp32.y_score
+        patients = patients_of(self.records, self.rows)
+        file = device_file(path, self.source, self.y_true, y_score, patients)
+        auc, difference = self._auc(y_score), self._difference(y_score)
+        fused, n = self.form == "fused", len(self.y_true)
+        return Shown(file, self.student, source, fused, auc, difference, n)
 
     # ------------------------------------------------------------ in PyTorch
 
@@ -221,7 +257,9 @@ class Exporter:
         """Leaves the newest file out where it differs or loses more than it may."""
         stage = self.stages[-1]
         lost, note = self._loss(stage)
-        reasons = [] if bar is None else self._differs(stage, bar)
+        exact = [each for each in self.stages if not each.is_file][-1]
+        n = self.chosen.parity.n_records
+        reasons = [] if bar is None else differs(stage, exact, n, bar)
         reasons += [lost] if lost else []
         self._note(note)
         if reasons:
@@ -237,12 +275,10 @@ class Exporter:
 
     def _loss(self, stage: Stage) -> tuple[str, str]:
         """What is wrong with a stage's macro AUC, and what is to be known of it, or ""."""
-        allowed, original = self.chosen.parity.max_auc_loss, self.stages[0].y_score
-        if self._auc(original) - self._auc(stage.y_score) <= allowed:
+        allowed = self.chosen.parity.max_auc_loss
+        if self._auc(self.stages[0].y_score) - self._auc(stage.y_score) <= allowed:
             return "", ""
-        generator = np.random.default_rng(self.config.seed)
-        resamples = draw(self.y_true, self.chosen.measure.n_resamples, generator)
-        found = compare(self.y_true, stage.y_score, original, resamples).macro
+        found = self._difference(stage.y_score)
         low, high = found.interval_95
         said = (
             f"loses {-found.value:.4f} of the original's macro AUC on fold 9 (95% paired interval "
@@ -254,14 +290,8 @@ class Exporter:
         n = records_needed(found, allowed, len(self.y_true))
         return "", f"{said}: {len(self.y_true)} records can't tell it from chance, {n:,} could"
 
-    def _differs(self, stage: Stage, allowed: float) -> list[str]:
-        """Whether a file says something else than PyTorch."""
-        n = self.chosen.parity.n_records
-        exact = [each for each in self.stages if not each.is_file][-1]
-        worst = float(np.abs(stage.y_score[:n] - exact.y_score[:n]).max())
-        if worst <= allowed:
-            return []
-        return [
-            f"stage {stage.name!r} differs by {worst:.2g} from PyTorch on {n} records of fold 9, "
-            f"and may differ by {allowed:g}"
-        ]
+    def _difference(self, y_score: Array) -> Difference:
+        """Of macro AUC to the original's."""
+        generator = np.random.default_rng(self.config.seed)
+        resamples = draw(self.y_true, self.chosen.measure.n_resamples, generator)
+        return compare(self.y_true, y_score, self.stages[0].y_score, resamples).macro

@@ -1,7 +1,7 @@
 """The one package here that imports MLflow: runs, batched metrics, artifacts, models."""
 
 from heart_reader.tracking.models import log_bundle, register_files, registered_name
-from heart_reader.tracking.permissions import left_behind, require_editable
+from heart_reader.tracking.permissions import left_behind, require_editable, require_promoter
 from heart_reader.tracking.run import Run
 from heart_reader.tracking.runs import (
     child_runs,
@@ -35,6 +35,7 @@ __all__ = [
     "register_files",
     "registered_name",
     "require_editable",
+    "require_promoter",
     "resolve_version",
     "set_up_reading",
     "set_up_tracking",

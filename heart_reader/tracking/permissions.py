@@ -1,7 +1,7 @@
 """What a user may not do: said before the work begins, or left behind where it isn't needed."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import mlflow
@@ -10,9 +10,11 @@ from mlflow.exceptions import MlflowException
 
 from heart_reader.errors import TrackingError
 from heart_reader.tracking.delivery.outage import RefusedError, store_errors, waits_for_store, who
+from heart_reader.tracking.versions import ABSENT, CHAMPION
 
 # Written and dropped again: who may do that may make versions and move aliases; the UI hides it.
 PROBE = "mlflow.heart_reader.probe"
+NO_VERSION = "2000000000"  # of no model: an alias for it is refused, or can't be set
 _said: set[str] = set()  # what was left behind is said once
 
 
@@ -40,23 +42,48 @@ def require_editable(model: str) -> None:
     Raises:
         TrackingError: they may not.
     """
+    _require(
+        _probe, model, "register or promote versions",
+        "that takes the role of a member, or its owner's permission",
+    )  # fmt: skip
+
+
+def require_promoter(model: str) -> None:
+    """Asks likewise whether a champion may be named: on our platform by promoters and admins.
+
+    Raises:
+        TrackingError: they may not.
+    """
+    _require(_probe_alias, model, "say which version is champion", "that takes a promoter's role")
+
+
+def _require(probe: Callable[[str], None], model: str, what: str, takes: str) -> None:
     if not mlflow.get_tracking_uri().startswith(("http://", "https://")):
         return
     try:
-        _probe(model)
+        probe(model)
     except RefusedError as error:
-        raise TrackingError(
-            f"{who()} may not register or promote versions of {model!r}: that takes the role of a "
-            "member, or its owner's permission"
-        ) from error
+        raise TrackingError(f"{who()} may not {what} of {model!r}: {takes}") from error
 
 
 @waits_for_store
 def _probe(model: str) -> None:
     client = MlflowClient()
-    try:
+    with _absence_passes():
         client.set_registered_model_tag(model, PROBE, "1")
         client.delete_registered_model_tag(model, PROBE)
+
+
+@waits_for_store
+def _probe_alias(model: str) -> None:
+    with _absence_passes():  # no version has that number
+        MlflowClient().set_registered_model_alias(model, CHAMPION, NO_VERSION)
+
+
+@contextmanager
+def _absence_passes() -> Iterator[None]:
+    try:
+        yield
     except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if error.error_code not in ABSENT:
             raise

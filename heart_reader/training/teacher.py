@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
+from heart_reader.data.cached import cached_array
 from heart_reader.errors import DataError
-from heart_reader.files import written_whole
 from heart_reader.progress import progress
 from heart_reader.tasks.task import UNKNOWN
 
@@ -111,13 +111,7 @@ def cached_scores(
 ) -> NDArray[np.float32]:
     """What ``make`` gives, made once for a key whose text says all that it follows from."""
     digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
-    path = cache / "teachers" / f"{digest}.npy"
-    if path.exists():
-        return np.asarray(np.load(path), np.float32)
-    scores = make()
-    with written_whole(path) as temporary:
-        np.save(temporary, scores)
-    return scores
+    return cached_array(cache / "teachers" / f"{digest}.npz", make)
 
 
 def parts_of(fold: NDArray[np.integer], n_parts: int) -> list[tuple[int, ...]]:

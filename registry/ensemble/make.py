@@ -38,9 +38,9 @@ from registry.client import (
 from registry.commands import DEFAULTS
 from registry.ensemble import report as written
 from registry.ensemble.fitting import Fitted, Member, fit
+from registry.ground.again import require_own_words
 from registry.ground.fold9 import (
     LOGGED,
-    Fold9,
     Ground,
     find_ground,
     logged_scores,
@@ -104,7 +104,7 @@ def make_ensemble(registry: Registry, request: EnsembleRequest) -> ModelVersion:
         ground = find_ground(versions, [], config, request.config.names_data)
         fold = ground.fold
         members = [
-            _member(name, version, bundle, fold, config, run)
+            _member(name, version, bundle, ground, config, run)
             for name, version, bundle in zip(
                 member_names(versions), versions, bundles, strict=True
             )
@@ -136,9 +136,9 @@ def _require_same_data(versions: Sequence[ModelVersion], bundles: Sequence[Bundl
 
 
 def _member(
-    name: str, version: ModelVersion, bundle: Bundle, fold: Fold9, config: Config, run: Run
+    name: str, version: ModelVersion, bundle: Bundle, ground: Ground, config: Config, run: Run
 ) -> Member:
-    y_score = logged_scores(version, fold, LOGGED)
+    y_score = logged_scores(version, ground.fold, LOGGED)
     run.set_tags({f"fold9/{name}": "recomputed" if y_score is None else LOGGED})
     if y_score is None:
         print(
@@ -147,6 +147,8 @@ def _member(
             file=sys.stderr,
         )
         y_score = predict_fold9(bundle, config)
+    else:
+        require_own_words(pinned(version), bundle, ground, y_score)
     return Member(name, version, bundle, y_score)
 
 

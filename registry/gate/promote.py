@@ -25,26 +25,22 @@ from heart_reader.tracking import (
     Run,
     load_registered,
     require_editable,
+    require_promoter,
     resolve_version,
 )
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.delivery.outage import shown_uri
 from heart_reader.tracking.versions import CANDIDATE
-from registry.client import CHAMPION, Registry, backbone_names, pinned
+from registry.client import CHAMPION, Registry, backbone_names, name_of, pinned
 from registry.commands import DEFAULTS
 from registry.gate import rules as gate
 from registry.gate.back import roll_back
 from registry.gate.parts import NAME as PARTS
 from registry.gate.parts import each_part
-from registry.gate.reproduce import (
-    Arrays,
-    arrays_of,
-    arrays_of_probes,
-    predict_in_clean_process,
-    reads_table,
-)
+from registry.gate.reproduce import arrays_of_probes, predict_in_clean_process
 from registry.gate.rules import Check
 from registry.gate.texts import gate_text, print_checks
+from registry.ground.again import Arrays, arrays_of, drawn, reads_table
 from registry.ground.fold9 import (
     LOGGED,
     Ground,
@@ -95,11 +91,12 @@ def main(words: Sequence[str]) -> None:
     tracking.set_up_tracking()
     registry = Registry()
     asked = [replace(request, model=model) for model in models_of(registry, request)]
-    for each in asked:
-        require_editable(each.model.removeprefix("models:/").partition("@")[0].partition("/")[0])
+    for name in {name_of(each.model) for each in asked}:
+        require_editable(name)
+        require_promoter(name)
     if rollback:
         for each in asked:
-            roll_back(registry, each.model.removeprefix("models:/").partition("@")[0])
+            roll_back(registry, name_of(each.model))
     else:
         pace = Pace("promote", len(asked))
         if not all([promote(registry, each, pace) for each in asked]):
@@ -223,16 +220,17 @@ def to_reproduce(
 ) -> tuple[NDArray[np.float32] | None, Arrays, str]:
     """What was logged of a version, the records that it was said of, and what these are.
 
-    They are the first of fold 9, or synthetic ones that came along where the data aren't here.
+    They are drawn from fold 9, so that nobody knows them beforehand; where the data aren't here,
+    synthetic ones that came along.
 
     Raises:
         DataError: neither is there.
     """
     if ground.records is not None:
-        rows = ground.fold.rows[:n_records]
+        some = drawn(len(ground.fold.rows), n_records)
         logged = logged_scores(version, ground.fold, LOGGED)
-        arrays = arrays_of(bundle, ground.records, rows)
-        return None if logged is None else logged[: len(rows)], arrays, "fold-9 records"
+        arrays = arrays_of(bundle, ground.records, ground.fold.rows[some])
+        return None if logged is None else logged[some], arrays, "fold-9 records"
     evidence = evidence_of(version)
     if evidence is None:
         raise DataError(f"{pinned(version)} brought no ECGs along to be tried on: give data=PATH")

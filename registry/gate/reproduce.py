@@ -4,43 +4,21 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import heart_reader
 from heart_reader.bundle.evidence import Evidence
-from heart_reader.bundle.kinds import AnyBundle
-from heart_reader.data.dataset import Records
-from heart_reader.data.ptbxl import age_years
 from heart_reader.errors import ModelError
 from heart_reader.tracking import ModelVersion, download_bundle
 from registry.gate import clean_load
+from registry.ground.again import Arrays
 
 SECONDS = 900  # that loading and predicting may take on a busy machine
 # All that the clean process inherits: nothing that logs in anywhere.
 INHERITED = ("PATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "TMPDIR")
-
-
-Arrays = Mapping[str, NDArray[Any]]
-
-
-def arrays_of(bundle: AnyBundle, records: Records, rows: NDArray[np.intp]) -> Arrays:
-    """Some records as the clean process reads them; it measures the features itself."""
-    arrays = {
-        "signals": records.millivolts(rows),
-        "age": age_years(records.metadata)[rows],
-        "sex": records.metadata["sex"].to_numpy()[rows],
-    }
-    lengths = records.lengths(rows)
-    if lengths is not None:
-        arrays["lengths"] = lengths
-    if reads_table(bundle) and records.features is not None:
-        arrays["features"] = records.features.values[rows]
-    return arrays
 
 
 def arrays_of_probes(evidence: Evidence) -> Arrays:
@@ -78,11 +56,6 @@ def predict_in_clean_process(version: ModelVersion, arrays: Arrays) -> NDArray[n
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise ModelError(f"{version.uri} doesn't load in a clean process: {last}")
         return np.asarray(np.load(target), np.float32)
-
-
-def reads_table(bundle: AnyBundle) -> bool:
-    """Whether its features come from a PTB-XL+ table, so that they can't be measured."""
-    return bundle.encoder is not None and bundle.encoder.source != "compute"
 
 
 def _environment(home: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 It looks at the state, never at events: whoever asks, and however often, gets the same answer.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,10 +54,16 @@ class State:
     Args:
         registry: that is asked.
         task: as of `registry.client.task_of`.
+        follows: whether a champion counts; all do where it isn't given.
     """
 
-    def __init__(self, registry: Registry, task: str | None = None) -> None:
-        self.registry, self.task = registry, task
+    def __init__(
+        self,
+        registry: Registry,
+        task: str | None = None,
+        follows: Callable[[ModelVersion], bool] = lambda champion: True,
+    ) -> None:
+        self.registry, self.task, self.follows = registry, task, follows
         self.ensemble_name = registered_name("ensemble", task)
         self._tags: dict[ModelVersion, dict[str, str]] = {}
 
@@ -68,9 +75,14 @@ class State:
 
     @cached_property
     def champions(self) -> list[ModelVersion]:
-        """Of the backbones that have one."""
-        found = (self.registry.find(name, CHAMPION) for name in backbone_names(self.task))
+        """Of the backbones that have one that is followed."""
+        found = (self.champion(name) for name in backbone_names(self.task))
         return [version for version in found if version is not None]
+
+    def champion(self, name: str) -> ModelVersion | None:
+        """The champion of a model, if it is followed."""
+        found = self.registry.find(name, CHAMPION)
+        return found if found is not None and self.follows(found) else None
 
     @cached_property
     def candidate(self) -> ModelVersion | None:
@@ -80,7 +92,7 @@ class State:
     @cached_property
     def ensemble(self) -> ModelVersion | None:
         """The champion among the ensembles."""
-        return self.registry.find(self.ensemble_name, CHAMPION)
+        return self.champion(self.ensemble_name)
 
     @cached_property
     def reported(self) -> list[ModelVersion]:

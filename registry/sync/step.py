@@ -15,6 +15,7 @@ from registry import claims
 from registry.client import Registry, short_name
 from registry.settings import load_settings
 from registry.sync.plan import Step
+from registry.sync.recorded import Followed
 from registry.sync.steps import STEPS, SyncRequest, due
 
 BUSY = 3  # exit code: somebody else is at it
@@ -28,7 +29,8 @@ def main(words: Sequence[str]) -> None:
     request = SyncRequest(settings, config_request(left), ())
     tracking.set_up_tracking()
     registry = Registry()
-    step = find(registry, key)
+    follows = Followed(registry, settings.sync)
+    step = find(registry, key, follows)
     if step is None:
         return
     seconds = settings.sync.claim_seconds
@@ -37,13 +39,13 @@ def main(words: Sequence[str]) -> None:
         raise SystemExit(BUSY)
     with claims.renewed(registry, claim, seconds):
         # Somebody may have done it between the look and the claim.
-        if find(registry, key) is not None:
+        if find(registry, key, follows) is not None:
             run_step(registry, step, claim, None if parent == "none" else parent, request)
 
 
-def find(registry: Registry, key: str) -> Step | None:
+def find(registry: Registry, key: str, follows: Followed) -> Step | None:
     """The step of that key, if it is due now."""
-    return next((step for step in due(registry) if step.key == key), None)
+    return next((step for step in due(registry, follows) if step.key == key), None)
 
 
 def run_step(

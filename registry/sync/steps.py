@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from heart_reader.config.request import ConfigRequest
 from heart_reader.errors import RefusedByGateError
 from heart_reader.evaluate import evaluate, test_request
-from heart_reader.tracking import resolve_version
-from registry.client import Registry
+from heart_reader.tracking import registered_name, resolve_version
+from registry.client import CHAMPION, Registry, backbone_names
 from registry.ensemble.make import EnsembleRequest, make_ensemble
 from registry.export import ExportRequest, export
 from registry.gate.promote import REFUSED, PromoteRequest, promote
@@ -24,6 +24,7 @@ from registry.sync.plan import (
     monitor_due,
     promote_due,
 )
+from registry.sync.recorded import Followed
 from registry.watch.monitor import MonitorRequest, monitor, require_place
 
 
@@ -59,21 +60,28 @@ class StepKind:
     in_process: bool = False
 
 
-def due(registry: Registry) -> list[Step]:
+def due(registry: Registry, follows: Followed) -> list[Step]:
     """Every missing step, in the order in which they are to be done; each task by itself."""
-    states = [State(registry, task) for task in registry.tasks()]
+    states = [State(registry, task, follows) for task in registry.tasks()]
     return [step for state in states for kind in STEPS.values() for step in kind.due(state)]
 
 
-def lacking(registry: Registry) -> list[str]:
-    """Why a task with a champion gets no ensemble."""
-    states = [State(registry, task) for task in registry.tasks()]
-    return [
+def lacking(registry: Registry, follows: Followed) -> list[str]:
+    """Why a task with a champion gets no ensemble, and which champions aren't followed."""
+    names = [name for task in registry.tasks() for name in _followed_names(task)]
+    champions = (registry.find(name, CHAMPION) for name in names)
+    doubts = [doubt for each in champions if each is not None and (doubt := follows.doubt(each))]
+    states = [State(registry, task, follows) for task in registry.tasks()]
+    return doubts + [
         f"{len(state.champions)} champion ({', '.join(v.name for v in state.champions)}); an "
         "ensemble needs 2: promote another backbone, -P model=all takes every candidate"
         for state in states
         if len(state.champions) == 1
     ]
+
+
+def _followed_names(task: str | None) -> list[str]:
+    return [*backbone_names(task), registered_name("ensemble", task)]
 
 
 # ---------------------------------------------------------------- what each does

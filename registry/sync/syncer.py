@@ -29,6 +29,7 @@ from registry.ground.fold9 import data_present, data_root_of
 from registry.ground.pace import left_of
 from registry.settings import load_settings
 from registry.sync.plan import Step
+from registry.sync.recorded import Followed
 from registry.sync.step import BUSY
 from registry.sync.steps import STEPS, SyncRequest, due, lacking
 
@@ -79,6 +80,7 @@ class Syncer:
         self.registry = registry
         self.request = request
         self.settings = request.settings.sync
+        self.follows = Followed(registry, self.settings)
         self.wake = threading.Event()
         self.stop = threading.Event()
         self.looked = time.monotonic()
@@ -89,7 +91,7 @@ class Syncer:
 
     def look(self) -> tuple[list[Step], list[Step]]:
         """Steps that can be run now, and steps that somebody else is at."""
-        steps = [step for step in due(self.registry) if not self._missing_data(step)]
+        steps = [step for step in due(self.registry, self.follows) if not self._missing_data(step)]
         busy = {
             (claim.model, claim.work)
             for model in {step.model for step in steps}
@@ -103,7 +105,7 @@ class Syncer:
         """The plan as a table."""
         ready, others = self.look()
         table = Table("step", "for", "because", "state", title="What should follow")
-        steps = due(self.registry)
+        steps = due(self.registry, self.follows)
         for step in steps:
             state = "somebody is at it" if step in others else "due" if step in ready else "waits"
             if self._missing_data(step):
@@ -130,7 +132,7 @@ class Syncer:
             else:
                 break
         self._say_unavailable()
-        for line in lacking(self.registry):
+        for line in lacking(self.registry, self.follows):
             print(line, flush=True)
         if self._failures:
             raise TrackingError(f"steps that failed: {', '.join(sorted(self._failures))}")
@@ -220,7 +222,7 @@ class Syncer:
         return "" if data_present(root) else root
 
     def _say_unavailable(self) -> None:
-        for step in due(self.registry):
+        for step in due(self.registry, self.follows):
             if root := self._missing_data(step):
                 print(
                     f"{step.entry} for {step.model} waits for data: there is no PTB-XL at "

@@ -16,7 +16,7 @@ from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError, ModelError
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.delivery.outage import shown_uri
-from registry.client import CHAMPION, Registry
+from registry.client import CHAMPION, Registry, name_of
 from registry.trust.chain import Chain, read_chain
 from registry.trust.keys import trusted_keys
 from registry.trust.witness import witnessed
@@ -50,7 +50,7 @@ def names_of(registry: Registry, model: str) -> list[str]:
         ModelError: there is none.
     """
     if model != "all":
-        name = model.removeprefix("models:/").partition("@")[0].partition("/")[0]
+        name = name_of(model)
         if registry.model(name) is None:
             raise ModelError(f"{shown_uri()} has no model {name}")
         return [name]

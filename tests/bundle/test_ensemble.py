@@ -113,6 +113,10 @@ def test_damage_is_refused(ensemble: EnsembleBundle, tmp_path: Path):
         with pytest.raises(ModelError) as caught:
             load_ensemble(tmp_path / "bundle")
         assert message in str(caught.value)
+    for odd in ("x" * 70_000, "../a", "", "a\0", "/etc"):
+        path.write_text(json.dumps(tree | {"members": ["a", odd]}))
+        with pytest.raises(ModelError, match="a member's name is a folder name, not"):
+            load_ensemble(tmp_path / "bundle")
     path.write_text("{")
     with pytest.raises(ModelError, match="can't be read"):
         load_ensemble(tmp_path / "bundle")

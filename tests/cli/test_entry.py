@@ -106,6 +106,15 @@ def test_each_line_of_an_error_is_printed_and_the_code_is_1(capsys):
     assert run_entry(lambda words: None) == 0
 
 
+def test_a_long_value_is_left_out_of_what_is_printed(capsys):
+    def refuses(_):
+        raise ConfigError("seed must be a whole number, but is " + "x" * 70_000)
+
+    assert run_entry(refuses, words=[]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: seed must be a whole number, but is xxx") and len(said) < 1100
+
+
 def test_what_the_system_refuses_is_one_line(capsys, tmp_path):
     def full(words):
         raise OSError(errno.ENOSPC, "No space left on device")

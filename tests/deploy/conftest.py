@@ -44,8 +44,8 @@ def platform(folder: Path, cache: Path, demo_root: Path) -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def ada(platform: Platform) -> User:
-    """A member."""
-    return platform.user("ada", "member")
+    """A member who may promote."""
+    return platform.user("ada", "promoter")
 
 
 @pytest.fixture(scope="session")
@@ -77,5 +77,6 @@ def people(platform: Platform, ada: User) -> dict[str, User]:
         "reader": platform.user("roles-reader", "reader"),
         "member": platform.user("roles-member", "member"),
         "owner": platform.user("roles-owner", "member"),
+        "promoter": platform.user("roles-promoter", "promoter"),
         "admin": platform.admin,
     }

@@ -102,7 +102,7 @@ def test_cross_fitting_takes_the_flattery_away():
     """Members that know nothing: fitted weights find something, cross-fitted ones must not."""
     generator = np.random.default_rng(3)
     fitted, crossed = [], []
-    for _ in range(20):
+    for _ in range(8):
         y_true = (generator.random((80, 5)) < 0.4).astype(np.uint8)
         y_scores = generator.random((4, 80, 5)).astype(np.float32)
         weights = fit_weights("per_class", y_true, y_scores)
@@ -110,7 +110,7 @@ def test_cross_fitting_takes_the_flattery_away():
         done = cross_fit("per_class", y_true, y_scores, np.arange(80), 5, generator, YOUDEN)
         crossed.append(macro_auc(y_true, done.y_score))
     assert np.mean(fitted) > 0.55
-    assert abs(np.mean(crossed) - 0.5) < 0.02
+    assert abs(np.mean(crossed) - 0.5) < 0.03
 
 
 def test_no_patient_is_scored_by_weights_from_its_own_records():

@@ -21,6 +21,9 @@ PACKAGES = ("heart_reader", "tuning", "registry", "deploy")
 DATA = (
     "heart_reader/config/default.yaml",
     "heart_reader/edge/defaults.yaml",
+    "heart_reader/edge/web/assets/index.html",
+    "heart_reader/edge/web/assets/style.css",
+    "heart_reader/edge/web/assets/page/main.js",
     "registry/defaults.yaml",
     "tuning/spaces/default.yaml",
     "tuning/configs/default.yaml",

@@ -64,7 +64,7 @@ def with_ort(monkeypatch):
 
 
 def edge_settings(**options: str):
-    return load_settings({"measure.n_runs": "2", **options})[0].edge
+    return load_settings({"measure.n_runs": "2", "web": "never", **options})[0].edge
 
 
 def test_a_new_edge_format_is_one_line(with_ort, cache, tmp_path):
@@ -98,7 +98,7 @@ def example(folder: Path, ecg: Path) -> list[float]:
 
 
 def test_whoever_asks_for_a_format_is_told_which_there_are(with_ort):
-    assert edge_settings().wanted == ("prune", "finetune", "quantize", "tflite", "ort")
+    assert edge_settings().wanted == ("prune", "finetune", "quantize", "tflite", "ort", "c_kit")
     with pytest.raises(ConfigError, match="unknown stage 'otr', did you mean 'ort'"):
         edge_settings(stages="prune,otr")
 

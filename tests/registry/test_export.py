@@ -13,6 +13,7 @@ from heart_reader.bundle.single import load_bundle, save_bundle
 from heart_reader.edge.formats.table import load_runtime
 from heart_reader.tracking import load_registered, resolve_version
 from registry import export
+from tests.conftest import seed_web_runtime
 from tests.tracking.processes import MODEL, Store, Trained
 from tests.tracking.trained import Call
 
@@ -34,6 +35,7 @@ def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Stor
     """A store of its own: the trained bundle imported, then exported, each in a process."""
     store = Store(tmp_path_factory.mktemp("exported"))
     store.cache.symlink_to(trained.store.cache)
+    seed_web_runtime(store.cache)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", trained.store.uri)
         save_bundle(load_registered(resolve_version(MODEL)), store.folder / "bundle")
@@ -69,6 +71,16 @@ def test_each_stage_has_its_row(exported: Store):
     assert exported.artifact(version.run_id, "stages.png").read_bytes()[:4] == b"\x89PNG"
     for name in STAGES:
         assert f"| {name} |" in run.data.tags["mlflow.note.content"]
+
+
+def test_the_runs_page_leads_to_the_web_page(exported: Store, web_runtime: object):
+    (version,) = edge_versions(exported)
+    run = exported.client.get_run(version.run_id)
+    note = run.data.tags["mlflow.note.content"]
+    address = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/"
+    assert f"]({address}device/web/index.html)" in note
+    text = exported.artifact(version.run_id, "device/web/index.html").read_text(encoding="utf-8")
+    assert f"<title>ECG reader: {MODEL.removeprefix('models:/').split('/')[0]} v" in text
 
 
 def test_the_version_tells_where_it_comes_from(exported: Store):

@@ -25,7 +25,7 @@ from heart_reader.models import BACKBONES, build_model
 from heart_reader.models.blocks import ConcatPool
 from heart_reader.project import REPOSITORY
 from heart_reader.reading.explain import LogOdds
-from registry.gate.reproduce import arrays_of
+from registry.ground.again import arrays_of
 from tests.training.tiny import tiny_config
 
 SHORT = 600  # samples of every third record

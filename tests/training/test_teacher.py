@@ -75,7 +75,7 @@ def test_no_score_follows_from_the_records_own_part(table, tmp_path: Path) -> No
 def test_a_second_call_reads_the_cache(table, tmp_path: Path) -> None:
     first = boosted_scores(*table, tmp_path)
     (stored,) = (tmp_path / "teachers").iterdir()
-    np.save(stored, first / 2)
+    np.savez(stored, values=first / 2)
     np.testing.assert_array_equal(boosted_scores(*table, tmp_path), first / 2)
 
 

@@ -3,6 +3,7 @@
 FILE.SUFFIX    the models, of the formats in edge/formats/table.py, all of one form
 labels.json    classes, thresholds of each file, input contract, source, versions
 README.md      the input contract in words
+c/             the INT8 TFLite file as C99, where it was asked for
 example.py     reads one ECG with numpy and an interpreter alone
 """
 
@@ -21,18 +22,21 @@ from heart_reader.bundle.folders import whole_folder
 from heart_reader.bundle.formats import read_mapping
 from heart_reader.config.strict import parse, to_dict
 from heart_reader.data import delineation
+from heart_reader.data.demo.marks import is_synthetic
 from heart_reader.data.features import FeatureEncoder
 from heart_reader.data.spec import SignalSpec
 from heart_reader.edge.device.texts import example, readme
 from heart_reader.edge.formats.table import FORMATS
 from heart_reader.errors import ConfigError, DataError, ModelError
 from heart_reader.evaluation.trust.calibrator import Calibrator, read_calibrator
+from heart_reader.evaluation.trust.sets import Limits, read_limits
+from heart_reader.evaluation.trust.trust import Trust
 from heart_reader.files import sha256_of
 from heart_reader.tasks.task import Task, default_task
 
 FORMAT = 1
 LABELS = "labels.json"
-CURVES = "calibration"  # key of a file's entry
+CURVES, LIMITS = "calibration", "limits"  # keys of a file's entry
 
 
 def _contract(task: Task, spec: SignalSpec) -> dict[str, Any]:
@@ -54,12 +58,18 @@ class DeviceFile:
     Attributes:
         path: ending as one of `FORMATS`.
         thresholds: one for each class of the task, chosen on fold 9 with this very file.
-        calibrator: likewise; ``None`` where the model that it was made from has none.
+        calibrator, limits: likewise; ``None`` where the model that it was made from has none.
     """
 
     path: Path
     thresholds: NDArray[np.float64]
     calibrator: Calibrator | None = None
+    limits: Limits | None = None
+
+    @property
+    def trust(self) -> Trust:
+        """What is known of how far its answers can be trusted."""
+        return Trust(self.calibrator, self.limits, None)
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,8 @@ class Labels:
         source: the registered model that the file was made from.
         task: what it answers.
         spec: what it reads.
-        calibrator: of what the file answers; ``None``: it is left as it is.
+        trust: calibrator of what the file answers, and when it is uncertain; a device knows
+            no more of that.
     """
 
     thresholds: NDArray[np.float64]
@@ -83,7 +94,7 @@ class Labels:
     source: Mapping[str, str]
     task: Task
     spec: SignalSpec
-    calibrator: Calibrator | None
+    trust: Trust
 
 
 def write_device_folder(
@@ -94,6 +105,7 @@ def write_device_folder(
     task: Task,
     spec: SignalSpec,
     left_out: Mapping[str, str] | None = None,
+    c_kit: bool = False,
 ) -> None:
     """Writes the folder whole: it is there complete or not at all.
 
@@ -104,20 +116,54 @@ def write_device_folder(
         source: name, version and the like of the registered model.
         task, spec: of the bundle.
         left_out: files that aren't there since their gate refused them, and why.
+        c_kit: whether C is made of the INT8 TFLite file; where that can't be, the reason stands
+            beside those of ``left_out``.
 
     Raises:
         ModelError: the folder exists already.
     """
     tree = _contract(task, spec) | _tree(files, encoder, source, task, spec)
-    if left_out:
-        tree["left_out"] = dict(left_out)
+    lost = dict(left_out or {})
     with whole_folder(folder) as temporary:
         for file in files:
             shutil.copyfile(file.path, temporary / file.path.name)
+        if c_kit:
+            tree |= _with_kit(temporary, files, encoder, tree, lost)
+        if lost:
+            tree["left_out"] = lost
         text = json.dumps(tree, indent=1, allow_nan=False)
         (temporary / LABELS).write_text(text, encoding="utf-8")
         (temporary / "README.md").write_text(readme(tree), encoding="utf-8")
         (temporary / "example.py").write_text(example(tree), encoding="utf-8")
+
+
+def _with_kit(
+    folder: Path,
+    files: Sequence[DeviceFile],
+    encoder: FeatureEncoder | None,
+    tree: Mapping[str, Any],
+    lost: dict[str, str],
+) -> dict[str, Any]:
+    """Writes the C kit; what labels.json says of it. Where there is none, ``lost`` says why."""
+    from heart_reader.edge.ckit.emit import Meaning  # a board reads folders, and writes none
+    from heart_reader.edge.ckit.kit import KIT_FOLDER, SOURCE, write_kit
+
+    file = next((each for each in files if each.path.name.endswith(SOURCE)), None)
+    if file is None:
+        lost[KIT_FOLDER] = f"it is made from the file *{SOURCE}, which isn't there"
+        return {}
+    curves = () if file.calibrator is None else file.calibrator.curves
+    task, spec = _read_contract(folder / LABELS, tree)
+    names = () if encoder is None else encoder.names
+    meaning = Meaning(file.path.name, task, spec, names, file.thresholds, curves)
+    try:
+        facts = write_kit(
+            folder / KIT_FOLDER, file.path, meaning, encoder, is_synthetic(tree["source"])
+        )
+    except ModelError as error:
+        lost[KIT_FOLDER] = str(error)
+        return {}
+    return {"c_kit": facts.tree(KIT_FOLDER)}
 
 
 def _tree(
@@ -151,8 +197,10 @@ def _packages() -> list[str]:
 def _described(file: DeviceFile, task: Task, spec: SignalSpec) -> dict[str, Any]:
     n_records = "n" if FORMATS[file.path.suffix].any_number else "1"
     curves = {} if file.calibrator is None else {CURVES: file.calibrator.tree(task.classes)}
+    limits = {} if file.limits is None else {LIMITS: file.limits.tree(task.classes)}
     return {
         **curves,
+        **limits,
         "sha256": sha256_of(file.path),
         "size": file.path.stat().st_size,
         "layout": f"({n_records}, {spec.n_leads}, {spec.n_times})",
@@ -184,7 +232,11 @@ def read_labels(model: Path) -> Labels:
             dict(tree["source"]),
             task,
             spec,
-            read_calibrator(entry[CURVES], task.classes) if CURVES in entry else None,
+            Trust(
+                read_calibrator(entry[CURVES], task.classes) if CURVES in entry else None,
+                read_limits(entry[LIMITS], task.classes) if LIMITS in entry else None,
+                None,
+            ),
         )
         expected = str(entry["sha256"])
     except (KeyError, TypeError, AttributeError, ValueError, ConfigError, DataError) as error:

@@ -54,8 +54,8 @@ class DeviceReader:
 
     @property
     def trust(self) -> Trust:
-        """Its calibrator; a device knows no more of when it doesn't know."""
-        return Trust(self.meaning.calibrator, None, None)
+        """Its calibrator, and when it is uncertain."""
+        return self.meaning.trust
 
     @property
     def padded(self) -> bool:

@@ -30,7 +30,7 @@ read; `example.py` refuses flat lines alone.
 | file | bytes | SHA-256 |
 |---|---|---|
 {files}
-{left_out}
+{left_out}{kit}
     python example.py {first} ECG.csv    # {n_times} lines of {n_leads} numbers
     python -m heart_reader.edge.run {first} RECORD
 
@@ -39,6 +39,12 @@ Not a medical device. Made from {source}.
 
 _FEATURE_ROWS = """| `features` | (n, {n}) | float32 | raw, named in `labels.json`; 0 if missing |
 | `mask` | (n, {n}) | float32 | 1 where a feature was measured, 0 where not; all 0: no features |
+"""
+
+_KIT = """
+`{folder}/` holds `{source}` as C99 for a microcontroller: {arena_bytes:,} bytes of RAM,
+{constant_bytes:,} of flash beside the code. `make -C {folder} check` builds it and compares with
+golden vectors.
 """
 
 _EXAMPLE = '''"""python example.py MODEL ECG.csv: {n_times} lines of {n_leads} numbers in mV."""
@@ -98,6 +104,7 @@ def readme(tree: Mapping[str, Any]) -> str:
         numbers=_numbers(),
         files="\n".join(f"| `{k}` | {v['size']} | `{v['sha256']}` |" for k, v in files.items()),
         left_out="".join(f"\nLeft out: `{k}`, {v}.\n" for k, v in lost.items()),
+        kit=_KIT.format(**tree["c_kit"]) if "c_kit" in tree else "",
         first=next(iter(_examples(tree))),
         source=", ".join(named) or "a bundle",
     )

@@ -282,6 +282,23 @@ def test_damaged_pack_is_made_again(tree: Path, tmp_path: Path, file: str) -> No
     assert [path.name for path in (tmp_path / "packs").iterdir()] == [folder.name]
 
 
+@pytest.mark.parametrize("place", [0, 0.5, 1])
+def test_one_flipped_bit_of_a_pack_is_noticed(tree: Path, tmp_path: Path, place, capsys) -> None:
+    whole = pack(tree, tmp_path)
+    digest, signals = whole.digest, np.array(whole.signals)
+    (folder,) = (tmp_path / "packs").iterdir()
+    data = bytearray((folder / "signals.i16").read_bytes())
+    data[int(place * (len(data) - 1))] ^= 1
+    (folder / "signals.i16").write_bytes(data)
+    again = pack(tree, tmp_path)
+    assert again.digest == digest
+    np.testing.assert_array_equal(again.signals, signals)
+    assert f"pack {folder} is damaged: made anew" in capsys.readouterr().err
+    pack(tree, tmp_path)
+    assert "damaged" not in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "packs").iterdir()] == [folder.name]
+
+
 def _pack_digest(arguments: tuple[Path, Path]) -> str:
     return pack(*arguments).digest
 

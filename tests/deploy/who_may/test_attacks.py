@@ -1,11 +1,15 @@
 """What was tried against a platform, by who may not: each must be refused.
 
-Covers: deploy.server.platform_hooks.
+Covers: deploy.server.platform_hooks, deploy.server.large_bodies.
 """
 
-import pytest
+import contextlib
+from collections.abc import Iterator
 
-from tests.deploy.running import User
+import pytest
+import requests
+
+from tests.deploy.running import Platform, User
 from tests.deploy.who_may.test_roles import API, FILES
 
 MODELS = f"{API}/registered-models"
@@ -63,3 +67,50 @@ def test_nor_is_a_model_renamed_to_one(eve: User, people: dict[str, User]):
     assert eve.ask("POST", f"{MODELS}/rename", body).status_code == 200
     back = {"name": "eves-other", "new_name": "eves"}
     assert eve.ask("POST", f"{MODELS}/rename", back).status_code == 200
+
+
+def test_an_owner_does_not_rename_a_champion_away(people: dict[str, User]):
+    """Who makes a model of our names owns it; which version is champion isn't theirs to say."""
+    mine, owner = f"{OURS}-owned", people["owner"]
+    assert owner.ask("POST", f"{MODELS}/create", {"name": mine}).status_code == 200
+    body = {"name": mine, "new_name": "anything"}
+    assert owner.ask("POST", f"{MODELS}/rename", body).status_code == 403
+    assert owner.ask("DELETE", f"{MODELS}/delete", {"name": mine}).status_code == 403
+    assert people["admin"].ask("DELETE", f"{MODELS}/delete", {"name": mine}).status_code == 200
+
+
+class Endless:
+    """A body in pieces of a megabyte; it counts those that somebody took."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self.sent < 200:
+            self.sent += 1
+            yield bytes(1 << 20)
+
+
+@pytest.mark.parametrize("login", [None, ("eve", "a guess")])
+@pytest.mark.parametrize("path", [f"{API}/runs/create", f"{FILES}/1/x/artifacts/y", "health"])
+def test_who_isnt_logged_in_is_not_listened_to_for_long(
+    platform: Platform, path: str, login: tuple[str, str] | None
+):
+    body = Endless()
+    with contextlib.suppress(requests.ConnectionError):  # it hangs up
+        answer = requests.put(f"{platform.uri}/{path}", data=iter(body), auth=login, timeout=60)
+        assert answer.status_code == 401
+    assert body.sent < 50
+
+
+def test_a_body_that_says_its_size_is_refused_unread(platform: Platform):
+    said = {"Content-Length": str(10**12)}
+    answer = requests.post(f"{platform.uri}/{API}/runs/create", headers=said, timeout=60)
+    assert answer.status_code == 401
+
+
+def test_a_member_sends_large_files(people: dict[str, User], trained: list[str]):
+    member, text = people["member"], "a" * (3 << 20)
+    path = f"{FILES}/1/{trained[0]}/artifacts/large.txt"
+    assert member.ask("PUT", path, text).status_code == 200
+    assert len(member.ask("GET", path).content) == len(text) + 2  # JSON's quotes

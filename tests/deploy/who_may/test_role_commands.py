@@ -79,11 +79,23 @@ def test_a_member_tunes_in_an_experiment_of_somebody_else(
     assert not {run["info"]["status"] for run in found} & {"FAILED", "RUNNING"}
 
 
-def test_a_member_promotes_what_somebody_else_trained(
+def test_a_member_is_told_before_the_work_that_others_promote(
+    people: dict[str, User], trained: list[str], tmp_path: Path
+):
+    before = runs_of(people["admin"])
+    done = started(people["member"], tmp_path, "registry.gate.promote", {"model": "all"})
+    assert done.process.returncode == 1
+    (line,) = [line for line in done.output().splitlines() if line.startswith("error")]
+    assert "user 'roles-member' may not say which version is champion of 'heart-reader-" in line
+    assert line.endswith("that takes a promoter's role")
+    assert runs_of(people["admin"]) == before
+
+
+def test_a_promoter_promotes_what_somebody_else_trained(
     people: dict[str, User], trained: list[str], tmp_path: Path
 ):
     options = {"model": f"{MODEL}@candidate", "force": "for the test"}
-    done = started(people["member"], tmp_path, "registry.gate.promote", options)
+    done = started(people["promoter"], tmp_path, "registry.gate.promote", options)
     assert done.process.returncode == 0, done.output()
     path = f"{API}/registered-models/alias?name={MODEL}&alias=champion"
     assert people["reader"].ask("GET", path).status_code == 200

@@ -1,9 +1,9 @@
 """Who may do what: every request that our commands make, by every kind of user.
 
 ``1`` may, ``0`` may not. An owner is a member who made the experiment and the model, a
-member is another one.
+member and a promoter are others.
 
-Covers: deploy.roles.
+Covers: deploy.roles, deploy.server.platform_hooks.
 """
 
 from collections.abc import Callable
@@ -13,46 +13,50 @@ import pytest
 
 from tests.deploy.running import User
 
-ROLES = ("nobody", "none", "reader", "member", "owner", "admin")
-NAME = "roles-model"
+ROLES = ("nobody", "none", "reader", "member", "owner", "promoter", "admin")
+NAME = "heart-reader-roles"
 API = "api/2.0/mlflow"
 FILES = "api/2.0/mlflow-artifacts/artifacts"
 
 # What: who asks for it, and may they (in the order of `ROLES`).
 TABLE = {
-    "read an experiment": ("train", "001111"),
-    "find runs": ("compare, doctor", "001111"),
-    "read a run": ("train, resume", "001111"),
-    "list artifacts": ("resume", "001111"),
-    "read an artifact": ("resume, promote", "001111"),
-    "read a version": ("promote, sync", "001111"),
-    "find a version by its alias": ("promote, sync", "001111"),
-    "make an experiment": ("train", "011111"),
-    "tag an experiment": ("train", "000111"),
-    "make a run": ("train, tune, promote, sync", "000111"),
-    "log metrics": ("train", "000111"),
-    "log a data set": ("train", "000111"),
-    "tag a run": ("train", "000111"),
-    "drop a run's tag": ("resume", "000111"),
-    "end a run": ("train, doctor", "000111"),
-    "write an artifact": ("train", "000111"),
-    "make a logged model": ("train", "000111"),
-    "make a registered model": ("train", "011111"),
-    "make a version": ("train", "000111"),
-    "move an alias": ("train, promote, sync", "000111"),
-    "tag a version": ("promote, doctor", "000111"),
-    "describe a version": ("promote, sync", "000111"),
-    "tag a model": ("claims", "000111"),
-    "drop a model's tag": ("claims", "000111"),
+    "read an experiment": ("train", "0011111"),
+    "find runs": ("compare, doctor", "0011111"),
+    "read a run": ("train, resume", "0011111"),
+    "list artifacts": ("resume", "0011111"),
+    "read an artifact": ("resume, promote", "0011111"),
+    "read a version": ("promote, sync", "0011111"),
+    "find a version by its alias": ("promote, sync", "0011111"),
+    "make an experiment": ("train", "0111111"),
+    "tag an experiment": ("train", "0001111"),
+    "make a run": ("train, tune, promote, sync", "0001111"),
+    "log metrics": ("train", "0001111"),
+    "log a data set": ("train", "0001111"),
+    "tag a run": ("train", "0001111"),
+    "drop a run's tag": ("resume", "0001111"),
+    "end a run": ("train, doctor", "0001111"),
+    "write an artifact": ("train", "0001111"),
+    "make a logged model": ("train", "0001111"),
+    "make a registered model": ("train", "0111111"),
+    "make a version": ("train", "0001111"),
+    "move an alias": ("train, ensemble", "0001111"),
+    "say which is champion": ("promote, sync", "0000011"),
+    "say what was champion before": ("promote", "0000011"),
+    "tag a version": ("promote, doctor", "0001111"),
+    "describe a version": ("promote, sync", "0001111"),
+    "tag a model": ("claims", "0001111"),
+    "drop a model's tag": ("claims", "0001111"),
     # Not needed: who may not leaves it behind.
-    "delete an artifact": ("tune, doctor", "000011"),
-    "delete a run": ("tune", "000011"),
-    "delete a logged model": ("train, after a resume", "000011"),
-    "drop a version's tag": ("doctor", "000011"),
-    "drop an alias": ("doctor", "000011"),
+    "delete an artifact": ("tune, doctor", "0000101"),
+    "delete a run": ("tune", "0000101"),
+    "delete a logged model": ("train, after a resume", "0000101"),
+    "drop a version's tag": ("doctor", "0000101"),
+    "drop an alias": ("doctor", "0000101"),
+    "drop a champion": ("", "0000001"),
+    "delete a champion": ("", "0000001"),
     # Of admins alone.
-    "list webhooks": ("sync as a service", "000001"),
-    "make a user": ("make user", "000001"),
+    "list webhooks": ("sync as a service", "0000001"),
+    "make a user": ("make user", "0000001"),
 }
 
 
@@ -61,6 +65,7 @@ class Things:
     """What a request is about, made by the owner."""
 
     owner: User
+    admin: User
     experiment: str
     run: str
     version: str
@@ -87,6 +92,19 @@ class Things:
         model = self.new_model()
         return {"name": NAME, "source": f"models:/{model}", "model_id": model}
 
+    def new_champion(self) -> dict[str, str]:
+        """A version of the owner's that an admin made champion."""
+        made = self.owner.ask("POST", f"{API}/model-versions/create", self.new_version()).json()
+        found = {"name": NAME, "version": made["model_version"]["version"]}
+        self.alias("champion", found["version"])
+        return found
+
+    def alias(self, alias: str, version: str) -> None:
+        """Set by an admin."""
+        body = {"name": NAME, "alias": alias, "version": version}
+        answer = self.admin.ask("POST", f"{API}/registered-models/alias", body)
+        assert answer.status_code == 200, answer.text
+
     def new_file(self) -> str:
         """An artifact of the owner's."""
         path = f"{FILES}/{self.experiment}/{self.run}/artifacts/{self.number()}.txt"
@@ -105,13 +123,12 @@ class Things:
 def things(people: dict[str, User], trained: list[str]) -> Things:  # whose experiment is 1
     owner = people["owner"]
     experiment = owner.ask("POST", f"{API}/experiments/create", {"name": "roles"}).json()
-    made = Things(owner, experiment["experiment_id"], "", "1")
+    made = Things(owner, people["admin"], experiment["experiment_id"], "", "1")
     made.run = made.new_run()
     assert owner.ask("POST", f"{API}/registered-models/create", {"name": NAME}).status_code == 200
     answer = owner.ask("POST", f"{API}/model-versions/create", made.new_version())
     assert answer.status_code == 200, answer.text
-    alias = {"name": NAME, "alias": "champion", "version": "1"}
-    assert owner.ask("POST", f"{API}/registered-models/alias", alias).status_code == 200
+    made.alias("champion", "1")
     return made
 
 
@@ -190,7 +207,13 @@ REQUESTS: dict[str, Request] = {
             things.new_version(),
         ).status_code
     ),
-    "move an alias": asked("POST", f"{API}/registered-models/alias", alias="champion", **VERSION),
+    "move an alias": asked("POST", f"{API}/registered-models/alias", alias="candidate", **VERSION),
+    "say which is champion": asked(
+        "POST", f"{API}/registered-models/alias", alias="champion", **VERSION
+    ),
+    "say what was champion before": asked(
+        "POST", f"{API}/registered-models/alias", alias="previous", **VERSION
+    ),
     "tag a version": asked("POST", f"{API}/model-versions/set-tag", key="k", value="v", **VERSION),
     "describe a version": asked(
         "PATCH", f"{API}/model-versions/update", description="d", **VERSION
@@ -219,7 +242,11 @@ REQUESTS: dict[str, Request] = {
             {**VERSION, "key": things.new_tag("model-versions", **VERSION)},
         ).status_code
     ),
-    "drop an alias": lambda user, things: _alias_dropped(user, things),
+    "drop an alias": lambda user, things: _alias_dropped(user, things, f"a{things.number()}"),
+    "drop a champion": lambda user, things: _alias_dropped(user, things, "previous"),
+    "delete a champion": lambda user, things: (
+        user.ask("DELETE", f"{API}/model-versions/delete", things.new_champion()).status_code
+    ),
     "list webhooks": asked("GET", f"{API}/webhooks"),
     "make a user": lambda user, things: (
         user.ask(
@@ -237,10 +264,8 @@ def _found(user: User, things: Things) -> int:
     return 403 if answer.ok and not answer.json().get("runs") else answer.status_code
 
 
-def _alias_dropped(user: User, things: Things) -> int:
-    alias = f"a{things.number()}"
-    body = {"name": NAME, "alias": alias, "version": "1"}
-    assert things.owner.ask("POST", f"{API}/registered-models/alias", body).status_code == 200
+def _alias_dropped(user: User, things: Things, alias: str) -> int:
+    things.alias(alias, "1")
     path = f"{API}/registered-models/alias"
     return user.ask("DELETE", path, {"name": NAME, "alias": alias}).status_code
 

@@ -54,7 +54,7 @@ def test_an_error_that_is_not_ours_is_that_of_its_step(syncer: Syncer, monkeypat
 def test_the_watch_goes_on_where_a_look_fails(syncer: Syncer, monkeypatch, capfd):
     looks = []
 
-    def fails_first(_: Registry) -> list[Step]:
+    def fails_first(*_: object) -> list[Step]:
         looks.append(time.monotonic())
         if len(looks) == 1:
             raise KeyError("a name that is too long")

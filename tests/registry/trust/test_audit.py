@@ -1,6 +1,7 @@
 """The chain of promotions: what it says, and that whoever breaks it is found.
 
-Covers: registry.trust.chain, registry.trust.keys, registry.trust.records, registry.trust.witness.
+Covers: registry.trust.chain, registry.trust.keys, registry.trust.records, registry.trust.witness,
+registry.sync.recorded.
 """
 
 import base64
@@ -24,6 +25,9 @@ from heart_reader.tracking.fresh import make_store
 from heart_reader.tracking.versions import download_bundle
 from registry.client import Registry
 from registry.gate.back import roll_back
+from registry.settings import load_settings
+from registry.sync.recorded import Followed
+from registry.sync.steps import due, lacking
 from registry.trust import audit, keys
 from registry.trust.chain import AUDITED, FILE, HEAD, read_chain, write_record
 from registry.trust.keys import trusted_keys
@@ -143,6 +147,38 @@ def test_a_signature_is_checked_by_the_standard_library_of_another_hand(registry
 
 def test_the_private_key_is_its_owners_alone(registry):
     assert keys.key_file().stat().st_mode & 0o077 == 0
+
+
+# ---------------------------------------------------------------- what sync makes of it
+
+
+def entries(registry: Registry, **options: str) -> tuple[set[str], list[str]]:
+    """The kinds of steps that are due for the model, and what sync says of its champion."""
+    settings, _ = load_settings({f"sync.{key}": value for key, value in options.items()})
+    follows = Followed(registry, settings.sync)
+    found = {step.entry for step in due(registry, follows) if step.model == NAME}
+    return found, [line for line in lacking(registry, follows) if "isn't followed" in line]
+
+
+def test_sync_follows_a_champion_with_a_record_alone_where_that_is_asked_for(registry):
+    assert entries(registry, champions="recorded") == ({"evaluate", "export"}, [])
+    registry.set_alias(resolve_version(f"models:/{NAME}/1"), "champion")
+    kinds, (line,) = entries(registry, champions="recorded")
+    assert kinds == set()
+    assert line == (
+        f"champion {NAME}/1 isn't followed: champion is {NAME}/1, but by the newest record it is "
+        f"{NAME}/3"
+    )
+    assert entries(registry, champions="any") == ({"evaluate", "export"}, [])
+
+
+def test_sync_believes_the_keys_that_it_is_given(registry, tmp_path, monkeypatch):
+    """Promotions of another machine: unknown at first, believed with that machine's public key."""
+    public = keys.key_file().with_name(keys.PUBLIC)
+    monkeypatch.setenv("HEART_READER_CACHE", str(tmp_path / "another machine"))
+    kinds, (line,) = entries(registry, champions="recorded")
+    assert kinds == set() and "signed by a key that isn't known here" in line
+    assert entries(registry, champions="recorded", keys=str(public))[0] == {"evaluate", "export"}
 
 
 # ---------------------------------------------------------------- broken on purpose
