@@ -22,10 +22,10 @@ from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import SHORT_NAMES
 from heart_reader.config.request import ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
-from heart_reader.errors import ConfigError, did_you_mean
+from heart_reader.errors import ConfigError, ModelError, did_you_mean
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.tasks.task import class_key
-from heart_reader.tracking import Run, left_behind
+from heart_reader.tracking import ModelVersion, Run, left_behind
 from heart_reader.tracking import runs as tracking
 from registry.client import Registry
 from registry.commands import DEFAULTS
@@ -103,7 +103,6 @@ def make_comparison(registry: Registry, request: CompareRequest) -> Run:
 
 def log(run: Run, opinions: Sequence[Opinion], found: Comparison, request: CompareRequest) -> None:
     """Metrics, page, picture, tables and, where the records are at hand, sheets."""
-    title = f"{found.rows[0].name} and {len(opinions) - 1} more"
     at_hand = find_records(opinions, request.config)
     divided: Sequence[Part] = ()
     with tempfile.TemporaryDirectory() as name:
@@ -111,19 +110,58 @@ def log(run: Run, opinions: Sequence[Opinion], found: Comparison, request: Compa
         if not isinstance(at_hand, str):
             divided = measure_parts(opinions, *at_hand, request.settings.n_resamples)
             write_sheets(found, opinions, *at_hand, request.settings.n_sheets, folder / "sheets")
-        parts = pages.tables(found, differing_settings(opinions), divided)
-        said = pages.intro(found, opinions)
-        if isinstance(at_hand, str):
-            said += f" Parts of the patients weren't looked at: {at_hand}."
-        text = pages.markdown(title, said, parts)
-        drawn = pages.figure(found)
-        (folder / "comparison.html").write_text(pages.html(title, said, parts, drawn), "utf-8")
-        (folder / "comparison.md").write_text(text, "utf-8")
-        found.apart.to_csv(folder / "records.csv", index=False)
-        save(drawn, folder / "comparison.png")
+        missing = (
+            f" Parts of the patients weren't looked at: {at_hand}."
+            if isinstance(at_hand, str)
+            else ""
+        )
+        text = write_pages(folder, opinions, found, divided, missing)
         run.log_folder(folder)
     run.log_metrics(values(found), 0)
     run.describe(text)
+
+
+def write_pages(
+    folder: Path,
+    opinions: Sequence[Opinion],
+    found: Comparison,
+    divided: Sequence[Part],
+    more: str,
+) -> str:
+    """Page, Markdown, picture and records; gives the Markdown.
+
+    Args:
+        folder: that they are put into.
+        opinions, found: what was compared, and what came of it.
+        divided: parts of the patients.
+        more: behind the first sentence.
+    """
+    title = f"{found.rows[0].name} and {len(opinions) - 1} more"
+    parts = pages.tables(found, differing_settings(opinions), divided)
+    said = pages.intro(found, opinions) + more
+    text, drawn = pages.markdown(title, said, parts), pages.figure(found)
+    (folder / "comparison.html").write_text(pages.html(title, said, parts, drawn), "utf-8")
+    (folder / "comparison.md").write_text(text, "utf-8")
+    found.apart.to_csv(folder / "records.csv", index=False)
+    save(drawn, folder / "comparison.png")
+    return text
+
+
+def log_pair(registry: Registry, run: Run, first: ModelVersion, second: ModelVersion) -> None:
+    """The comparison of two versions as files of a run of another kind, and its link on the
+    second; left out, with a line, where they weren't judged on the same records."""
+    settings = load_settings({})[0].compare
+    try:
+        opinions = gather(registry, f"{first.uri},{second.uri}", "", "")
+    except ModelError as error:
+        print(f"no comparison is logged: {error}")
+        return
+    found = compare(opinions, settings.n_resamples, settings.n_records)
+    with tempfile.TemporaryDirectory() as name:
+        write_pages(Path(name), opinions, found, (), "")
+        run.log_folder(Path(name), "comparison")
+    with left_behind("the link to a comparison"):
+        registry.set_tags(second, {"compared_in": run.run_id})
 
 
 def values(found: Comparison) -> dict[str, float]:

@@ -19,8 +19,10 @@ from heart_reader.bundle.evidence import Evidence, load_evidence
 from heart_reader.config.request import config_request
 from heart_reader.errors import ConfigError, ModelError
 from heart_reader.project import REPOSITORY
+from heart_reader.tracking import Run, resolve_version
+from registry.client import Registry
 from registry.compare import measure, pages
-from registry.compare.make import main, read_request
+from registry.compare.make import log_pair, main, read_request
 from registry.compare.opinions import Opinion
 from registry.compare.parts import find_records, measure_parts, said_of, write_sheets
 from registry.gate.parts import each_part
@@ -253,6 +255,28 @@ def test_the_records_that_divide_models_are_drawn_with_what_each_says(demo_root,
     c = int(both[1].logged.judged[row].argmax())
     assert f"b: {classes[c]} {both[1].logged.judged[row, c]:.2f}" in said
     assert imread(sheet).std() > 0.02  # ink on paper
+
+
+# ---------------------------------------------------------------- beside a promotion
+
+
+def test_a_promotion_keeps_the_comparison_with_its_champion(store, capsys):
+    first, second = (resolve_version(f"heart-reader-{name}/1") for name in NAMES)
+    with mlflow.start_run(run_name="promote") as opened:
+        log_pair(Registry(), Run(opened.info.run_id), first, second)
+    client = MlflowClient()
+    text = client.download_artifacts(opened.info.run_id, "comparison/comparison.md")
+    assert "inception1d/1 and 1 more" in Path(text).read_text()
+    assert client.get_run(opened.info.run_id).data.metrics == {}
+    tags = client.get_model_version(second.name, "1").tags
+    assert tags["compared_in"] == opened.info.run_id
+    whole = evidence(NAMES[0])
+    half = Evidence(**{**vars(whole), "ecg_id": whole.ecg_id[:99], "y_true": whole.y_true[:99]})
+    log_version(client, "xresnet1d50", whole.y_score[:99], half)
+    with mlflow.start_run(run_name="promote") as opened:
+        few = resolve_version("heart-reader-xresnet1d50/1")
+        log_pair(Registry(), Run(opened.info.run_id), first, few)
+    assert "no comparison is logged: inception1d/1 and xresnet1d50/1" in capsys.readouterr().out
 
 
 # ---------------------------------------------------------------- studies
