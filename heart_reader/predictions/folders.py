@@ -48,10 +48,11 @@ class ParquetFolder:
         seen: set[str] = set()
         for path in reversed(self._files()):
             # A kill between joining and removing leaves rows in two files.
-            new = [row for row in _read(path) if row["id"] not in seen]
-            seen |= {str(row["id"]) for row in new}
-            found += [r for r in new if r["model"] == model and r["role"] == role]
-        found = [row for row in found if row["time"] >= since]
+            rows = _read(
+                path, [("model", "==", model), ("role", "==", role), ("time", ">=", since)]
+            )
+            found += [row for row in rows if row["id"] not in seen]
+            seen |= {str(row["id"]) for row in rows}
         found.sort(key=lambda row: row["time"], reverse=True)
         return found[skip : skip + limit]
 
@@ -104,11 +105,11 @@ def _flat(row: Row) -> dict[str, Any]:
     return {name: json.dumps(v) if name in NESTED else v for name, v in row.items()}
 
 
-def _read(path: Path) -> list[Row]:
+def _read(path: Path, wanted: list[tuple[str, str, Any]] | None = None) -> list[Row]:
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.read_table(path).to_pylist()
+        rows = pq.read_table(path, filters=wanted).to_pylist()
     except FileNotFoundError:
         return []
     return [

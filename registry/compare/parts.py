@@ -135,7 +135,7 @@ def _sheets(
     if not at:
         return
     signals = records.twelve(rows[at])  # (n, 12, n_times)
-    known = report.abouts(records, rows[at], delineate(signals, records.pack.fs), "")
+    known = report.abouts(records, rows[at], delineate(signals, records.pack.fs), opinions[0].name)
     for k, row in enumerate(at):
         first = opinions[0]
         figure = ecg_sheet(
