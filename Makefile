@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .PHONY: help env train pretrained ui webhook secrets platform containers try-containers user backup restore empty migrate
-.PHONY: test test-quick try-readme lint format clean docs tutorials screenshots
+.PHONY: test test-quick try-readme lint advisories format clean docs tutorials screenshots
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -102,6 +102,14 @@ lint: env  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+build/audit/.made:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet pip-audit==2.10.1
+	touch $@
+
+advisories: build/audit/.made  ## known holes of the locked packages, by pip-audit; needs pypi.org itself, no mirror
+	build/audit/bin/pip-audit -r requirements.lock --no-deps --disable-pip --strict --progress-spinner off
 
 format: env  ## mend what lint says of the style
 	$(BIN)/ruff check --fix .

@@ -16,6 +16,7 @@ COMMANDS = {
     "calibrate": Command("registry.trust.calibrate", (CONFIG_DEFAULTS,)),
     "audit": Command("registry.trust.audit"),
     "compare": Command("registry.compare.make", (DEFAULTS,)),
+    "monitor": Command("registry.watch.monitor", (DEFAULTS,)),
     "sync": Command("registry.sync.syncer", (DEFAULTS,)),
     "webhook": Command("registry.sync.webhook", (DEFAULTS,)),
     "card": Command("registry.model_card"),

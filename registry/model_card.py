@@ -4,22 +4,22 @@ python -m registry.model_card --model heart-reader-ensemble@champion
 """
 
 import json
+import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from heart_reader.cli.entry import dotted_options, run_entry
-from heart_reader.data.demo.marks import DEMO, KEY, SYNTHETIC, marked
-from heart_reader.data.manifest import is_manifest
-from heart_reader.data.spec import PTBXL_SIGNAL, SignalConfig, SignalSpec
+from heart_reader.data.demo.marks import DEMO, KEY, marked
 from heart_reader.errors import ConfigError, TrackingError
 from heart_reader.evaluation.tables import markdown_table
-from heart_reader.evaluation.thresholds import REMEMBERED, YOUDEN
 from heart_reader.tasks.task import MANY, default_task
 from heart_reader.tracking import ModelVersion, Run, resolve_version
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.figures import figures_of
 from heart_reader.tracking.runs import run_page
-from registry.client import LONGEST_DESCRIPTION, Registry, pinned
+from registry.client import LONGEST_DESCRIPTION, Registry, pinned, short_name
+from registry.ground.said import ecg_of, limits_of, own_data_of, signal_of, task_of
+from registry.trust.applied_card import FILE as APPLIED
+from registry.trust.applied_card import Facts, applied_card
 
 FILE = "model_card.md"
 FOLDS = {"val": "fold 9", "test": "fold 10"}
@@ -28,17 +28,6 @@ RECIPE = (
     "training.learning_rate", "training.batch_size", "seed", "data.root",
     "ensemble.method", "ensemble.n_groups",
 )  # fmt: skip
-LIMITS = """Research on {signal} in mV: support for reading, never a \
-diagnosis. Not a medical device. {source}The classes are \
-{what} by readers, not outcomes. Thresholds were chosen on fold 9 by the \
-rule `{rule}`: set them anew for other prevalences (entry point `thresholds`). Probabilities \
-aren't calibrated beyond the error given."""
-FROM_PTBXL = """Trained on PTB-XL (one country, one maker's devices, 1989 to \
-1996): other devices, countries, children and paced rhythms aren't proven. """
-FROM_OWN = """Trained on records of the user's own, `{data}`: whom they stand for is for their \
-owner to say. """
-MADE_UP = f"""**Trained on {SYNTHETIC} ECGs**, made by this project's own generator: for trying \
-the tools. What it says of a real ECG means nothing. Not a medical device."""
 
 
 def main(words: Sequence[str]) -> None:
@@ -62,10 +51,29 @@ def write_card(registry: Registry, version: ModelVersion) -> None:
     tags = registry.tags(version)
     whole = render(version, tags, sites=True)
     if version.run_id:
-        Run(version.run_id).log_text(whole, FILE)
+        run = Run(version.run_id)
+        run.log_text(whole, FILE)
+        run.log_text(applied_card(facts_of(registry, version, tags)), APPLIED)
     short = whole if len(whole) <= LONGEST_DESCRIPTION else render(version, tags, sites=False)
     registry.describe(version, short)
     registry.set_tags(version, {"card/test_run_id": tags.get("test/run_id", "none")})
+
+
+def facts_of(registry: Registry, version: ModelVersion, tags: Mapping[str, str]) -> Facts:
+    """What the card in CHAI's form is made of."""
+    run = Run(version.run_id)
+    tested = figures_of(Run(tags["test/run_id"])) if "test/run_id" in tags else {}
+    figures, recipe = figures_of(run) | tested, run.params()
+    synthetic = KEY in tags or DEMO in (recipe.get("data.root"), recipe.get("made.data.root"))
+    read, own = signal_of(recipe), own_data_of(recipe)
+    ecg, made = ecg_of(read), registry.entity(version).creation_timestamp / 1000
+    return Facts(
+        version.name, version.version, time.strftime("%Y-%m-%d", time.gmtime(made)),
+        f"Gate: {tags.get('gate', 'not judged')}.", _about(tags, figures, own, ecg),
+        limits_of(tags, synthetic, own, read), _recipe(recipe), _data(synthetic, own),
+        f"{ecg}, {read.seconds:g} s at {read.fs} Hz, mV", _classes(figures, {}),
+        recipe.get("model.backbone", short_name(version.name)), synthetic, figures,
+    )  # fmt: skip
 
 
 def render(version: ModelVersion, tags: Mapping[str, str], sites: bool) -> str:
@@ -81,17 +89,16 @@ def render(version: ModelVersion, tags: Mapping[str, str], sites: bool) -> str:
     tested = figures_of(Run(tags["test/run_id"])) if "test/run_id" in tags else {}
     recipe = {} if run is None else run.client.get_run(run.run_id).data.params
     synthetic = KEY in tags or DEMO in (recipe.get("data.root"), recipe.get("made.data.root"))
-    read, own = _signal(recipe), _own_data(recipe)
-    data = "Synthetic ECGs" if synthetic else f"`{own}`" if own else "PTB-XL"
+    read, own = signal_of(recipe), own_data_of(recipe)
     parts = [
         f"# {marked(pinned(version), synthetic)}",
-        _about(tags, validated | tested, own, _ecg(read)),
+        _about(tags, validated | tested, own, ecg_of(read)),
         f"## Metrics\n\n{_metrics(validated, tested, whole=sites)}\n\n{_looks(tags)}",
-        f"## Data\n\n{data}, folds 1 to 8 to train, 9 to choose, 10 to test. Digest of folds 1 to "
+        f"## Data\n\n{_data(synthetic, own)} Digest of folds 1 to "
         f"9 `{tags.get('data_digest', 'unknown')}`, of fold 10 "
         f"`{tags.get('test/data_digest', 'not tested')}`.",
         f"## Training\n\n{_recipe(recipe)}",
-        f"## Intended use and limits\n\n{_limits(tags, synthetic, own, read)}",
+        f"## Intended use and limits\n\n{limits_of(tags, synthetic, own, read)}",
         f"## Lineage\n\n{_lineage(version, tags)}",
         f'## Loading\n\n```python\nmlflow.pyfunc.load_model("{version.uri}")'
         f'.predict({{"signal": signal}})  # mV, float32 (n, {read.n_leads}, {read.n_times})\n```',
@@ -102,40 +109,14 @@ def render(version: ModelVersion, tags: Mapping[str, str], sites: bool) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _task(tags: Mapping[str, str]) -> str:
-    """Versions of a time when there was one task don't say which."""
-    return tags.get("task", default_task().name)
-
-
-def _own_data(recipe: Mapping[str, str]) -> str:
-    """The name of the user's manifest, "" for PTB-XL."""
-    root = recipe.get("data.root", recipe.get("made.data.root", ""))
-    return Path(root).name if is_manifest(root) else ""
-
-
-def _signal(recipe: Mapping[str, str]) -> SignalSpec:
-    """What the model reads; versions of a time when there was one signal don't say it."""
-    said = [
-        recipe.get(f"signal.{key}", recipe.get(f"made.signal.{key}"))
-        for key in ("leads", "fs", "seconds")
-    ]
-    if None in said:
-        return PTBXL_SIGNAL
-    leads, fs, seconds = map(str, said)
-    return SignalConfig(leads, int(fs), float(seconds), "repeat").spec
-
-
-def _ecg(read: SignalSpec, many: bool = False) -> str:
-    """``a 12-lead ECG``, ``ECGs of the leads I, II`` and the like."""
-    article, s = ("", "s") if many else ("an ", "")
-    if read.leads == PTBXL_SIGNAL.leads:
-        return f"{article.replace('n', '')}12-lead ECG{s}"
-    return f"{article}ECG{s} of the lead{'s' * (read.n_leads > 1)} {', '.join(read.leads)}"
+def _data(synthetic: bool, own: str) -> str:
+    name = "Synthetic ECGs" if synthetic else f"`{own}`" if own else "PTB-XL"
+    return f"{name}, folds 1 to 8 to train, 9 to choose, 10 to test."
 
 
 def _about(tags: Mapping[str, str], values: Mapping[str, float], own: str, ecg: str) -> str:
     source = f"`{own}`" if own else "PTB-XL"
-    if _task(tags) == default_task().name:
+    if task_of(tags) == default_task().name:
         return f"Five superclasses of {source}, several at once, from {ecg}."
     judged = {key: values[key] for key in ("val/n_classes", "test/n_classes") if key in values}
     over = ", ".join(
@@ -143,18 +124,8 @@ def _about(tags: Mapping[str, str], values: Mapping[str, float], own: str, ecg: 
         for key, n in judged.items()
     )
     counted = f": {over}; every mean is over these" if over else ""
-    asked = f"Task {_task(tags)} of {source}, several classes at once"
+    asked = f"Task {task_of(tags)} of {source}, several classes at once"
     return f"{asked}, from {ecg}{counted}."
-
-
-def _limits(tags: Mapping[str, str], synthetic: bool, own: str, read: SignalSpec) -> str:
-    if synthetic:
-        return MADE_UP
-    signal = f"{_ecg(read, many=True)}, {read.seconds:g} s at {read.fs} Hz,"
-    source = FROM_OWN.format(data=own) if own else FROM_PTBXL
-    what = "superclasses of statements" if _task(tags) == default_task().name else "statements"
-    rule = tags.get(REMEMBERED, YOUDEN)
-    return LIMITS.format(what=what, rule=rule, signal=signal, source=source)
 
 
 def _metrics(validated: Mapping[str, float], tested: Mapping[str, float], whole: bool) -> str:

@@ -114,10 +114,37 @@ class CompareConfig:
 
     n_resamples: int
     n_records: int
+    n_sheets: int
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        return at_least(self, {"n_resamples": 100, "n_records": 0})
+        return at_least(self, {"n_resamples": 100, "n_records": 0, "n_sheets": 0})
+
+
+@dataclass(frozen=True)
+class MonitorConfig:
+    """What of the log is looked at, when a difference is told, and to whom."""
+
+    window: int
+    fewest: int
+    level: float
+    psi: float
+    share: float
+    interval: float
+    n_resamples: int
+    url: str
+    command: str
+
+    def problems(self) -> list[str]:
+        """The rules that types can't say."""
+        wrong = [
+            f"{name} must lie above 0 and below 1, but is {getattr(self, name)}"
+            for name in ("level", "share")
+            if not 0 < getattr(self, name) < 1
+        ]
+        if self.window < self.fewest:
+            wrong.append(f"window must be at least fewest, {self.fewest}, but is {self.window}")
+        return wrong + at_least(self, {"fewest": 20, "psi": 0, "interval": 1, "n_resamples": 100})
 
 
 @dataclass(frozen=True)
@@ -129,6 +156,7 @@ class Settings:
     sync: SyncConfig
     webhook: WebhookConfig
     compare: CompareConfig
+    monitor: MonitorConfig
     edge: EdgeConfig
 
 

@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "config.strict",
         "config.yaml_files",
         "cli.usage",
+        "predictions",
     ),
     ("data", "tasks", "models", "evaluation.metrics", "evaluation.checks"),
     ("training", "evaluation"),
@@ -36,6 +37,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "edge.run",
         "cli.commands",
         "tracking.pyfunc",
+        "tracking.served",
+        "serve",
     ),
 )
 

@@ -20,9 +20,11 @@ from optuna.trial import TrialState
 from heart_reader.files import cache_folder
 from heart_reader.tracking import Run, left_behind, session, set_up_tracking
 from heart_reader.tracking.delivery.keeper import Keeper
+from heart_reader.tracking.delivery.lease import TAG as LEASE
+from heart_reader.tracking.delivery.lease import read_lease
 from heart_reader.tracking.delivery.outage import store_errors, waits_for_store
 from heart_reader.training.trainer import Metrics
-from tuning.outcome import outcome_in_study
+from tuning.outcome import DEAD, outcome_in_study
 from tuning.store.patient import PatientStorage, StudyError
 
 PARENT = "parent_run"  # the study's attribute that names the run
@@ -157,6 +159,7 @@ def close_dead_runs(parent: StudyRun, study: Study) -> int:
     """Ends the runs that dead workers left RUNNING, as the study has their trials; says how many.
 
     The trials of most were lost; a worker may also have died after it told the study a result.
+    The run that ``mlflow run`` opened for a worker is among them, when its lease says so.
     """
     found = parent.client.search_runs(
         [parent.experiment_id()],
@@ -166,7 +169,8 @@ def close_dead_runs(parent: StudyRun, study: Study) -> int:
     states = {str(trial.number): trial.state for trial in study.get_trials(False)}
     dead = [run for run in found if _is_dead(run, states)]
     for run in dead:
-        outcome = outcome_in_study(states.get(run.data.tags["trial"]))
+        number = run.data.tags.get("trial")
+        outcome = DEAD if number is None else outcome_in_study(states.get(number))
         Run(run.info.run_id).set_tags(outcome.tags)
         parent.client.set_terminated(run.info.run_id, outcome.status)
     return len(dead)
@@ -174,7 +178,10 @@ def close_dead_runs(parent: StudyRun, study: Study) -> int:
 
 def _is_dead(run: StoredRun, states: Mapping[str, TrialState]) -> bool:
     number = run.data.tags.get("trial")
-    return number is not None and states.get(number) is not TrialState.RUNNING
+    if number is not None:
+        return states.get(number) is not TrialState.RUNNING
+    lease = read_lease(run.data.tags.get(LEASE))
+    return lease is not None and not (lease.fresh if lease.alive is None else lease.alive)
 
 
 class PointBuffer:

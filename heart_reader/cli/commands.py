@@ -2,10 +2,11 @@
 
 from heart_reader.cli.command import Command
 from heart_reader.project import CONFIG_DEFAULTS
-from heart_reader.reading.options import predict_parser
+from heart_reader.reading.options import predict_parser, serve_parser
 
 COMMANDS = {
     "predict": Command("heart_reader.predict", parser=predict_parser),
+    "serve": Command("heart_reader.serve", parser=serve_parser),
     "prepare": Command("heart_reader.prepare", (CONFIG_DEFAULTS,)),
     "evaluate": Command("heart_reader.evaluate", (CONFIG_DEFAULTS,)),
 }

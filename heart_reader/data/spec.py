@@ -79,13 +79,14 @@ class SignalConfig:
             leads_of(self.leads)
         except DataError as error:
             found.append(f"leads {error}")
-        if not FS_RANGE[0] <= self.fs <= FS_RANGE[1]:
+        legal_fs = FS_RANGE[0] <= self.fs <= FS_RANGE[1]
+        if not legal_fs:
             found.append(f"fs must lie from {FS_RANGE[0]} to {FS_RANGE[1]} Hz, but is {self.fs}")
         if not 1 <= self.seconds <= LONGEST_SECONDS:
             found.append(
                 f"seconds must lie from 1 to {LONGEST_SECONDS:g}, but is {self.seconds:g}"
             )
-        elif abs(self.seconds * self.fs - round(self.seconds * self.fs)) > 1e-6:
+        elif legal_fs and abs(self.seconds * self.fs - round(self.seconds * self.fs)) > 1e-6:
             found.append(f"seconds must be whole samples at {self.fs} Hz, but is {self.seconds:g}")
         return found
 

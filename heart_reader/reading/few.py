@@ -4,6 +4,7 @@ import argparse
 
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.data.demo.marks import is_synthetic, marked
+from heart_reader.reading.logged import log_call
 from heart_reader.reading.printed import show
 from heart_reader.reading.records import (
     findings_of,
@@ -29,6 +30,7 @@ def read_few(options: argparse.Namespace, bundle: AnyBundle, model: str) -> None
     scores = answered.probabilities
     probabilities = recorded.means(scores)
     findings = findings_of(bundle, recorded, probabilities, answered.novelty)
+    log_call(bundle, model, recorded, findings, features)
     if options.fhir:
         from heart_reader.reading.fhir import write_fhir
 

@@ -13,6 +13,30 @@ PREDICT = """Reads ECGs with a registered model, or a bundle folder, and prints 
 python -m heart_reader.predict --model heart-reader-se_resnet1d@candidate RECORD ...
 """
 
+SERVE = """Serves a registered model, or a bundle folder, as `mlflow models serve` does.
+
+python -m heart_reader.serve --model heart-reader-ensemble@champion
+"""
+
+
+def serve_parser() -> argparse.ArgumentParser:
+    """Of ``serve``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m heart_reader.serve",
+        description=SERVE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", required=True, help="NAME@ALIAS or a bundle folder: it answers")
+    parser.add_argument(
+        "--shadow",
+        metavar="MODEL",
+        help="asked the same afterwards, in a process of its own, for the log alone",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="that it listens on")
+    parser.add_argument("--port", type=int, default=5010, help="that it listens on")
+    parser.add_argument("--as-shadow", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
 
 def predict_parser() -> argparse.ArgumentParser:
     """Of ``predict``."""

@@ -16,11 +16,12 @@ from mlflow.types.schema import AnyType
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 import heart_reader
-from heart_reader.bundle.kinds import open_bundle
+from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.data.demo.marks import is_synthetic
 from heart_reader.errors import TrackingError
 from heart_reader.tasks.task import Task, class_key, default_task
 from heart_reader.tracking.delivery.outage import waits_for_store
+from heart_reader.tracking.papers.materials import MATERIALS, bill_of_materials
 from heart_reader.tracking.permissions import left_behind
 from heart_reader.tracking.versions import CANDIDATE, ModelVersion, pinned_version
 
@@ -79,6 +80,7 @@ def signature(task: Task, synthetic: bool = False) -> ModelSignature:
                 ParamSpec("features", "string", "compute"),
                 ParamSpec("age", "double", [], (-1,)),
                 ParamSpec("sex", "double", [], (-1,)),
+                ParamSpec("record", "string", [], (-1,)),
             ]
         ),
     )
@@ -95,6 +97,7 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
     name = registered_name(kind, bundle.task.name)
     earlier = _registered_by_open_run(name)
     if earlier is not None:
+        _log_materials(folder, bundle, earlier)
         return earlier
     _drop_unfinished_models(name, kind)
     with warnings.catch_warnings():
@@ -109,7 +112,14 @@ def log_bundle(folder: Path, kind: str, description: str, tags: Mapping[str, str
             pip_requirements=_requirements(),
         )
     draft = ModelVersion(name, "", info.model_id, info.run_id)
-    return _register(info.model_uri, draft, description, tags)
+    made = _register(info.model_uri, draft, description, tags)
+    _log_materials(folder, bundle, made)
+    return made
+
+
+def _log_materials(folder: Path, bundle: AnyBundle, version: ModelVersion) -> None:
+    text = bill_of_materials(folder, bundle, version.name, version.version)
+    MlflowClient().log_text(version.run_id, text, MATERIALS)
 
 
 @waits_for_store

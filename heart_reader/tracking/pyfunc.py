@@ -10,17 +10,23 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+import yaml
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from heart_reader.bundle.folders import folder_digest
 from heart_reader.bundle.kinds import open_bundle
 from heart_reader.data.demo.marks import WARNING, is_synthetic
 from heart_reader.errors import DataError, HeartReaderError
+from heart_reader.predictions.columns import ANSWER, SERVE
+from heart_reader.predictions.log import find_log
+from heart_reader.reading.logged import Origin, log_answers
 from heart_reader.reading.read import Record, Refused
 from heart_reader.reading.records import Recorded, findings_of, recorded_of
 from heart_reader.reading.sent import Beside, of_files, of_signals
 
 INPUTS = ("signal", "file")
+REGISTERED = "registered_model_meta"  # MLflow writes it into a version that it fetches
 
 
 class HeartReaderModel(PythonModel):
@@ -29,7 +35,8 @@ class HeartReaderModel(PythonModel):
     Input: ``signal``, a (n_leads, n_times) for each record, or ``file``, the bytes of one in
     base64. Params: ``fs`` (Hz), ``leads`` (names) and ``unit``, where a signal isn't as the model
     has it and in mV, or a file doesn't say it; ``features`` ("compute" or "none"), ``age`` (years)
-    and ``sex`` (0 male, 1 female), each empty or one value a record, NaN or below 0 where unknown.
+    and ``sex`` (0 male, 1 female), each empty or one value a record, NaN or below 0 where unknown;
+    ``record``, names under whose hash answers are logged, where they are (docs/howto/watch.md).
     A record whose ``quality`` is "unusable" gets no labels, and ``None`` (``null`` in JSON, which
     has no NaN) for its probabilities. ``calibrated`` says whether these keep their word,
     ``uncertain`` of which classes the answer isn't sure, ``novelty`` above 1 that the ECG is
@@ -39,7 +46,20 @@ class HeartReaderModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Reads the bundle; MLflow calls it once."""
-        self.bundle = open_bundle(Path(context.artifacts["bundle"]))
+        self.read_bundle(Path(context.artifacts["bundle"]), ANSWER)
+
+    def read_bundle(self, folder: Path, role: str) -> None:
+        """Reads a bundle's folder, and looks where its answers are logged.
+
+        Args:
+            folder: of the bundle.
+            role: in which it answers, as of `heart_reader.predictions.columns`.
+
+        Raises:
+            ConfigError: the environment names a place for the log that is none.
+        """
+        self.bundle, self.log = open_bundle(folder), find_log()
+        self.origin = Origin(_name_of(folder), folder_digest(folder)[:16], role, SERVE)
 
     # It comes as {"signal": array}. This hint is one that MLflow asks nothing of; without any it
     # warns, and by any other it would convert the input a second time.
@@ -89,6 +109,9 @@ class HeartReaderModel(PythonModel):
         answered = bundle.answer(recorded.signals, features, lengths=recorded.lengths)
         means = recorded.means(answered.probabilities)
         said = findings_of(bundle, recorded, means, answered.novelty)
+        if self.log is not None:
+            names = _optional_names(params, len(said))
+            log_answers(self.log, self.origin, recorded, said, features, names)
         rows = [
             {
                 **each["probabilities"],
@@ -135,6 +158,27 @@ def _given(key: str, params: dict[str, Any], n: int) -> Any:
             f"{key} must have one value for each of {n} signals, but has the shape {values.shape}"
         )
     return values
+
+
+def _optional_names(params: dict[str, Any], n: int) -> list[str]:
+    """What a client calls its records; a position within a request is no name."""
+    names = params.get("record")
+    if names is None or len(names) == 0:
+        return [""] * n
+    if len(names) != n:
+        raise DataError(
+            f"record must have one value for each of {n} signals, but has {len(names)}"
+        )
+    return [str(name) for name in names]
+
+
+def _name_of(folder: Path) -> str:
+    """Name and version of a registered model that MLflow fetched; else the folder's own name."""
+    there = folder.parent.parent / REGISTERED
+    if not there.is_file():
+        return folder.name
+    said = yaml.safe_load(there.read_text(encoding="utf-8"))
+    return f"{said['model_name']}/{said['model_version']}"
 
 
 def _optional(values: Any) -> Any:

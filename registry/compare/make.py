@@ -4,7 +4,10 @@ python -m registry.compare.make --models NAME@champion,NAME@candidate,NAME/3
 python -m registry.compare.make --alias champion
 python -m registry.compare.make --runs RUN_ID,RUN_ID
 
-It reads predictions that were logged: no data are needed.
+python -m registry.compare.make --study FIRST,SECOND
+
+It reads predictions that were logged: no data are needed. Where the records are at hand, parts of
+the patients are compared too, and those that divide the models are drawn.
 """
 
 import tempfile
@@ -16,37 +19,44 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 from heart_reader.cli.entry import dotted_options, run_entry
+from heart_reader.config.load import SHORT_NAMES
+from heart_reader.config.request import ConfigRequest, config_request
 from heart_reader.config.strict import flatten, to_dict
-from heart_reader.errors import ConfigError, did_you_mean
+from heart_reader.errors import ConfigError, ModelError, did_you_mean
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.tasks.task import class_key
-from heart_reader.tracking import Run, left_behind
+from heart_reader.tracking import ModelVersion, Run, left_behind
 from heart_reader.tracking import runs as tracking
 from registry.client import Registry
 from registry.commands import DEFAULTS
 from registry.compare import pages
 from registry.compare.measure import Comparison, compare
 from registry.compare.opinions import Opinion, addresses, differing_settings, gather
+from registry.compare.parts import Part, find_records, measure_parts, write_sheets
 from registry.settings import CompareConfig, load_settings
 
 NONE = "none"
-WHO = ("models", "runs", "alias")
+WHO = ("models", "runs", "alias", "study")
 
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """What a user asks of ``compare``; at least one of the first three isn't empty.
+    """What a user asks of ``compare``; at least one of the first four isn't empty.
 
     Attributes:
         models: addresses of versions with commas between them.
         runs: IDs of runs likewise.
         alias: of every registered model that has it.
+        study: names of studies with commas between them.
+        config: where the records are.
         settings: how it is measured.
     """
 
     models: str
     runs: str
     alias: str
+    study: str
+    config: ConfigRequest
     settings: CompareConfig
 
 
@@ -66,20 +76,23 @@ def read_request(options: Mapping[str, str]) -> CompareRequest:
     settings, left = load_settings(options)
     who = [left.pop(name, NONE) for name in WHO]
     for name in left:
-        raise ConfigError(f"unknown option {name!r}{did_you_mean(name, WHO)}")
-    models, runs, alias = ("" if each == NONE else each for each in who)
-    return CompareRequest(models, runs, alias, settings.compare)
+        if name != "config" and "." not in name and name not in SHORT_NAMES:
+            raise ConfigError(f"unknown option {name!r}{did_you_mean(name, WHO)}")
+    config = config_request(left)
+    config.check()
+    models, runs, alias, study = ("" if each == NONE else each for each in who)
+    return CompareRequest(models, runs, alias, study, config, settings.compare)
 
 
 def make_comparison(registry: Registry, request: CompareRequest) -> Run:
     """One run with a page, tables and metrics; its ID stands on each compared version."""
-    opinions = gather(registry, request.models, request.runs, request.alias)
+    opinions = gather(registry, request.models, request.runs, request.alias, request.study)
     settings = request.settings
     with tracking.open_run(f"compare {len(opinions)} models") as run:
         run.set_tags({"compared": addresses(opinions)[:5000]})
         run.log_params(flatten({"compare": to_dict(settings)}))
         found = compare(opinions, settings.n_resamples, settings.n_records)
-        log(run, opinions, found)
+        log(run, opinions, found, request)
     for opinion in opinions:
         if opinion.version is not None:
             with left_behind("the link to a comparison"):
@@ -88,22 +101,67 @@ def make_comparison(registry: Registry, request: CompareRequest) -> Run:
     return run
 
 
-def log(run: Run, opinions: Sequence[Opinion], found: Comparison) -> None:
-    """Metrics, page, picture and tables."""
-    title = f"{found.rows[0].name} and {len(opinions) - 1} more"
-    parts = pages.tables(found, differing_settings(opinions))
-    said = pages.intro(found, opinions)
-    text = pages.markdown(title, said, parts)
-    drawn = pages.figure(found)
+def log(run: Run, opinions: Sequence[Opinion], found: Comparison, request: CompareRequest) -> None:
+    """Metrics, page, picture, tables and, where the records are at hand, sheets."""
+    at_hand = find_records(opinions, request.config)
+    divided: Sequence[Part] = ()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "comparison.html").write_text(pages.html(title, said, parts, drawn), "utf-8")
-        (folder / "comparison.md").write_text(text, "utf-8")
-        found.apart.to_csv(folder / "records.csv", index=False)
-        save(drawn, folder / "comparison.png")
+        if not isinstance(at_hand, str):
+            divided = measure_parts(opinions, *at_hand, request.settings.n_resamples)
+            write_sheets(found, opinions, *at_hand, request.settings.n_sheets, folder / "sheets")
+        missing = (
+            f" Parts of the patients weren't looked at: {at_hand}."
+            if isinstance(at_hand, str)
+            else ""
+        )
+        text = write_pages(folder, opinions, found, divided, missing)
         run.log_folder(folder)
     run.log_metrics(values(found), 0)
     run.describe(text)
+
+
+def write_pages(
+    folder: Path,
+    opinions: Sequence[Opinion],
+    found: Comparison,
+    divided: Sequence[Part],
+    more: str,
+) -> str:
+    """Page, Markdown, picture and records; gives the Markdown.
+
+    Args:
+        folder: that they are put into.
+        opinions, found: what was compared, and what came of it.
+        divided: parts of the patients.
+        more: behind the first sentence.
+    """
+    title = f"{found.rows[0].name} and {len(opinions) - 1} more"
+    parts = pages.tables(found, differing_settings(opinions), divided)
+    said = pages.intro(found, opinions) + more
+    text, drawn = pages.markdown(title, said, parts), pages.figure(found)
+    (folder / "comparison.html").write_text(pages.html(title, said, parts, drawn), "utf-8")
+    (folder / "comparison.md").write_text(text, "utf-8")
+    found.apart.to_csv(folder / "records.csv", index=False)
+    save(drawn, folder / "comparison.png")
+    return text
+
+
+def log_pair(registry: Registry, run: Run, first: ModelVersion, second: ModelVersion) -> None:
+    """The comparison of two versions as files of a run of another kind, and its link on the
+    second; left out, with a line, where they weren't judged on the same records."""
+    settings = load_settings({})[0].compare
+    try:
+        opinions = gather(registry, f"{first.uri},{second.uri}", "", "")
+    except ModelError as error:
+        print(f"no comparison is logged: {error}")
+        return
+    found = compare(opinions, settings.n_resamples, settings.n_records)
+    with tempfile.TemporaryDirectory() as name:
+        write_pages(Path(name), opinions, found, (), "")
+        run.log_folder(Path(name), "comparison")
+    with left_behind("the link to a comparison"):
+        registry.set_tags(second, {"compared_in": run.run_id})
 
 
 def values(found: Comparison) -> dict[str, float]:

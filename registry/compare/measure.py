@@ -106,22 +106,22 @@ def _row(
     n_classes = auc[0].shape[1]
     return Row(
         own.name,
-        _value(macro[0]),
-        _value(f_max[0]),
-        _difference(macro[0] - macro[1]),
-        _difference(f_max[0] - f_max[1]),
-        tuple(_value(auc[0][:, c]) for c in range(n_classes)),
-        tuple(_difference(gains[:, c]) for c in range(n_classes)),
+        value_of(macro[0]),
+        value_of(f_max[0]),
+        difference_of(macro[0] - macro[1]),
+        difference_of(f_max[0] - f_max[1]),
+        tuple(value_of(auc[0][:, c]) for c in range(n_classes)),
+        tuple(difference_of(gains[:, c]) for c in range(n_classes)),
         float((own.labels == first.labels).mean()),
     )
 
 
-def _value(values: Floats) -> Value:
+def value_of(values: Floats) -> Value:
     low, high = bootstrap.interval(values[1:], 0.95).tolist()
     return Value(float(values[0]), low, high)
 
 
-def _difference(values: Floats) -> Value:
+def difference_of(values: Floats) -> Value:
     known = values[1:][~np.isnan(values[1:])]
     if not known.size:
         return Value(float(values[0]), float("nan"), float("nan"))
@@ -131,10 +131,16 @@ def _difference(values: Floats) -> Value:
     return Value(float(values[0]), low, high, p)
 
 
-def _sure(rows: Sequence[Row], level: float = 0.05) -> tuple[tuple[bool, ...], ...]:
-    """Holm's step-down over every class of every model but the first."""
-    p = np.array([[each.p for each in row.class_gains] for row in rows])
-    p[0] = np.nan
+def _sure(rows: Sequence[Row]) -> tuple[tuple[bool, ...], ...]:
+    """Of every class of every model but the first."""
+    p = [[each.p for each in row.class_gains] for row in rows]
+    p[0] = [float("nan")] * len(p[0])
+    return held(p)
+
+
+def held(chances: Sequence[Sequence[float]], level: float = 0.05) -> tuple[tuple[bool, ...], ...]:
+    """Which p-values of a table hold among all of them, by Holm's step-down; NaN doesn't."""
+    p = np.array(chances, float).reshape(len(chances), -1)
     order = np.argsort(p, axis=None)  # NaN comes last
     sure = np.zeros(p.size, bool)
     n = int((~np.isnan(p)).sum())

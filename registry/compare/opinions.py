@@ -29,6 +29,7 @@ class Opinion:
         run_id: that made it.
         logged: what it said.
         labels: what it would have called present, (n_records, n_classes), by its own rule.
+        thresholds: that the rule chooses, (n_classes,).
         settings: params and conditions of its run.
     """
 
@@ -37,10 +38,13 @@ class Opinion:
     run_id: str
     logged: Logged
     labels: NDArray[np.bool_]
+    thresholds: NDArray[np.float64]
     settings: Mapping[str, str]
 
 
-def gather(registry: Registry, models: str, runs: str, alias: str) -> list[Opinion]:
+def gather(
+    registry: Registry, models: str, runs: str, alias: str, study: str = ""
+) -> list[Opinion]:
     """Those that a user names.
 
     Args:
@@ -48,6 +52,7 @@ def gather(registry: Registry, models: str, runs: str, alias: str) -> list[Opini
         models: addresses with commas between them, or "".
         runs: IDs likewise, or "".
         alias: of every registered model that has it, or "".
+        study: names with commas between them; what was trained with the best of each, or "".
 
     Raises:
         ConfigError: fewer than two, or one twice.
@@ -57,19 +62,38 @@ def gather(registry: Registry, models: str, runs: str, alias: str) -> list[Opini
     if alias:
         found = (registry.find(name, alias) for name in registry.names())
         versions += [version for version in found if version is not None]
+    for each in filter(None, (word.strip() for word in study.split(","))):
+        versions += versions_of_study(registry, each)
     opinions = [_of_version(registry, version) for version in versions]
     opinions += [_of_run(find_run(each.strip())) for each in runs.split(",") if each.strip()]
     names = [each.name for each in opinions]
     if len(opinions) < 2:
         raise ConfigError(
             f"a comparison needs at least 2 models, but there is {', '.join(names) or 'none'}: "
-            "give models=NAME@ALIAS,NAME/VERSION or runs=ID,ID or alias=champion"
+            "give models=NAME@ALIAS,NAME/VERSION or runs=ID,ID or alias=champion or study=NAME"
         )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(f"each is compared once, but there is twice: {', '.join(twice)}")
     _require_same_records(opinions)
     return opinions
+
+
+def versions_of_study(registry: Registry, study: str) -> list[ModelVersion]:
+    """Versions that were trained with the best of a study, the oldest first.
+
+    Raises:
+        ModelError: there are none.
+    """
+    found = []
+    for name in registry.names():
+        for each in reversed(registry.versions(name)):
+            run = Run(each.run_id) if each.run_id else None
+            if run is not None and study in run.tags().get("study", "").split(","):
+                found.append(registry.version(name, str(each.version)))
+    if not found:
+        raise ModelError(f"no version was trained with the best of study {study!r}")
+    return found
 
 
 def _of_version(registry: Registry, version: ModelVersion) -> Opinion:
@@ -92,9 +116,10 @@ def _opinion(
 ) -> Opinion:
     told = {**run.tags(), **tags}
     rule = parse_rule(told.get(REMEMBERED, YOUDEN))
-    labels = logged.own >= choose(rule, logged.y_true, logged.own, logged.classes)
+    limits = choose(rule, logged.y_true, logged.own, logged.classes)
+    labels = logged.own >= limits
     settings = {**run.params(), **{key: told[key] for key in CONDITIONS if key in told}}
-    return Opinion(name, version, run.run_id, logged, labels, settings)
+    return Opinion(name, version, run.run_id, logged, labels, limits, settings)
 
 
 def _require_same_records(opinions: Sequence[Opinion]) -> None:

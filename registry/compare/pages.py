@@ -13,6 +13,7 @@ from heart_reader.evaluation.plots.figures import GREY, INK, new_figure, style
 from heart_reader.evaluation.tables import markdown_table
 from registry.compare.measure import Comparison, Row, Value
 from registry.compare.opinions import Opinion
+from registry.compare.parts import TOO_FEW, Part
 
 PAGE = Path(__file__).with_name("page.html")
 HELD = "*"  # a class's difference that holds among all that were looked at
@@ -28,8 +29,10 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def tables(compared: Comparison, settings: Mapping[str, Sequence[str]]) -> list[Table]:
-    """All of them: figures, classes, what differs, records."""
+def tables(
+    compared: Comparison, settings: Mapping[str, Sequence[str]], parts: Sequence[Part] = ()
+) -> list[Table]:
+    """All of them: figures, classes, parts of the patients, what differs, records."""
     names = [row.name for row in compared.rows]
     first = names[0]
     figures = Table(
@@ -63,7 +66,30 @@ def tables(compared: Comparison, settings: Mapping[str, Sequence[str]]) -> list[
             for row in compared.apart.itertuples(index=False)
         ),
     )
-    return [table for table in (figures, classes, differing, apart) if table.rows]
+    found = (figures, classes, _parts(parts, names), differing, apart)
+    return [table for table in found if table.rows]
+
+
+def _parts(parts: Sequence[Part], names: Sequence[str]) -> Table:
+    n = sum(gain.p == gain.p for part in parts for gain in part.gains)
+    return Table(
+        "Parts of the patients",
+        f"Macro AUC of the first, and how the others differ from it. {n} differences are looked "
+        f"at together: {HELD} marks those that hold among all of them (Holm, 5%); {TOO_FEW}.",
+        ("part", "records", *names),
+        tuple(
+            (
+                part.name,
+                f"{part.n:,}",
+                _plain(part.first),
+                *(
+                    f"{_signed(gain)}{' ' + HELD if sure else ''}"
+                    for gain, sure in zip(part.gains, part.sure, strict=True)
+                ),
+            )
+            for part in parts
+        ),
+    )
 
 
 def _figures(row: Row, first: str) -> tuple[str, ...]:

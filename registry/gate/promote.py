@@ -33,6 +33,7 @@ from heart_reader.tracking.delivery.outage import shown_uri
 from heart_reader.tracking.versions import CANDIDATE
 from registry.client import CHAMPION, Registry, backbone_names, name_of, pinned
 from registry.commands import DEFAULTS
+from registry.compare.make import log_pair
 from registry.gate import rules as gate
 from registry.gate.back import roll_back
 from registry.gate.parts import NAME as PARTS
@@ -175,6 +176,8 @@ def promote(registry: Registry, request: PromoteRequest, pace: Pace | None = Non
             '{"folds": [9]}',
         )
         checks = judge(version, champion, bundle, ground, config, request.settings, pace.say)
+        if champion is not None:
+            log_pair(registry, run, champion, version)
         digest = ground.fold.digest
         is_champion = conclude(registry, run, version, champion, checks, request.force, digest)
         pace.done()

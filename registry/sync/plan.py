@@ -20,6 +20,8 @@ from registry.client import (
     pinned,
     short_name,
 )
+from registry.settings import load_settings
+from registry.watch.schedule import is_due
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,13 @@ def export_due(state: State) -> list[Step]:
         if pinned(each) not in state.exported and state.tags(each).get(EXPORT) != REFUSED
     ]
     return [_on_version("export", version, "no edge export") for version in missing]
+
+
+def monitor_due(state: State) -> list[Step]:
+    """Champions whose answers are logged and weren't looked at for long."""
+    fewest = load_settings({})[0].monitor.fewest
+    late = [v for v in state.reported if is_due(pinned(v), state.tags(v), fewest)]
+    return [_on_version("monitor", version, "answers that nobody looked at") for version in late]
 
 
 def _on_version(entry: str, version: ModelVersion, reason: str) -> Step:

@@ -21,9 +21,11 @@ from registry.sync.plan import (
     ensemble_due,
     evaluate_due,
     export_due,
+    monitor_due,
     promote_due,
 )
 from registry.sync.recorded import Followed
+from registry.watch.monitor import MonitorRequest, monitor, require_place
 
 
 @dataclass(frozen=True)
@@ -116,10 +118,17 @@ def _export(registry: Registry, step: Step, request: SyncRequest) -> int:
     return 0
 
 
+def _monitor(registry: Registry, step: Step, request: SyncRequest) -> int:
+    asked = MonitorRequest(step.target, None, request.config, request.settings.monitor)
+    monitor(registry, asked, require_place())
+    return 0  # an alert is no failure of the step
+
+
 STEPS = {
     "ensemble": StepKind(ensemble_due, _ensemble),
     "promote": StepKind(promote_due, _promote),
     "card": StepKind(card_due, _card, in_process=True),
     "evaluate": StepKind(evaluate_due, _evaluate, needs_data=True),
     "export": StepKind(export_due, _export, needs_data=True),
+    "monitor": StepKind(monitor_due, _monitor),
 }

@@ -183,7 +183,8 @@ def test_a_calibrated_file_says_the_same_to_the_example_and_to_our_code(
 
 def test_what_the_folder_holds(device, bundle):
     names = {path.name for path in device.iterdir()}
-    assert names == {"model.onnx", "model.int8.tflite", "labels.json", "README.md", "example.py"}
+    files = {"model.onnx", "model.int8.tflite", "labels.json", "README.md", "example.py"}
+    assert names == files | {"mobile"}
     tree = json.loads((device / "labels.json").read_text())
     assert (tree["classes"], tree["leads"]) == (list(SUPERCLASSES), list(LEADS))
     assert tree["features"]["names"] == list(bundle.encoder.names)

@@ -21,7 +21,7 @@ from registry.settings import load_settings
 from tests.training.tiny import tiny_config
 
 QUICK = {
-    "stages": "prune,finetune,quantize",
+    "stages": "prune,finetune,quantize,c_kit",
     "finetune_epochs": "1",
     "prune.round_to": "1",
     "quantize.n_calibrate": "16",
@@ -31,6 +31,7 @@ QUICK = {
     "measure.n_runs": "2",
     "measure.n_resamples": "10",
 }
+NO_KIT = "it is made from the file *.int8.tflite, which isn't there"
 
 
 def exporter(source, prepared, folder, **options):
@@ -65,6 +66,7 @@ def test_the_device_folder_has_thresholds_of_each_file(done):
     folder = done.write_device_folder({"name": "heart-reader-x", "version": "3"})
     labels = json.loads((folder / "labels.json").read_text())
     assert labels["source"] == {"name": "heart-reader-x", "version": "3"}
+    assert labels["left_out"] == {"c": NO_KIT}
     for stage in done.stages[-2:]:
         found = list(labels["files"][stage.path.name]["thresholds"].values())
         np.testing.assert_allclose(found, youden(done.y_true, stage.y_score))
@@ -166,7 +168,7 @@ def test_a_file_that_differs_is_left_out_with_its_reason(bundle, prepared, tmp_p
     folder = made.write_device_folder({"name": "m", "version": "1"})
     labels = json.loads((folder / "labels.json").read_text())
     assert list(labels["files"]) == ["heart_reader.int8.onnx"]
-    assert labels["left_out"] == {"heart_reader.onnx": "it lies"}
+    assert labels["left_out"] == {"heart_reader.onnx": "it lies", "c": NO_KIT}
     assert not (folder / "heart_reader.onnx").exists()
     assert "Left out: `heart_reader.onnx`, it lies." in (folder / "README.md").read_text()
     row = report.measured(made.stages, made.y_true, made.sample, made.chosen.measure, 0)[-2]

@@ -10,6 +10,9 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from heart_reader.predictions.log import Log, open_table
+from heart_reader.predictions.place import Place
+from tests.predictions.test_log import answered
 from tests.tuning.postgres import Postgres
 from tuning.config import TuningConfig, load_tuning
 from tuning.store.patient import CALLS, BudgetSpentError, PatientStorage, StudyError
@@ -114,3 +117,18 @@ def test_a_server_that_is_starting_is_waited_for(postgres: Postgres, capfd):
     finally:
         (postgres.folder / "standby.signal").unlink(missing_ok=True)
     assert "storage is starting, waiting for it" in capfd.readouterr().err
+
+
+def test_a_log_of_answers_lives_in_postgresql_too(postgres, tmp_path):
+    url = postgres.create("answers")
+    place = Place("postgresql", url, 30, b"", tmp_path / "journal")
+    log = Log(place, background=False)
+    for first in (0, 25, 20):  # five come twice
+        log.add([answered(k) for k in range(first, first + 25)])
+        log.close()
+    table = open_table(place)
+    found = table.newest("m/1", "answer", 99)
+    table.close()
+    kept = [int(row["id"], 16) for row in found]
+    assert kept == sorted(kept, reverse=True) and kept[0] == 49 and 25 <= len(kept) <= 30
+    assert found[0] == vars(answered(49))

@@ -57,9 +57,9 @@ def nothing_left_behind() -> Iterator[None]:
     STARTED.clear()
 
 
-def tune(store: Store, options: dict[str, str]) -> Started:
+def tune(store: Store, options: dict[str, str], **extra: str) -> Started:
     (store.folder / "space.yaml").write_text(SPACE)
-    started = store.start([sys.executable, "-m", "tuning.tune", *words(TINY | options)])
+    started = store.start([sys.executable, "-m", "tuning.tune", *words(TINY | options)], **extra)
     STARTED.append(started)
     return started
 
@@ -102,8 +102,9 @@ def assert_complete(store: Store, storage: str, n_trials: int) -> None:
     (parent,) = [run for run in runs if run.data.tags.get("kind") == "study"]
     assert parent.info.status == "FINISHED"
     below = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
-    by_trial = {int(run.data.tags["trial"]): run for run in below}
-    assert len(by_trial) == len(below)
+    of_trials = [run for run in below if "trial" in run.data.tags]  # others are of workers
+    by_trial = {int(run.data.tags["trial"]): run for run in of_trials}
+    assert len(by_trial) == len(of_trials)
     for trial in finished:
         run = by_trial[trial.number]
         assert run.info.status == "FINISHED"
@@ -121,11 +122,16 @@ def assert_complete(store: Store, storage: str, n_trials: int) -> None:
 def test_a_killed_workers_trial_goes_on_from_its_checkpoint(store: Store, cache: Path):
     storage = f"sqlite:///{store.folder}/tuning.db"
     options = {"trials": "2", "storage": storage, "epochs": "8", "pruner": "none"}
-    first = tune(store, options)
+    # As under `mlflow run`, which is killed together with its worker.
+    launcher = store.client.create_run("0").info.run_id
+    opened_by = {"MLFLOW_RUN_ID": launcher, "MLFLOW_EXPERIMENT_ID": "0"}
+    first = tune(store, options, **opened_by)
     first.wait_until(lambda: any(len(t.intermediate_values) in (3, 4) for t in running(storage)))
     assert first.signal(signal.SIGKILL) == -signal.SIGKILL
-    second = tune(store, options)
+    assert store.client.get_run(launcher).info.status == "RUNNING"
+    second = tune(store, options, MLFLOW_EXPERIMENT_ID="0")
     assert second.finish() == 0, second.output()
+    assert store.client.get_run(launcher).info.status == "KILLED"
     assert_complete(store, storage, 2)
     (killed,) = trials(storage, TrialState.FAIL)
     (retry,) = [t for t in trials(storage) if t.system_attrs.get("failed_trial") == killed.number]

@@ -37,8 +37,9 @@ RAM=262144` fails where a board has less than the kit needs.
 
     #include "heart_reader.h"
 
-    static float signal[HR_N_LEADS * HR_N_TIMES]; /* mV, {fs} Hz, lead after lead: {leads} */
-    static float taps[{n_taps}];                  /* hr_n_taps(500) */
+    /* mV at {fs} Hz, lead after lead: {leads} */
+    static float signal[HR_N_LEADS * HR_N_TIMES];
+    static float taps[{n_taps}]; /* hr_n_taps(500) */
     static hr_resampler from_500;
 
     int begin(void)

@@ -4,13 +4,14 @@ FILE.SUFFIX    the models, of the formats in edge/formats/table.py, all of one f
 labels.json    classes, thresholds of each file, input contract, source, versions
 README.md      the input contract in words
 c/             the INT8 TFLite file as C99, where it was asked for
+mobile/        how an app calls a TFLite file, in Kotlin and in Swift
 example.py     reads one ECG with numpy and an interpreter alone
 """
 
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,10 @@ from heart_reader.data import delineation
 from heart_reader.data.demo.marks import is_synthetic
 from heart_reader.data.features import FeatureEncoder
 from heart_reader.data.spec import SignalSpec
+from heart_reader.edge.device import mobile
 from heart_reader.edge.device.texts import example, readme
 from heart_reader.edge.formats.table import FORMATS
+from heart_reader.edge.formats.tflite_metadata import with_metadata
 from heart_reader.errors import ConfigError, DataError, ModelError
 from heart_reader.evaluation.trust.calibrator import Calibrator, read_calibrator
 from heart_reader.evaluation.trust.sets import Limits, read_limits
@@ -122,19 +125,44 @@ def write_device_folder(
     Raises:
         ModelError: the folder exists already.
     """
-    tree = _contract(task, spec) | _tree(files, encoder, source, task, spec)
-    lost = dict(left_out or {})
+    contract, lost = _contract(task, spec), dict(left_out or {})
     with whole_folder(folder) as temporary:
-        for file in files:
-            shutil.copyfile(file.path, temporary / file.path.name)
+        copies = [_copied(file, temporary, contract) for file in files]
+        tree = contract | _tree(copies, encoder, source, task, spec)
         if c_kit:
-            tree |= _with_kit(temporary, files, encoder, tree, lost)
+            tree |= _with_kit(temporary, copies, encoder, tree, lost)
         if lost:
             tree["left_out"] = lost
         text = json.dumps(tree, indent=1, allow_nan=False)
         (temporary / LABELS).write_text(text, encoding="utf-8")
         (temporary / "README.md").write_text(readme(tree), encoding="utf-8")
         (temporary / "example.py").write_text(example(tree), encoding="utf-8")
+        _write_mobile(temporary, tree)
+
+
+def _copied(file: DeviceFile, folder: Path, contract: Mapping[str, Any]) -> DeviceFile:
+    """The file in the folder; a TFLite file says of itself what labels.json says of it."""
+    target = folder / file.path.name
+    if file.path.suffix != ".tflite":
+        shutil.copyfile(file.path, target)
+        return replace(file, path=target)
+    names = contract["classes"]
+    told = {"thresholds": dict(zip(names, file.thresholds.tolist(), strict=True))}
+    if file.calibrator is not None:
+        told[CURVES] = file.calibrator.tree(names)
+    target.write_bytes(with_metadata(file.path.read_bytes(), {**contract, **told}))
+    return replace(file, path=target)
+
+
+def _write_mobile(folder: Path, tree: Mapping[str, Any]) -> None:
+    """Classes for apps, where there is a TFLite file: for the smallest."""
+    found = [name for name in tree["files"] if name.endswith(".tflite")]
+    if not found:
+        return
+    file = min(found, key=lambda name: int(tree["files"][name]["size"]))
+    (folder / mobile.FOLDER).mkdir()
+    for name, text in (("EcgReader.kt", mobile.kotlin), ("EcgReader.swift", mobile.swift)):
+        (folder / mobile.FOLDER / name).write_text(text(tree, file), encoding="utf-8")
 
 
 def _with_kit(

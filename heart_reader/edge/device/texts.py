@@ -104,7 +104,7 @@ def readme(tree: Mapping[str, Any]) -> str:
         numbers=_numbers(),
         files="\n".join(f"| `{k}` | {v['size']} | `{v['sha256']}` |" for k, v in files.items()),
         left_out="".join(f"\nLeft out: `{k}`, {v}.\n" for k, v in lost.items()),
-        kit=_KIT.format(**tree["c_kit"]) if "c_kit" in tree else "",
+        kit=(_KIT.format(**tree["c_kit"]) if "c_kit" in tree else "") + _mobile(tree),
         first=next(iter(_examples(tree))),
         source=", ".join(named) or "a bundle",
     )
@@ -126,6 +126,14 @@ def _rest(tree: Mapping[str, Any]) -> str:
     return (
         "It is to be calibrated by each file's `calibration` in `labels.json`, as `example.py` "
         "does, before it is read as a probability; nothing else is to be done"
+    )
+
+
+def _mobile(tree: Mapping[str, Any]) -> str:
+    if not any(name.endswith(".tflite") for name in tree["files"]):
+        return ""
+    return (
+        "\n`mobile/` has a class in Kotlin and one in Swift that call the smallest TFLite file.\n"
     )
 
 

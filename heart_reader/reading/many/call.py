@@ -2,9 +2,7 @@
 
 import argparse
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,9 +12,9 @@ from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.provenance import git_commit
 from heart_reader.data.demo.marks import is_synthetic, marked
 from heart_reader.errors import DataError
-from heart_reader.files import user_path
 from heart_reader.progress import progress
 from heart_reader.project import REPOSITORY
+from heart_reader.reading.logged import collect_waiting, folder_of
 from heart_reader.reading.many.files import files_of
 from heart_reader.reading.many.journal import Journal
 from heart_reader.reading.many.pool import Pool, n_processes
@@ -42,13 +40,14 @@ def read_many(options: argparse.Namespace, bundle: AnyBundle, model: str) -> Non
     if options.out.exists() and not journal_path.exists():
         raise DataError(f"{options.out} is there already: remove it, or name another --out")
     names = files_of(options.records)
-    with _folder(bundle, model) as folder:
+    with folder_of(bundle, model) as folder:
         digest = folder_digest(folder)[:16]
         named = marked(model, is_synthetic(bundle.provenance))
         versions = {"model": named, "model_digest": digest, "code": code_version()}
         asked = {name: getattr(options, name) for name in ASKED}
         journal = Journal(journal_path, {**versions, **asked})
         _answer(journal, names, options, folder, versions)
+    collect_waiting()
     columns = result_columns(bundle.task.classes, list(versions))
     n_files = n_refused = 0
     with table_file(options.out, columns) as add:
@@ -91,18 +90,6 @@ def _answer(
 
 def _lost(name: str, versions: Mapping[str, str]) -> Mapping[str, object]:
     return refused_row(Refused(name, f"{name} can't be read: {ENDED}"), versions)
-
-
-@contextmanager
-def _folder(bundle: AnyBundle, model: str) -> Iterator[Path]:
-    """Where other processes find the model; one of the registry is written for them."""
-    there = user_path(model)
-    if there.is_dir():
-        yield there
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        bundle.save(Path(folder) / "bundle")
-        yield Path(folder) / "bundle"
 
 
 def code_version() -> str:

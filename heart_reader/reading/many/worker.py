@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
+from heart_reader.predictions.log import find_log
+from heart_reader.reading.logged import log_answers, origin_of
 from heart_reader.reading.read import Record, Refused, read_files
 from heart_reader.reading.records import findings_of, recorded_of, told_of_model
 from heart_reader.reading.tables.files import Row
@@ -37,6 +39,10 @@ def rows_of(
         said = bundle.answer(recorded.signals, features, lengths=recorded.lengths)
         scores = recorded.means(said.probabilities)
         found_of = findings_of(bundle, recorded, scores, said.novelty)
+        log = find_log(background=False)  # the call moves all at its end
+        if log is not None:
+            log_answers(log, origin_of(versions), recorded, found_of, features)
+            log.journal.close()  # so that the call can take it while this process lives
         answered = [result_row(each, versions) for each in found_of]
     rows = iter(answered)
     return [

@@ -36,6 +36,7 @@ SPECS: dict[str, tuple[str, str]] = {
     "signal.leads": ("I,V9", "signal.leads must be of the twelve, but 'V9' isn't"),
     "signal.leads ": ("V6-V1", "must go up in a range"),
     "signal.fs": ("5", "signal.fs must lie from 50 to 1000 Hz, but is 5"),
+    "signal.fs ": ("1" + "0" * 400, "signal.fs must lie from 50 to 1000 Hz, but is 1000"),
     "signal.seconds": ("0.5", "signal.seconds must lie from 1 to 600, but is 0.5"),
     "signal.short": ("cut", "must be one of 'repeat', 'pad', 'refuse', but is 'cut'"),
     "signal.lead": ("I", "unknown config key 'signal.lead', did you mean 'signal.leads'?"),

@@ -19,6 +19,7 @@ from heart_reader.edge.ckit.lowering.table import lowered
 from heart_reader.edge.ckit.reference import reference_answers
 from heart_reader.edge.ckit.rewrite import quantised_first
 from heart_reader.edge.device.folder import DeviceFile, read_labels, write_device_folder
+from heart_reader.edge.formats.tflite_metadata import metadata_of
 from heart_reader.errors import ModelError
 from tests.edge.ckit.conftest import made
 from tests.edge.test_run import CONTRACT, SOURCE, THRESHOLDS
@@ -109,7 +110,11 @@ def test_the_golden_vectors_on_an_emulated_cortex_m4(kit):
 
 
 def test_the_folder_tells_of_its_kit(device, tflite, kit):
-    told = json.loads((device / "labels.json").read_text())["c_kit"]
+    labels = json.loads((device / "labels.json").read_text())
+    inside = metadata_of((device / tflite["int8"].name).read_bytes())
+    assert inside["leads"] == labels["leads"] and inside["unit"] == "mV"
+    assert inside["thresholds"] == labels["files"][tflite["int8"].name]["thresholds"]
+    told = labels["c_kit"]
     assert (told["folder"], told["source"]) == ("c", tflite["int8"].name)
     assert told["operators"]["CONV_2D"] > 3
     assert f"`c/` holds `{tflite['int8'].name}`" in (device / "README.md").read_text()

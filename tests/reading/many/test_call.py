@@ -50,21 +50,35 @@ def command(*words: object) -> list[str]:
     return [sys.executable, "-m", "heart_reader.predict", *map(str, words)]
 
 
-def predict(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*words), capture_output=True, text=True, env=ENVIRONMENT)
+def predict(*words: object, **extra: str) -> subprocess.CompletedProcess[str]:
+    environment = ENVIRONMENT | extra
+    return subprocess.run(command(*words), capture_output=True, text=True, env=environment)
 
 
 @pytest.fixture(scope="module")
 def table(model: Path, folder: Path, tmp_path_factory) -> pd.DataFrame:
     out = tmp_path_factory.mktemp("out") / "results.parquet"
-    run = predict("--model", model, folder, "--out", out)
+    kept = tmp_path_factory.mktemp("kept")
+    words = ("--model", model, folder, "--out", out)
+    run = predict(*words, HEART_READER_LOG=str(kept / "log"), HEART_READER_CACHE=str(kept))
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1] == (
         f"error: 2 of {N_FILES + 2} files were refused: see the column refused of {out}"
     )
     assert "%" not in run.stderr  # no bar where nobody looks
     assert list(out.parent.iterdir()) == [out]
-    return pd.read_parquet(out)
+    found = pd.read_parquet(out)
+    found.attrs["logged"] = str(kept / "log")
+    return found
+
+
+def test_all_that_was_answered_is_logged(table):
+    logged = pd.read_parquet(table.attrs["logged"])
+    answered = table[table["refused"].isna()]
+    assert len(logged) == len(answered) == N_FILES
+    assert set(logged["digest"]) == set(table["model_digest"])
+    said = [json.loads(each)["MI"] for each in logged["probabilities"]]
+    np.testing.assert_allclose(sorted(said), np.sort(answered["probability_MI"]), atol=1e-9)
 
 
 def test_every_file_has_a_row_in_order(table, folder):

@@ -1,22 +1,34 @@
 """The pretrained models' real fold-9 predictions, compared as versions and as runs.
 
 Covers: registry.compare.make, registry.compare.measure, registry.compare.opinions,
-    registry.compare.pages, registry.ground.logged.
+    registry.compare.pages, registry.ground.logged, registry.compare.parts.
 """
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
+from matplotlib.image import imread
 from mlflow import MlflowClient
 from sklearn.metrics import roc_auc_score
 
 from heart_reader.bundle.evidence import Evidence, load_evidence
+from heart_reader.config.request import config_request
 from heart_reader.errors import ConfigError, ModelError
 from heart_reader.project import REPOSITORY
-from registry.compare import measure
-from registry.compare.make import main, read_request
+from heart_reader.tracking import Run, resolve_version
+from registry.client import Registry
+from registry.compare import measure, pages
+from registry.compare.make import log_pair, main, read_request
+from registry.compare.opinions import Opinion
+from registry.compare.parts import find_records, measure_parts, said_of, write_sheets
+from registry.gate.parts import each_part
+from registry.ground.fold9 import load_records
+from registry.ground.logged import Logged
+from registry.settings import load_settings
 from tests.tracking.processes import Store
 
 NAMES = ("inception1d", "se_resnet1d")
@@ -112,8 +124,8 @@ def test_a_class_that_is_worse_is_found_and_no_other(store):
 
 def test_the_same_model_differs_in_nothing():
     values = np.concatenate([[0.0], np.zeros(500)])
-    assert measure._difference(values) == measure.Value(0.0, 0.0, 0.0, 1.0)
-    better = measure._difference(np.concatenate([[0.1], np.full(500, 0.1)]))
+    assert measure.difference_of(values) == measure.Value(0.0, 0.0, 0.0, 1.0)
+    better = measure.difference_of(np.concatenate([[0.1], np.full(500, 0.1)]))
     assert better.p == 2 / 500  # no more can be said of 500 resamples
 
 
@@ -163,6 +175,122 @@ def test_other_records_are_refused(store):
     other = log_version(MlflowClient(), "xresnet1d34", whole.y_score[:99], half)
     with pytest.raises(ModelError, match="weren't judged on the same records of fold 9"):
         main(["--runs", f"{runs[0]},{other}"])
+
+
+# ---------------------------------------------------------------- parts of the patients
+
+
+def people() -> pd.DataFrame:
+    """Made ages and sexes of fold 9's records."""
+    rng = np.random.default_rng(3)
+    n = len(evidence(NAMES[0]).ecg_id)
+    age, sex = rng.uniform(30, 95, n).round(), rng.integers(0, 2, n).astype(float)
+    return pd.DataFrame({"age": age, "sex": sex})
+
+
+def opinion(name: str, scores: np.ndarray) -> Opinion:
+    truth = evidence(NAMES[0])
+    known = Logged(truth.classes, truth.ecg_id, truth.y_true, scores, scores, None)
+    limits = np.full(scores.shape[1], 0.5)
+    return Opinion(name, None, "", known, scores >= limits, limits, {})
+
+
+def test_better_in_the_mean_and_worse_for_women_over_75_is_seen_by_compare_and_gate():
+    about, truth = people(), evidence(NAMES[0])
+    old_women = ((about["sex"] == 1) & (about["age"] >= 75)).to_numpy()
+    rng = np.random.default_rng(4)
+    noise = rng.normal(0, 0.12, truth.y_score.shape)
+    noise[old_women] = 0
+    champion = np.clip(truth.y_score + noise, 0, 1).astype(np.float32)
+    candidate = truth.y_score.copy()
+    shaken = candidate[old_women] + rng.normal(0, 0.25, candidate[old_women].shape)
+    candidate[old_women] = np.clip(shaken, 0, 1)
+    both = [opinion("champion", champion), opinion("candidate", candidate)]
+    whole = measure.compare(both, 200, 0)
+    assert whole.rows[1].gain.value > 0
+    records = SimpleNamespace(metadata=about)
+    found = {part.name: part for part in measure_parts(both, records, np.arange(len(about)), 200)}
+    worse = found["women over 75"]
+    assert worse.n == old_women.sum()
+    auc = [roc_auc_score(truth.y_true[old_women], s[old_women]) for s in (champion, candidate)]
+    assert worse.first.value == pytest.approx(auc[0], abs=1e-6)
+    assert worse.gains[0].value == pytest.approx(auc[1] - auc[0], abs=1e-6)
+    assert worse.gains[0].high < 0
+    better = found["men over 75"]
+    assert better.gains[0].low > 0
+    gate = load_settings({"gate.n_resamples": "1000"})[0].gate
+    judged = each_part(about, truth.y_true, candidate, champion, gate)
+    assert not judged.passed and "women over 75" in judged.text
+    part = pages.tables(whole, {}, list(found.values()))[2]
+    (row,) = (row for row in part.rows if row[0] == "women over 75")
+    assert part.title == "Parts of the patients" and f"{worse.gains[0].value:+.4f}" in row[3]
+
+
+def test_without_records_the_page_says_what_is_missing(store):
+    both = ",".join(f"heart-reader-{name}@champion" for name in NAMES)
+    run = compared(["--models", both, "--data", "/nowhere"])
+    text = run.data.tags["mlflow.note.content"]
+    assert "Parts of the patients weren't looked at: there are no records at '/nowhere'" in text
+
+
+def test_the_records_that_divide_models_are_drawn_with_what_each_says(demo_root, tmp_path):
+    request = config_request({"data": str(demo_root), "task": "superdiagnostic"})
+    records = load_records([], request.for_bundle({}))
+    rows = records.rows((9,))
+    rng = np.random.default_rng(5)
+    n, classes = len(rows), records.task.classes
+    both = []
+    for name in ("a", "b"):
+        scores = rng.random((n, len(classes))).astype(np.float32)
+        y_true = records.y_true[rows]
+        known = Logged(classes, records.ecg_id[rows], y_true, scores, scores, None)
+        limits = np.full(len(classes), 0.5)
+        both.append(Opinion(name, None, "", known, scores >= limits, limits, {}))
+    assert find_records(both, request)[1].tolist() == rows.tolist()
+    found = measure.compare(both, 100, 2)
+    (sheet,) = write_sheets(found, both, records, rows, 1, tmp_path)
+    row = int(np.flatnonzero(both[0].logged.ecg_id == found.apart["ecg_id"][0])[0])
+    assert sheet.name == f"apart_1_{found.apart['ecg_id'][0]:05d}.png"
+    said = said_of(both, row)
+    c = int(both[1].logged.judged[row].argmax())
+    assert f"b: {classes[c]} {both[1].logged.judged[row, c]:.2f}" in said
+    assert imread(sheet).std() > 0.02  # ink on paper
+
+
+# ---------------------------------------------------------------- beside a promotion
+
+
+def test_a_promotion_keeps_the_comparison_with_its_champion(store, capsys):
+    first, second = (resolve_version(f"heart-reader-{name}/1") for name in NAMES)
+    with mlflow.start_run(run_name="promote") as opened:
+        log_pair(Registry(), Run(opened.info.run_id), first, second)
+    client = MlflowClient()
+    text = client.download_artifacts(opened.info.run_id, "comparison/comparison.md")
+    assert "inception1d/1 and 1 more" in Path(text).read_text()
+    assert client.get_run(opened.info.run_id).data.metrics == {}
+    tags = client.get_model_version(second.name, "1").tags
+    assert tags["compared_in"] == opened.info.run_id
+    whole = evidence(NAMES[0])
+    half = Evidence(**{**vars(whole), "ecg_id": whole.ecg_id[:99], "y_true": whole.y_true[:99]})
+    log_version(client, "xresnet1d50", whole.y_score[:99], half)
+    with mlflow.start_run(run_name="promote") as opened:
+        few = resolve_version("heart-reader-xresnet1d50/1")
+        log_pair(Registry(), Run(opened.info.run_id), first, few)
+    assert "no comparison is logged: inception1d/1 and xresnet1d50/1" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- studies
+
+
+def test_what_was_trained_with_the_best_of_two_studies_is_compared(store):
+    _, runs = store
+    client = MlflowClient()
+    client.set_tag(runs[0], "study", "first")
+    client.set_tag(runs[1], "study", "second,third")
+    run = compared(["--study", "first,third"])
+    assert run.data.tags["compared"] == ",".join(f"heart-reader-{name}/1" for name in NAMES)
+    with pytest.raises(ModelError, match="no version was trained with the best of study 'fourth'"):
+        main(["--study", "fourth"])
 
 
 def test_unknown_options_are_refused():

@@ -1,6 +1,11 @@
-"""A card: the same of runs of before and of today, and every run in it a link."""
+"""A card: the same of runs of before and of today, and every run in it a link; and CHAI's form.
 
+Covers: registry.ground.said, registry.trust.applied_card.
+"""
+
+import json
 import re
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import mlflow
@@ -11,6 +16,7 @@ from heart_reader.tracking.figures import log_figures
 from heart_reader.tracking.fresh import make_store
 from heart_reader.tracking.run import Run
 from registry.model_card import render
+from registry.trust.applied_card import NAMESPACE, Facts, applied_card
 
 VALIDATED = {
     "val/macro_auc": 0.9, "val/macro_auc_low95": 0.85, "val/macro_auc_high95": 0.94,
@@ -72,3 +78,60 @@ def test_runs_are_links_where_the_store_has_them(client: mlflow.MlflowClient):
     links = re.findall(r"\[`(\w{32})`\]\(#/experiments/1/runs/(\w{32})\)", card)
     assert links == [(each, each) for each in (tested.run_id, trained.run_id, trained.run_id)]
     assert f"Gate: promoted, run `{'0' * 32}`" in card
+
+
+# ---------------------------------------------------------------- in CHAI's form
+
+FACTS = Facts(
+    "heart-reader-x", "3", "2026-11-28", "Gate: promoted.", "Five <classes> & \x0bmore", "limits",
+    "recipe", "PTB-XL.", "a 12-lead ECG", ("NORM", "MI"), "se_resnet1d", False,
+    VALIDATED | TESTED | PARTS,
+)  # fmt: skip
+# What the schema v0.2 demands, in its order (it was validated against it when it was written).
+DEMANDED = {
+    "": "BasicInfo ReleaseInfo ModelSummary UsesAndDirections Warnings TrustIngredients "
+        "KeyMetrics Resources Bibliography",
+    "BasicInfo": "ModelName ModelDeveloper DeveloperContact",
+    "ReleaseInfo": "ReleaseStage ReleaseDate ReleaseVersion GlobalAvailability",
+    "ModelSummary": "Summary Keywords",
+    "UsesAndDirections": "IntendedUseAndWorkflow PrimaryIntendedUsers HowToUse "
+        "TargetedPatientPopulation CautionedOutOfScopeSettings",
+    "Warnings": "KnownRisksAndLimitations KnownBiasesOrEthicalConsiderations ClinicalRiskLevel",
+    "TrustIngredients": "AISystemFacts TransparencyInformation",
+    "TrustIngredients/AISystemFacts": "OutcomesAndOutputs ModelType InputDataSource "
+        "OutputAndInputDataTypes DevelopmentDataCharacterization BiasMitigationApproaches "
+        "OngoingMaintenance",
+    "TrustIngredients/TransparencyInformation": "FundingSource StakeholdersConsulted",
+    "KeyMetrics": "UsefulnessUsabilityEfficacy FairnessEquity SafetyReliability",
+    "Resources": "PeerReviewedPublications PatientConsentOrDisclosure",
+}  # fmt: skip
+OPTIONAL = {"RegulatoryApproval", "Security", "ThirdPartyInformation", "EvaluationReferences"}
+
+
+def found(root: ET.Element, path: str) -> ET.Element:
+    for name in filter(None, path.split("/")):
+        child = root.find(f"{{{NAMESPACE}}}{name}")
+        assert child is not None, path
+        root = child
+    return root
+
+
+@pytest.mark.parametrize("path", DEMANDED)
+def test_chais_card_has_what_the_schema_demands(path):
+    inner = found(ET.fromstring(applied_card(FACTS)), path)
+    names = [child.tag.removeprefix(f"{{{NAMESPACE}}}") for child in inner]
+    assert [name for name in names if name not in OPTIONAL] == DEMANDED[path].split()
+
+
+def test_chais_card_holds_the_figures():
+    root = ET.fromstring(applied_card(FACTS))
+    assert found(root, "ModelSummary/Summary").text == "Five <classes> & more"
+    told = {}
+    for kind in ("UsefulnessUsabilityEfficacy", "FairnessEquity", "SafetyReliability"):
+        for result in found(root, f"KeyMetrics/{kind}/Results"):
+            label, value = (child.text or "" for child in result)
+            told[label] = json.loads(value)
+    assert told["macro AUC, fold 9 (95% 0.8500 to 0.9400)"]["value"] == 0.9
+    assert told["AUC MI, fold 10 (95% 0.6900 to 0.8700)"]["value"] == 0.79
+    assert told["macro AUC, sex/male, fold 10 (95% 0.7500 to 0.8600)"]["value"] == 0.8
+    assert told["calibration error, fold 9"] == {"kind": "single", "value": 0.05, "unit": ""}

@@ -1,0 +1,1 @@
+"""A bundle behind HTTP, with another one beside it that is only asked."""

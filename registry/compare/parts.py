@@ -1,0 +1,163 @@
+"""The same differences for parts of the patients, and sheets of the records that divide models.
+
+Both need the records themselves; where they aren't on this machine, the page says so.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heart_reader.config.request import ConfigRequest
+from heart_reader.data.dataset import Records
+from heart_reader.data.delineation import delineate
+from heart_reader.data.ptbxl import VALIDATION_FOLD
+from heart_reader.errors import DataError
+from heart_reader.evaluation import bootstrap, metrics, report
+from heart_reader.evaluation.plots.figures import save
+from heart_reader.evaluation.sheets.ecg import ecg_sheet
+from heart_reader.tracking import load_registered
+from registry.compare.measure import Comparison, Value, difference_of, held, value_of
+from registry.compare.opinions import Opinion
+from registry.gate.parts import SMALLEST, parts_of
+from registry.ground.fold9 import data_present, data_root_of, load_records
+
+TOO_FEW = f"parts with fewer than {SMALLEST} records are left out"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the patients.
+
+    Attributes:
+        name: such as ``women over 75``.
+        n: records.
+        first: macro AUC of the first model.
+        gains: of each other one, against it.
+        sure: whether that holds among all parts and models, by Holm.
+    """
+
+    name: str
+    n: int
+    first: Value
+    gains: tuple[Value, ...]
+    sure: tuple[bool, ...] = ()
+
+
+def find_records(
+    opinions: Sequence[Opinion], config: ConfigRequest
+) -> tuple[Records, NDArray[np.intp]] | str:
+    """The records that were judged, and their rows; or why they aren't there."""
+    versions = [each.version for each in opinions if each.version is not None]
+    if not versions and not config.names_data:
+        return "runs say nothing of their data, give data=PATH"
+    root = config.changes["data.root"] if config.names_data else data_root_of(versions[0])
+    if not data_present(root):
+        return f"there are no records at {root!r}, give data=PATH"
+    provenance = load_registered(versions[0]).provenance if versions else {}
+    chosen = config.for_bundle(provenance)
+    records = load_records([], chosen)
+    rows = records.rows((VALIDATION_FOLD,))
+    if not np.array_equal(records.ecg_id[rows], opinions[0].logged.ecg_id):
+        return f"the records at {chosen.data.root!r} are others than those that were judged"
+    return records, rows
+
+
+def measure_parts(
+    opinions: Sequence[Opinion], records: Records, rows: NDArray[np.intp], n_resamples: int
+) -> list[Part]:
+    """Each part of the patients, paired on the same resamples of it; all are judged together."""
+    y_true = opinions[0].logged.y_true
+    scores = [each.logged.judged for each in opinions]
+    found = []
+    for name, part in parts_of(records.metadata.iloc[rows]):
+        if part.sum() >= SMALLEST:
+            measured = _measure(y_true[part], [each[part] for each in scores], n_resamples)
+            if measured is not None:
+                found.append(Part(name.replace("_", " "), int(part.sum()), *measured))
+    sure = held([[gain.p for gain in part.gains] for part in found])
+    return [
+        Part(part.name, part.n, part.first, part.gains, each)
+        for part, each in zip(found, sure, strict=True)
+    ]
+
+
+def _measure(
+    y_true: NDArray[np.uint8], scores: Sequence[NDArray[np.float32]], n_resamples: int
+) -> tuple[Value, tuple[Value, ...]] | None:
+    try:
+        resamples = report.resamples_for(y_true, n_resamples)
+    except DataError:  # a part without a positive of any class
+        return None
+    macro = [
+        metrics.mean_defined(
+            np.concatenate(
+                [
+                    metrics.defined_auc(y_true, each)[None],
+                    bootstrap.auc_bootstrap(y_true, each, resamples),
+                ]
+            )
+        )
+        for each in scores
+    ]
+    return value_of(macro[0]), tuple(difference_of(each - macro[0]) for each in macro[1:])
+
+
+# ---------------------------------------------------------------- sheets
+
+
+def write_sheets(
+    found: Comparison,
+    opinions: Sequence[Opinion],
+    records: Records,
+    rows: NDArray[np.intp],
+    n_sheets: int,
+    folder: Path,
+) -> list[Path]:
+    """ECG sheets of the records on which the models differ most, with what each says."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return list(_sheets(found, opinions, records, rows, n_sheets, folder))
+
+
+def _sheets(
+    found: Comparison,
+    opinions: Sequence[Opinion],
+    records: Records,
+    rows: NDArray[np.intp],
+    n_sheets: int,
+    folder: Path,
+) -> Iterator[Path]:
+    logged = opinions[0].logged
+    ids = found.apart["ecg_id"].tolist()[:n_sheets] if len(found.apart) else []
+    at = [int(np.flatnonzero(logged.ecg_id == each)[0]) for each in ids]
+    if not at:
+        return
+    signals = records.twelve(rows[at])  # (n, 12, n_times)
+    known = report.abouts(records, rows[at], delineate(signals, records.pack.fs), opinions[0].name)
+    for k, row in enumerate(at):
+        first = opinions[0]
+        figure = ecg_sheet(
+            signals[k],
+            records.pack.fs,
+            f"ECG {logged.ecg_id[row]}",
+            report.by_class(first.logged.judged[row], logged.classes),
+            report.by_class(first.thresholds, logged.classes),
+            report.by_class(logged.y_true[row] == 1, logged.classes),
+            said_of(opinions, row),
+            known[k],
+        )
+        yield save(figure, folder / f"apart_{k + 1}_{logged.ecg_id[row]:05d}.png", 110)
+
+
+def said_of(opinions: Sequence[Opinion], row: int) -> str:
+    """What each model says of a record, in a line: the bars beside are the first one's."""
+    classes = opinions[0].logged.classes
+    told = []
+    for each in opinions:
+        scores = each.logged.judged[row]
+        top = np.argsort(-scores)[:3]
+        words = ", ".join(f"{classes[c]} {scores[c]:.2f}" for c in top)
+        told.append(f"{each.name}: {words}")
+    return "   |   ".join(told)
