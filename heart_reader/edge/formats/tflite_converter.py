@@ -65,8 +65,8 @@ def _write_all(source: Path, folder: Path) -> None:
     quantized = _nameless(_in_eight_bits(tf, folder, inputs))
     (folder / "int8.tflite").write_bytes(quantized)
     runner = tf.lite.Interpreter(model_content=quantized).get_signature_runner(SIGNATURE)
-    described = {name: described(item) for name, item in runner.get_input_details().items()}
-    (folder / "inputs.json").write_text(json.dumps(described), encoding="utf-8")
+    told = {name: described(item) for name, item in runner.get_input_details().items()}
+    (folder / "inputs.json").write_text(json.dumps(told), encoding="utf-8")
 
 
 def _plain_formats(tf: Any) -> dict[str, dict[str, Any]]:
