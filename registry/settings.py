@@ -23,6 +23,7 @@ SHORT_NAMES = {
     "stages": "edge.stages",
     "student": "edge.student",
     "web": "edge.web",
+    "converter": "edge.converter",
     "finetune_epochs": "edge.finetune.epochs",
 }
 # Sections of the export's, which go by their own names.

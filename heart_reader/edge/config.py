@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from heart_reader.config.strict import at_least
 from heart_reader.config.yaml_files import read_yaml
-from heart_reader.edge.formats.base import Precision
+from heart_reader.edge.formats.base import Converter, Precision
 from heart_reader.edge.formats.table import format_stages
 from heart_reader.errors import did_you_mean
 from heart_reader.project import EDGE_DEFAULTS
@@ -124,6 +124,8 @@ class EdgeConfig:
     """Of `stages`, or "all"; "original" and the fp32 ONNX file are always there."""
     web: Literal["auto", "always", "never"]
     """Whether a page for browsers is made; auto: where npm can fetch what runs it."""
+    converter: Converter
+    """Of the ONNX file, or of the network itself, to TFLite."""
     student: str
     """The member of an ensemble that becomes the device's model; "smallest": by parameters."""
     prune: PruneConfig

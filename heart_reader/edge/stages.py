@@ -204,7 +204,8 @@ class Exporter:
     def _write_files(self, wanted: Sequence[str]) -> None:
         folder = self.folder / FILES
         folder.mkdir(parents=True, exist_ok=True)
-        source = Source(device_model(self.student, self.form), folder, self._calibration)
+        model, converter = device_model(self.student, self.form), self.chosen.converter
+        source = Source(model, folder, self._calibration, converter)
         for each in FORMATS.values():
             for part in each.parts:
                 if part.stage is None or part.stage in wanted:

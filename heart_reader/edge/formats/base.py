@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # a board has no PyTorch
 # How far a file may be from PyTorch: fp32 and fp16 have bars (`ParityConfig`); int8, for whatever
 # computes in 8 bits, is judged by its fold-9 macro AUC alone, as all are.
 Precision = Literal["fp32", "fp16", "int8"]
+Converter = Literal["onnx2tf", "litert"]
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class Source:
         folder: that files are written to; it is there.
         calibration: gives records of folds 1 to 8 that ranges are measured on, and others to
             judge by.
+        converter: to TFLite.
     """
 
     model: "DeviceModel"
     folder: Path
     calibration: Callable[[], tuple[Sample, Sample]]
+    converter: Converter
 
     @property
     def onnx(self) -> Path:

@@ -1,4 +1,4 @@
-"""A device model as TFLite, in four precisions, by onnx2tf.
+"""A device model as TFLite, in four precisions, by onnx2tf or litert-torch.
 
 The converter runs in a process of its own: it ends the process that it fails in, prints as it
 likes, takes more than a gigabyte, and would fetch calibration pictures from the network.
@@ -10,15 +10,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import psutil
 
+from heart_reader.edge.formats.litert.environment import litert_packages
+from heart_reader.edge.formats.litert.program import save_program
+from heart_reader.edge.network.device_model import DeviceModel
 from heart_reader.edge.sample import Sample
 from heart_reader.errors import DataError, ModelError
+from heart_reader.files import cache_folder
 from heart_reader.project import REPOSITORY
 
+ONNX2TF = "heart_reader.edge.formats.tflite_converter"
+LITERT = "heart_reader.edge.formats.litert.converter"
 FORMATS = ("fp32", "fp16", "dynamic", "int8")
 INPUTS_FILE = "tflite_inputs.json"
 SECONDS = 1800.0
@@ -31,6 +38,7 @@ def export_tflite(
     calibration: Sample,
     seconds: float = SECONDS,
     megabytes: float = MEGABYTES,
+    model: DeviceModel | None = None,
 ) -> dict[str, Path]:
     """Writes ``NAME.FORMAT.tflite`` for each of ``FORMATS``, and ``INPUTS_FILE`` beside them.
 
@@ -42,6 +50,7 @@ def export_tflite(
         folder: is there.
         calibration: records of the training folds, for "int8".
         seconds, megabytes: what the converter may take.
+        model: of the file: litert-torch converts it; ``None``: onnx2tf converts the file.
 
     Returns:
         The paths by format.
@@ -56,7 +65,13 @@ def export_tflite(
     with tempfile.TemporaryDirectory(prefix=".tflite-", dir=folder) as name:
         work = Path(name)
         np.savez(work / "calibration.npz", **vars(calibration))
-        _convert(source, work, seconds, megabytes)
+        if model is None:
+            _convert(ONNX2TF, source, work, [], seconds, megabytes)
+        else:
+            packages = litert_packages(cache_folder())
+            program = work / f"{source.stem}.pt2"
+            save_program(model, program)
+            _convert(LITERT, program, work, [packages], seconds, megabytes)
         paths = {key: folder / f"{source.stem}.{key}.tflite" for key in FORMATS}
         for key, path in paths.items():
             os.replace(work / f"{key}.tflite", path)
@@ -66,12 +81,18 @@ def export_tflite(
     return paths
 
 
-def _convert(source: Path, work: Path, seconds: float, megabytes: float) -> None:
-    module = "heart_reader.edge.formats.tflite_converter"
+def _convert(
+    module: str,
+    source: Path,
+    work: Path,
+    packages: Sequence[Path],
+    seconds: float,
+    megabytes: float,
+) -> None:
     command = [sys.executable, "-m", module, str(source.resolve()), str(work.resolve())]
-    package = REPOSITORY
+    paths = [*map(str, packages), str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join(paths),
         "CUDA_VISIBLE_DEVICES": "",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_USE_LEGACY_KERAS": "1",

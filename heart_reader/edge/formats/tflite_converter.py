@@ -32,7 +32,7 @@ class NetworkWantedError(Exception):
 def main() -> int:
     """Converts; the exit code is 1 where that failed."""
     source, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    sys.addaudithook(_refuse_network)
+    sys.addaudithook(refuse_network)
     try:
         _write_all(source, folder)
     except NetworkWantedError as error:
@@ -41,7 +41,7 @@ def main() -> int:
     return 0
 
 
-def _refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
+def refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
     if event in ("socket.connect", "socket.getaddrinfo"):
         where = arguments[-1] if event == "socket.connect" else arguments[0]
         raise NetworkWantedError(f"it wants the network ({where}), and conversion is offline")
@@ -65,8 +65,8 @@ def _write_all(source: Path, folder: Path) -> None:
     quantized = _nameless(_in_eight_bits(tf, folder, inputs))
     (folder / "int8.tflite").write_bytes(quantized)
     runner = tf.lite.Interpreter(model_content=quantized).get_signature_runner(SIGNATURE)
-    described = {name: _described(item) for name, item in runner.get_input_details().items()}
-    (folder / "inputs.json").write_text(json.dumps(described), encoding="utf-8")
+    told = {name: described(item) for name, item in runner.get_input_details().items()}
+    (folder / "inputs.json").write_text(json.dumps(told), encoding="utf-8")
 
 
 def _plain_formats(tf: Any) -> dict[str, dict[str, Any]]:
@@ -78,7 +78,7 @@ def _plain_formats(tf: Any) -> dict[str, dict[str, Any]]:
     }
 
 
-def _described(item: dict[str, Any]) -> dict[str, Any]:
+def described(item: dict[str, Any]) -> dict[str, Any]:
     return {"shape": [int(n) for n in item["shape"]], "dtype": np.dtype(item["dtype"]).name}
 
 
@@ -182,7 +182,7 @@ def _in_eight_bits(tf: Any, folder: Path, calibration: dict[str, Array]) -> byte
     converter.representative_dataset = records
     converter._experimental_calibrate_only = True
     calibrated = _with_ranges(converter.convert())
-    kept = _stay_in_float(tf.lite.Interpreter(model_content=calibrated))
+    kept = stay_in_float(tf.lite.Interpreter(model_content=calibrated))
     quantized: bytes = mlir_quantize(calibrated, denylisted_nodes=kept)
     return quantized
 
@@ -217,7 +217,7 @@ def _with_ranges(calibrated: bytes) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def _stay_in_float(interpreter: Any) -> set[str]:
+def stay_in_float(interpreter: Any) -> set[str]:
     """Names of the operators before the first weights and from the last on.
 
     The encoder of the features reads milliseconds, millivolts and flags side by side, which one

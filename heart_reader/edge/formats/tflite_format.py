@@ -56,10 +56,12 @@ def _make(source: Source) -> Iterator[Made]:
     # A board has no converter.
     from heart_reader.edge.formats.tflite import export_tflite
 
-    paths = export_tflite(source.onnx, source.folder, source.calibration()[0])
+    litert = source.converter == "litert"
+    model = source.model if litert else None
+    paths = export_tflite(source.onnx, source.folder, source.calibration()[0], model=model)
     for key, path in paths.items():
         title, precision = TITLES[key]
-        yield Made(title, path, precision)
+        yield Made(title, path, precision, "by litert-torch" if litert else "")
 
 
 TFLITE = Format(

@@ -108,7 +108,7 @@ def test_a_converter_that_wants_the_network():
     code = (
         "import socket, sys\n"
         "from heart_reader.edge.formats import tflite_converter as converter\n"
-        "sys.addaudithook(converter._refuse_network)\n"
+        "sys.addaudithook(converter.refuse_network)\n"
         "try:\n"
         "    socket.create_connection(('example.org', 80), timeout=1)\n"
         "except converter.NetworkWantedError as error:\n"
