@@ -7,6 +7,7 @@ import pytest
 
 from heart_reader.data.spec import PTBXL_SIGNAL
 from registry import model_card
+from registry.ground import said
 
 RECIPES = {
     "PTB-XL": ({}, "from a 12-lead ECG", "12-lead ECGs, 10 s at 100 Hz, in mV", "on PTB-XL ("),
@@ -30,12 +31,12 @@ RECIPES = {
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_card_names_the_records_and_the_signal(name):
     recipe, about, signal, source = RECIPES[name]
-    read, own = model_card._signal(recipe), model_card._own_data(recipe)
+    read, own = said.signal_of(recipe), said.own_data_of(recipe)
     tags = {"task": "hearts"} if recipe else {}
-    assert about in model_card._about(tags, {}, own, model_card._ecg(read))
-    limits = model_card._limits(tags, False, own, read)
+    assert about in model_card._about(tags, {}, own, said.ecg_of(read))
+    limits = said.limits_of(tags, False, own, read)
     assert signal in limits and source in limits
 
 
 def test_a_version_of_a_time_with_one_signal_reads_that():
-    assert model_card._signal({"data.root": "/data/ptbxl"}) == PTBXL_SIGNAL
+    assert said.signal_of({"data.root": "/data/ptbxl"}) == PTBXL_SIGNAL
