@@ -22,6 +22,7 @@ SHORT_NAMES = {
     "form": "edge.form",
     "stages": "edge.stages",
     "student": "edge.student",
+    "budget": "edge.prune.budget",
     "web": "edge.web",
     "converter": "edge.converter",
     "finetune_epochs": "edge.finetune.epochs",

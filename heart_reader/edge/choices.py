@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.single import Bundle
 from heart_reader.data.dataset import Records
-from heart_reader.edge.config import ALL, EdgeConfig
+from heart_reader.edge.budget import smallest_ratio
+from heart_reader.edge.config import ALL, NONE, EdgeConfig, PruneConfig, bytes_of
 from heart_reader.edge.contract import Form
 from heart_reader.edge.device.folder import DeviceFile
 from heart_reader.edge.eager import count_parameters
@@ -60,6 +61,32 @@ def _student(source: AnyBundle, wanted: str) -> Bundle:
     if wanted not in named:
         raise ModelError(f"the ensemble has no member {wanted!r}: student={', '.join(named)}")
     return named[wanted]
+
+
+def ratio_of(
+    student: Bundle,
+    form: Form,
+    chosen: PruneConfig,
+    loss_at: Callable[[float], float],
+    say: Callable[[str], None],
+) -> float:
+    """The share of channels to remove: by size, by what it costs, or as it was given.
+
+    Args:
+        student: to be pruned.
+        form: of the device's model.
+        chosen: says which of the three.
+        loss_at: of macro AUC at a ratio; asked only where the cost decides.
+        say: is told of each try.
+
+    Raises:
+        ModelError: no ratio does.
+    """
+    if chosen.budget != NONE:
+        return smallest_ratio(student, form, bytes_of(chosen.budget), chosen.round_to, say)
+    if chosen.max_auc_drop is None:
+        return chosen.ratio
+    return largest_ratio(loss_at, chosen.max_auc_drop, say)
 
 
 def largest_ratio(

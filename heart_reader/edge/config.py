@@ -1,5 +1,6 @@
 """What a user may choose about an export; the defaults live in ``edge/defaults.yaml``."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,11 +14,28 @@ from heart_reader.project import EDGE_DEFAULTS
 ALL = "all"  # of the option `stages`
 NETWORK_STAGES = ("prune", "finetune")
 C_KIT = "c_kit"  # the INT8 TFLite file as C, beside the files
+NONE = "none"
+UNITS = {"": 1, "B": 1, "kB": 1000, "KiB": 1024, "MB": 1000**2, "MiB": 1024**2}
 
 
 def stages() -> tuple[str, ...]:
     """What a user may leave out; original and the fp32 ONNX file are always made."""
     return (*NETWORK_STAGES, *format_stages(), C_KIT)
+
+
+def bytes_of(text: str) -> int:
+    """A size as a user types it.
+
+    Raises:
+        ValueError: it is none, or nothing.
+
+    >>> bytes_of("256kB"), bytes_of("1.5 MiB"), bytes_of("64000")
+    (256000, 1572864, 64000)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKMi]{0,2}B?)", text.strip())
+    if found is None or found[2] not in UNITS or not float(found[1]):
+        raise ValueError(f"must be a size such as 256kB, but is {text!r}")
+    return int(float(found[1]) * UNITS[found[2]])
 
 
 @dataclass(frozen=True)
@@ -27,6 +45,9 @@ class PruneConfig:
     ratio: float
     max_auc_drop: float | None
     """Searches the largest ratio that loses no more macro AUC of fold 9; null: no search."""
+    budget: str
+    """Size of the INT8 TFLite file, such as 256kB, for which no more is pruned than must be; or
+    "none"."""
     round_to: int
     search_epochs: int
     """Of training before a ratio is judged; no more than the fine-tuning has."""
@@ -40,6 +61,14 @@ class PruneConfig:
             found.append(f"ratio must lie from 0 to below 1, but is {self.ratio}")
         if self.max_auc_drop is not None and not 0 <= self.max_auc_drop <= 1:
             found.append(f"max_auc_drop must lie from 0 to 1, but is {self.max_auc_drop}")
+        if self.budget == NONE:
+            return found
+        try:
+            bytes_of(self.budget)
+        except ValueError as error:
+            found.append(f"budget {error}")
+        if self.max_auc_drop is not None:
+            found.append("budget and max_auc_drop are two ways to choose the ratio: give one")
         return found
 
 

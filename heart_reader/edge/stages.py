@@ -13,10 +13,11 @@ from heart_reader.bundle.single import Bundle
 from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records
 from heart_reader.data.ptbxl import VALIDATION_FOLD
+from heart_reader.edge.budget import require_budget
 from heart_reader.edge.choices import (
     device_file,
     form_of,
-    largest_ratio,
+    ratio_of,
     sample_of,
     stages_for,
     student_of,
@@ -112,6 +113,7 @@ class Exporter:
         if len(self.stages) > 1:
             self._judge_network()
         self._write_files(wanted)
+        require_budget(self.stages, self.chosen.prune.budget)
         if not any(stage.on_device for stage in self.stages):
             reasons = "; ".join(stage.left_out for stage in self.stages if stage.left_out)
             raise RefusedByGateError(f"{reasons}: nothing is registered")
@@ -161,13 +163,13 @@ class Exporter:
         self._bundle_stage(AT_ONCE, self.student, f"asked about {WHOLE}, not {left}")
 
     def _prune(self, train: bool) -> None:
-        ratio, chosen = self.chosen.prune.ratio, self.chosen.prune
-        if chosen.max_auc_drop is not None:
-            epochs = min(chosen.search_epochs, self.chosen.finetune.epochs) if train else 0
-            ratio = largest_ratio(
-                lambda r: self._loss_at(r, epochs), chosen.max_auc_drop, self.say
-            )
-        self.student = self._thinner(ratio)
+        chosen = self.chosen.prune
+        epochs = min(chosen.search_epochs, self.chosen.finetune.epochs) if train else 0
+        ratio = ratio_of(
+            self.student, self.form, chosen, lambda r: self._loss_at(r, epochs), self.say
+        )
+        if ratio:
+            self.student = self._thinner(ratio)
         self._bundle_stage(PRUNED, self.student, f"{ratio:.4g} of the channels gone")
 
     def _thinner(self, ratio: float) -> Bundle:
