@@ -11,25 +11,22 @@ import copy
 import json
 import resource
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
-from benchmarks.fuzz_files import LONGEST, TooLongError, mutated
+from benchmarks.fuzzing import Outcome, attempt, mutated, print_outcome, print_table
 from heart_reader.bundle.kinds import open_bundle
 from heart_reader.config.load import load_config
 from heart_reader.config.strict import flatten, to_dict
 from heart_reader.data.manifest.read import read_manifest
-from heart_reader.errors import SHOWN, HeartReaderError
+from heart_reader.errors import SHOWN
 from heart_reader.project import REPOSITORY
 from heart_reader.tasks.file import read_task
 
@@ -45,17 +42,6 @@ MANIFEST = "file,record_id,patient_id,fold,age,sex,AF,SB\n" + "".join(
     for n in range(30)
 )
 TASK = {"name": "mine", "classes": {"AF": {"title": "Fibrillation"}, "SB": {"group": "rate"}}}
-
-
-@dataclass
-class Outcome:
-    """What became of a kind's inputs; ``wrong`` says each that broke a rule."""
-
-    kind: str
-    taken: int = 0
-    refused: int = 0
-    slowest: float = 0.0  # s
-    wrong: list[str] = field(default_factory=list)
 
 
 # ---------------------------------------------------------------- damage
@@ -166,34 +152,12 @@ def fuzz(kind: str, n_inputs: int, seed: int, seconds: float) -> Outcome:
         if time.monotonic() > end:
             break
         with tempfile.TemporaryDirectory() as folder:
-            _read(KINDS[kind], Path(folder), rng, outcome)
+            attempt(partial(KINDS[kind], Path(folder), rng), outcome, _unclear)
     return outcome
 
 
-def _read(read: Callable[[Path, Rng], None], folder: Path, rng: Rng, outcome: Outcome) -> None:
-    began = time.perf_counter()
-    previous = signal.signal(signal.SIGALRM, _too_long)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST)
-    try:
-        read(folder, rng)
-        outcome.taken += 1
-    except HeartReaderError as error:
-        outcome.refused += 1
-        lines = str(error).splitlines()
-        if not lines or len(lines) > 2 * SHOWN:
-            outcome.wrong.append(f"unclear: {len(lines)} lines: {lines[:1]}")
-    except TooLongError:
-        outcome.wrong.append(f"more than {LONGEST} s")
-    except Exception as error:  # what must not happen is counted
-        outcome.wrong.append(f"{type(error).__name__}: {error}"[:300])
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-    outcome.slowest = max(outcome.slowest, time.perf_counter() - began)
-
-
-def _too_long(*_: object) -> None:
-    raise TooLongError
+def _unclear(text: str) -> bool:
+    return not 0 < len(text.splitlines()) <= 2 * SHOWN
 
 
 # ---------------------------------------------------------------- command line
@@ -208,25 +172,13 @@ def main() -> None:
     options = parser.parse_args()
     if options.kind:
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-        outcome = fuzz(options.kind, options.inputs, options.seed, options.seconds)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps(asdict(outcome) | {"peak": peak}))
-        return
-    print("| kind | inputs | taken | refused | rule broken | slowest s | peak MB |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for kind in KINDS:
-        words = ["--inputs", options.inputs, "--seed", options.seed, "--seconds", options.seconds]
-        command = [sys.executable, "-m", "benchmarks.fuzz", "--kind", kind, *map(str, words)]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        if run.returncode:
-            print(f"| {kind} | died with {run.returncode}: {run.stderr[-200:]!r} |")
-            continue
-        found = json.loads(run.stdout.splitlines()[-1])
-        counts = [found["taken"], found["refused"], len(found["wrong"])]
-        print(f"| {kind} | {sum(counts)} | {' | '.join(map(str, counts))} | "
-              f"{found['slowest']:.2f} | {found['peak']:.0f} |", flush=True)  # fmt: skip
-        for line in sorted(set(found["wrong"])):
-            print(f"  {kind}: {line}", file=sys.stderr)
+        print_outcome(fuzz(options.kind, options.inputs, options.seed, options.seconds))
+    else:
+        given = vars(options)
+        words = [
+            word for key in ("inputs", "seed", "seconds") for word in (f"--{key}", given[key])
+        ]
+        print_table("benchmarks.fuzz", KINDS, list(map(str, words)))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,23 @@ class NetworkWantedError(Exception):
     """The converter tried to reach another machine."""
 
 
-def main() -> int:
-    """Converts; the exit code is 1 where that failed."""
+def converted(write_all: Callable[[Path, Path], None]) -> int:
+    """Converts what the command line names, offline; the exit code is 1 where that failed.
+
+    What failed is in the file "error", in the words of who knew most.
+    """
     source, folder = Path(sys.argv[1]), Path(sys.argv[2])
     sys.addaudithook(refuse_network)
     try:
-        _write_all(source, folder)
+        write_all(source, folder)
     except NetworkWantedError as error:
         (folder / "error").write_text(str(error), encoding="utf-8")
         return 1
+    except Exception as error:
+        if not (folder / "error").exists():
+            text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            (folder / "error").write_text(text, encoding="utf-8")
+        raise
     return 0
 
 
@@ -240,4 +248,4 @@ def stay_in_float(interpreter: Any) -> set[str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(converted(_write_all))

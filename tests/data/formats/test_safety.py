@@ -16,7 +16,8 @@ from benchmarks.ecg_files.hospital import write_aecg, write_muse
 from benchmarks.ecg_files.tables import write_npz
 from benchmarks.ecg_files.truth import truth_of
 from benchmarks.ecg_files.writers import WRITERS
-from benchmarks.fuzz_files import LONGEST, fuzz, mutated
+from benchmarks.fuzz_files import fuzz
+from benchmarks.fuzzing import LONGEST, mutated
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.limits import decoding, time_limit
 from heart_reader.errors import DataError
@@ -29,7 +30,7 @@ N_FILES = 15  # of each family; the benchmark tries 200
 def test_damaged_files_are_read_or_refused_in_one_line(tmp_path, kind):
     outcome = fuzz(kind, N_FILES, 1, tmp_path)
     assert outcome.wrong == []
-    assert outcome.read + outcome.refused == N_FILES
+    assert outcome.taken + outcome.refused == N_FILES
     assert outcome.slowest < LONGEST
 
 

@@ -8,7 +8,6 @@ one line, where the conversion failed.
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,8 @@ from heart_reader.edge.contract import OUTPUT
 from heart_reader.edge.formats.tflite_converter import (
     SIGNATURE,
     SMALLEST,
-    NetworkWantedError,
+    converted,
     described,
-    refuse_network,
     stay_in_float,
 )
 from heart_reader.edge.sample import Array
@@ -42,22 +40,6 @@ class Named(nn.Module):
     ) -> dict[str, Tensor]:
         given = [each for each in (signal, features, mask) if each is not None]
         return {OUTPUT: self.inner(*given)}
-
-
-def main() -> int:
-    """Converts; the exit code is 1 where that failed."""
-    source, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    sys.addaudithook(refuse_network)
-    try:
-        _write_all(source, folder)
-    except NetworkWantedError as error:
-        (folder / "error").write_text(str(error), encoding="utf-8")
-        return 1
-    except Exception as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        (folder / "error").write_text(text, encoding="utf-8")
-        raise
-    return 0
 
 
 def _write_all(source: Path, folder: Path) -> None:
@@ -143,4 +125,4 @@ def _keep_in_float(chosen: Any, kept: set[str]) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(converted(_write_all))
