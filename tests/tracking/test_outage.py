@@ -373,8 +373,10 @@ def test_a_training_whose_server_is_killed_on_the_way_has_every_epoch_and_artifa
     downloaded = client.download_artifacts(run.info.run_id, "", str(tmp_path / "downloaded"))
     assert hashes(Path(downloaded)) == hashes(folder)
     undisturbed = hashes(trained.store.artifact(trained.run.info.run_id, ""))
-    # Checkpoints hold how long each epoch took, and the configuration where its data is.
-    same = [name for name in undisturbed if not name.startswith(("checkpoints/", "config"))]
+    # Checkpoints hold how long each epoch took, the configuration where its data is, a bill of
+    # materials which run it is of.
+    own = ("checkpoints/", "config", "sbom")
+    same = [name for name in undisturbed if not name.startswith(own)]
     assert hashes(folder).keys() == undisturbed.keys() and len(same) > 5
     assert [name for name in same if hashes(folder)[name] != undisturbed[name]] == []
     (version,) = client.search_model_versions(f"run_id = '{run.info.run_id}'")
