@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from benchmarks.fuzzing import Outcome, attempt, mutated, print_outcome, print_table
+from benchmarks.damage.attempts import Outcome, attempt, mutated, print_outcome, print_table
 from heart_reader.bundle.kinds import open_bundle
 from heart_reader.config.load import load_config
 from heart_reader.config.strict import flatten, to_dict

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.damage.attempts import Outcome, attempt, mutated, print_outcome, print_table
 from benchmarks.ecg_files.truth import truth_of
 from benchmarks.ecg_files.writers import WRITERS
-from benchmarks.fuzzing import Outcome, attempt, mutated, print_outcome, print_table
 from heart_reader.data.formats import read_recording
 from heart_reader.data.recordings.model_input import seconds_wanted, to_model_input
 from heart_reader.data.spec import PTBXL_SIGNAL

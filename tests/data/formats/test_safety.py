@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from benchmarks.damage.attempts import LONGEST, mutated
 from benchmarks.ecg_files.hospital import write_aecg, write_muse
 from benchmarks.ecg_files.tables import write_npz
 from benchmarks.ecg_files.truth import truth_of
 from benchmarks.ecg_files.writers import WRITERS
 from benchmarks.fuzz_files import fuzz
-from benchmarks.fuzzing import LONGEST, mutated
 from heart_reader.data.formats import read_recording
 from heart_reader.data.formats.limits import decoding, time_limit
 from heart_reader.errors import DataError
