@@ -81,8 +81,9 @@ class FinetuneConfig:
     learning_rate_share: float
     """Of the learning rate of the configuration's training section."""
     distill: float | None
-    """Weight of the source's probabilities in the targets; 0: the labels alone; null: 0 for a
-    single model and 0.5 for an ensemble, whose other members the student has never seen."""
+    """Weight of the source's probabilities in the targets; 0: the labels alone; null: 0.5 where
+    the source knows more than the student, as an ensemble does, or one that reads features where
+    the device measures none; else 0."""
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""

@@ -191,10 +191,10 @@ class Exporter:
 
     def _trained(self, bundle: Bundle, epochs: int) -> Bundle:
         chosen = replace(self.chosen.finetune, epochs=epochs)
-        distill = chosen.distill
-        if distill is None:
-            distill = 0.0 if len(self.source.members) == 1 else 0.5
-        return finetuned(bundle, self.source, self.records, self.config, chosen, distill, [])[0]
+        knows_more = len(self.source.members) > 1 or self.form != form_of(self.source, "auto")
+        distill = (0.5 if knows_more else 0.0) if chosen.distill is None else chosen.distill
+        given = (self.source, self.records, self.config, chosen, distill, [], self.form)
+        return finetuned(bundle, *given)[0]
 
     def _bundle_stage(self, name: str, bundle: AnyBundle, notes: str) -> None:
         path = self.folder / PYTORCH / name

@@ -9,6 +9,7 @@ import torch
 from heart_reader.edge.config import FinetuneConfig
 from heart_reader.edge.network.finetune import finetuned, remeasured, some_rows
 from heart_reader.errors import DataError
+from heart_reader.evaluation.metrics import macro_auc
 from tests.training.tiny import tiny_config
 
 ONE_EPOCH = FinetuneConfig(epochs=1, learning_rate_share=0.1, distill=None)
@@ -51,6 +52,28 @@ def test_fine_tuning_changes_the_weights_alone(prepared, bundle):
     for key, value in bundle.model.state_dict().items():
         torch.testing.assert_close(value, before[key])
     assert not torch.equal(found.model.head[0].weight, bundle.model.head[0].weight)
+
+
+def test_a_student_for_devices_without_features_is_trained_and_judged_without_them(
+    prepared, bundle
+):
+    """Other features change nothing of it, but for what the teacher says of them."""
+    config, records = tiny_config(training__batch_size=64), prepared.records
+    values = records.features.values[::-1].copy()
+    other = replace(records, features=replace(records.features, values=values))
+    results = [
+        finetuned(bundle, bundle, some, config, ONE_EPOCH, 0.0, [], form)
+        for form in ("signal", "fused")
+        for some in (records, other)
+    ]
+    weights = [found.model.head[0].weight for found, _ in results]
+    torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=0)
+    assert not torch.equal(weights[2], weights[3])
+    signal, _ = results[0]
+    y_true = records.y_true[records.rows((9,))]
+    said = signal.predict(records.millivolts(records.rows((9,))), None)
+    assert results[0][1].history[-1]["val/macro_auc"] == pytest.approx(macro_auc(y_true, said))
+    assert signal.encoder is bundle.encoder
 
 
 def test_who_listens_to_the_teacher_alone_needs_no_labels(prepared, bundle):

@@ -15,6 +15,7 @@ from heart_reader.config.load import Config
 from heart_reader.data.dataset import Records, to_device
 from heart_reader.data.ptbxl import TRAIN_FOLDS
 from heart_reader.edge.config import FinetuneConfig
+from heart_reader.edge.contract import Form
 from heart_reader.errors import DataError
 from heart_reader.fitting import FOLD_9, Prepared, make_trainer_of
 from heart_reader.training.teacher import soften
@@ -31,6 +32,7 @@ def finetuned(
     chosen: FinetuneConfig,
     distill: float,
     hooks: Sequence[Hook],
+    form: Form = "fused",
 ) -> tuple[Bundle, FitResult]:
     """The bundle trained again on folds 1 to 8, its best epoch on fold 9; and the fit's history.
 
@@ -42,6 +44,8 @@ def finetuned(
         chosen: with at least one epoch.
         distill: weight of the teacher's probabilities, from 0 to 1.
         hooks: of the trainer.
+        form: "signal" trains, and picks the best epoch, without features, as a device will ask;
+            the teacher has them all the same.
 
     Raises:
         DataError: no class has a positive and a negative in the training or the validation folds.
@@ -53,7 +57,8 @@ def finetuned(
         epochs=chosen.epochs,
         learning_rate=config.training.learning_rate * chosen.learning_rate_share,
     )
-    prepared = Prepared(records, bundle.normaliser, bundle.encoder, FOLD_9)
+    encoder = bundle.encoder if form == "fused" else None  # without it nothing is encoded
+    prepared = Prepared(records, bundle.normaliser, encoder, FOLD_9)
     targets = None
     if distill:
         y_true = records.y_true[records.rows(FOLD_9.train)]
