@@ -193,8 +193,9 @@ class Exporter:
         chosen = replace(self.chosen.finetune, epochs=epochs)
         knows_more = len(self.source.members) > 1 or self.form != form_of(self.source, "auto")
         distill = (0.5 if knows_more else 0.0) if chosen.distill is None else chosen.distill
-        given = (self.source, self.records, self.config, chosen, distill, [], self.form)
-        return finetuned(bundle, *given)[0]
+        return finetuned(
+            bundle, self.source, self.records, self.config, chosen, distill, self.form
+        )[0]
 
     def _bundle_stage(self, name: str, bundle: AnyBundle, notes: str) -> None:
         path = self.folder / PYTORCH / name

@@ -41,7 +41,7 @@ def test_records_are_of_the_training_folds(prepared):
 
 def trained(bundle, records, distill):
     config = tiny_config(training__batch_size=64)
-    return finetuned(bundle, bundle, records, config, ONE_EPOCH, distill, [])
+    return finetuned(bundle, bundle, records, config, ONE_EPOCH, distill, "fused")
 
 
 def test_fine_tuning_changes_the_weights_alone(prepared, bundle):
@@ -62,7 +62,7 @@ def test_a_student_for_devices_without_features_is_trained_and_judged_without_th
     values = records.features.values[::-1].copy()
     other = replace(records, features=replace(records.features, values=values))
     results = [
-        finetuned(bundle, bundle, some, config, ONE_EPOCH, 0.0, [], form)
+        finetuned(bundle, bundle, some, config, ONE_EPOCH, 0.0, form)
         for form in ("signal", "fused")
         for some in (records, other)
     ]

@@ -1,7 +1,6 @@
 """Training a thinner model again, on labels or on what a teacher says."""
 
 import copy
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +18,7 @@ from heart_reader.edge.contract import Form
 from heart_reader.errors import DataError
 from heart_reader.fitting import FOLD_9, Prepared, make_trainer_of
 from heart_reader.training.teacher import soften
-from heart_reader.training.trainer import FitResult, Hook
+from heart_reader.training.trainer import FitResult
 
 BATCH = 128  # records a forward pass
 
@@ -31,8 +30,7 @@ def finetuned(
     config: Config,
     chosen: FinetuneConfig,
     distill: float,
-    hooks: Sequence[Hook],
-    form: Form = "fused",
+    form: Form,
 ) -> tuple[Bundle, FitResult]:
     """The bundle trained again on folds 1 to 8, its best epoch on fold 9; and the fit's history.
 
@@ -43,7 +41,6 @@ def finetuned(
         config: whose training section is followed, at a share of the learning rate.
         chosen: with at least one epoch.
         distill: weight of the teacher's probabilities, from 0 to 1.
-        hooks: of the trainer.
         form: "signal" trains, and picks the best epoch, without features, as a device will ask;
             the teacher has them all the same.
 
@@ -67,7 +64,7 @@ def finetuned(
     model = copy.deepcopy(bundle.model).requires_grad_(True)
     changed = replace(config, training=training)
     trainer = make_trainer_of(model, prepared, changed, targets)
-    result = trainer.fit(hooks)
+    result = trainer.fit([])
     model.load_state_dict(result.best_weights)
     return replace(bundle, model=model.cpu().eval()), result
 
