@@ -11,7 +11,7 @@ from heart_reader.bundle.kinds import AnyBundle
 from heart_reader.bundle.single import Bundle
 from heart_reader.data.dataset import Records
 from heart_reader.edge.budget import smallest_ratio
-from heart_reader.edge.config import ALL, NONE, EdgeConfig, PruneConfig, bytes_of
+from heart_reader.edge.config import ALL, NONE, EdgeConfig, FinetuneConfig, PruneConfig, bytes_of
 from heart_reader.edge.contract import Form
 from heart_reader.edge.device.folder import DeviceFile
 from heart_reader.edge.eager import count_parameters
@@ -38,6 +38,13 @@ def form_of(source: AnyBundle, wanted: str) -> Form:
             "form fused needs a model that reads features; this one needs form=signal"
         )
     return "fused"
+
+
+def distill_of(source: AnyBundle, form: Form, chosen: FinetuneConfig) -> float:
+    """The weight of the source's probabilities: as given, else some where it knows more."""
+    if chosen.distill is not None:
+        return chosen.distill
+    return 0.5 if len(source.members) > 1 or form != form_of(source, "auto") else 0.0
 
 
 def student_of(source: AnyBundle, wanted: str) -> Bundle:

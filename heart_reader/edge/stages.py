@@ -16,6 +16,7 @@ from heart_reader.data.ptbxl import VALIDATION_FOLD
 from heart_reader.edge.budget import require_budget
 from heart_reader.edge.choices import (
     device_file,
+    distill_of,
     form_of,
     ratio_of,
     sample_of,
@@ -190,12 +191,9 @@ class Exporter:
         self._bundle_stage(FINETUNED, self.student, f"{epochs} epochs")
 
     def _trained(self, bundle: Bundle, epochs: int) -> Bundle:
-        chosen = replace(self.chosen.finetune, epochs=epochs)
-        knows_more = len(self.source.members) > 1 or self.form != form_of(self.source, "auto")
-        distill = (0.5 if knows_more else 0.0) if chosen.distill is None else chosen.distill
-        return finetuned(
-            bundle, self.source, self.records, self.config, chosen, distill, self.form
-        )[0]
+        distill = distill_of(self.source, self.form, self.chosen.finetune)
+        chosen = replace(self.chosen.finetune, epochs=epochs, distill=distill)
+        return finetuned(bundle, self.source, self.records, self.config, chosen, self.form)[0]
 
     def _bundle_stage(self, name: str, bundle: AnyBundle, notes: str) -> None:
         path = self.folder / PYTORCH / name

@@ -3,7 +3,7 @@
 Both need the records themselves; where they aren't on this machine, the page says so.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,24 +118,14 @@ def write_sheets(
 ) -> list[Path]:
     """ECG sheets of the records on which the models differ most, with what each says."""
     folder.mkdir(parents=True, exist_ok=True)
-    return list(_sheets(found, opinions, records, rows, n_sheets, folder))
-
-
-def _sheets(
-    found: Comparison,
-    opinions: Sequence[Opinion],
-    records: Records,
-    rows: NDArray[np.intp],
-    n_sheets: int,
-    folder: Path,
-) -> Iterator[Path]:
     logged = opinions[0].logged
     ids = found.apart["ecg_id"].tolist()[:n_sheets] if len(found.apart) else []
     at = [int(np.flatnonzero(logged.ecg_id == each)[0]) for each in ids]
     if not at:
-        return
+        return []
     signals = records.twelve(rows[at])  # (n, 12, n_times)
     known = report.abouts(records, rows[at], delineate(signals, records.pack.fs), opinions[0].name)
+    made = []
     for k, row in enumerate(at):
         first = opinions[0]
         figure = ecg_sheet(
@@ -148,7 +138,9 @@ def _sheets(
             said_of(opinions, row),
             known[k],
         )
-        yield save(figure, folder / f"apart_{k + 1}_{logged.ecg_id[row]:05d}.png", 110)
+        path = folder / f"apart_{k + 1}_{logged.ecg_id[row]:05d}.png"
+        made.append(save(figure, path, 110))
+    return made
 
 
 def said_of(opinions: Sequence[Opinion], row: int) -> str:

@@ -54,16 +54,16 @@ class State:
     Args:
         registry: that is asked.
         task: as of `registry.client.task_of`.
-        follows: whether a champion counts; all do where it isn't given.
+        doubt: why a champion isn't followed, "" where it is; all are where it isn't given.
     """
 
     def __init__(
         self,
         registry: Registry,
         task: str | None = None,
-        follows: Callable[[ModelVersion], bool] = lambda champion: True,
+        doubt: Callable[[ModelVersion], str] = lambda champion: "",
     ) -> None:
-        self.registry, self.task, self.follows = registry, task, follows
+        self.registry, self.task, self.doubt = registry, task, doubt
         self.ensemble_name = registered_name("ensemble", task)
         self._tags: dict[ModelVersion, dict[str, str]] = {}
 
@@ -74,30 +74,36 @@ class State:
         return self._tags[version]
 
     @cached_property
-    def champions(self) -> list[ModelVersion]:
-        """Of the backbones that have one that is followed."""
-        found = (self.champion(name) for name in backbone_names(self.task))
-        return [version for version in found if version is not None]
+    def _found(self) -> list[tuple[ModelVersion, str]]:
+        """Every champion, with why it isn't followed."""
+        names = (*backbone_names(self.task), self.ensemble_name)
+        found = (self.registry.find(name, CHAMPION) for name in names)
+        return [(version, self.doubt(version)) for version in found if version is not None]
 
-    def champion(self, name: str) -> ModelVersion | None:
-        """The champion of a model, if it is followed."""
-        found = self.registry.find(name, CHAMPION)
-        return found if found is not None and self.follows(found) else None
+    @property
+    def doubts(self) -> list[str]:
+        """Of the champions that aren't followed."""
+        return [doubt for _, doubt in self._found if doubt]
+
+    @property
+    def reported(self) -> list[ModelVersion]:
+        """The champions that are followed: fold 10 is for nobody else."""
+        return [version for version, doubt in self._found if not doubt]
+
+    @property
+    def champions(self) -> list[ModelVersion]:
+        """Those of the backbones."""
+        return [version for version in self.reported if version.name != self.ensemble_name]
+
+    @property
+    def ensemble(self) -> ModelVersion | None:
+        """The one among the ensembles."""
+        return next((v for v in self.reported if v.name == self.ensemble_name), None)
 
     @cached_property
     def candidate(self) -> ModelVersion | None:
         """The newest ensemble."""
         return self.registry.find(self.ensemble_name, CANDIDATE)
-
-    @cached_property
-    def ensemble(self) -> ModelVersion | None:
-        """The champion among the ensembles."""
-        return self.champion(self.ensemble_name)
-
-    @cached_property
-    def reported(self) -> list[ModelVersion]:
-        """The champions: fold 10 is for nobody else."""
-        return [*self.champions, *([self.ensemble] if self.ensemble is not None else [])]
 
     @cached_property
     def exported(self) -> set[str | None]:

@@ -25,10 +25,6 @@ class Followed:
         self.registry, self.settings = registry, settings
         self._known: dict[tuple[str, str, str], str] = {}
 
-    def __call__(self, champion: ModelVersion) -> bool:
-        """Whether follow-on runs may be made of a champion."""
-        return not self.doubt(champion)
-
     def doubt(self, champion: ModelVersion) -> str:
         """Why a champion isn't followed; "" where it is."""
         if self.settings.champions == "any":

@@ -29,8 +29,8 @@ def main(words: Sequence[str]) -> None:
     request = SyncRequest(settings, config_request(left), ())
     tracking.set_up_tracking()
     registry = Registry()
-    follows = Followed(registry, settings.sync)
-    step = find(registry, key, follows)
+    followed = Followed(registry, settings.sync)
+    step = find(registry, key, followed)
     if step is None:
         return
     seconds = settings.sync.claim_seconds
@@ -39,13 +39,13 @@ def main(words: Sequence[str]) -> None:
         raise SystemExit(BUSY)
     with claims.renewed(registry, claim, seconds):
         # Somebody may have done it between the look and the claim.
-        if find(registry, key, follows) is not None:
+        if find(registry, key, followed) is not None:
             run_step(registry, step, claim, None if parent == "none" else parent, request)
 
 
-def find(registry: Registry, key: str, follows: Followed) -> Step | None:
+def find(registry: Registry, key: str, followed: Followed) -> Step | None:
     """The step of that key, if it is due now."""
-    return next((step for step in due(registry, follows) if step.key == key), None)
+    return next((step for step in due(registry, followed) if step.key == key), None)
 
 
 def run_step(

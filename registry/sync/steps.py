@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from heart_reader.config.request import ConfigRequest
 from heart_reader.errors import RefusedByGateError
 from heart_reader.evaluate import evaluate, test_request
-from heart_reader.tracking import registered_name, resolve_version
-from registry.client import CHAMPION, Registry, backbone_names
+from heart_reader.tracking import resolve_version
+from registry.client import Registry
 from registry.ensemble.make import EnsembleRequest, make_ensemble
 from registry.export import ExportRequest, export
 from registry.gate.promote import REFUSED, PromoteRequest, promote
@@ -60,19 +60,16 @@ class StepKind:
     in_process: bool = False
 
 
-def due(registry: Registry, follows: Followed) -> list[Step]:
+def due(registry: Registry, followed: Followed) -> list[Step]:
     """Every missing step, in the order in which they are to be done; each task by itself."""
-    states = [State(registry, task, follows) for task in registry.tasks()]
+    states = _states(registry, followed)
     return [step for state in states for kind in STEPS.values() for step in kind.due(state)]
 
 
-def lacking(registry: Registry, follows: Followed) -> list[str]:
+def lacking(registry: Registry, followed: Followed) -> list[str]:
     """Why a task with a champion gets no ensemble, and which champions aren't followed."""
-    names = [name for task in registry.tasks() for name in _followed_names(task)]
-    champions = (registry.find(name, CHAMPION) for name in names)
-    doubts = [doubt for each in champions if each is not None and (doubt := follows.doubt(each))]
-    states = [State(registry, task, follows) for task in registry.tasks()]
-    return doubts + [
+    states = _states(registry, followed)
+    return [doubt for state in states for doubt in state.doubts] + [
         f"{len(state.champions)} champion ({', '.join(v.name for v in state.champions)}); an "
         "ensemble needs 2: promote another backbone, -P model=all takes every candidate"
         for state in states
@@ -80,8 +77,8 @@ def lacking(registry: Registry, follows: Followed) -> list[str]:
     ]
 
 
-def _followed_names(task: str | None) -> list[str]:
-    return [*backbone_names(task), registered_name("ensemble", task)]
+def _states(registry: Registry, followed: Followed) -> list[State]:
+    return [State(registry, task, followed.doubt) for task in registry.tasks()]
 
 
 # ---------------------------------------------------------------- what each does

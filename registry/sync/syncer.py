@@ -80,7 +80,7 @@ class Syncer:
         self.registry = registry
         self.request = request
         self.settings = request.settings.sync
-        self.follows = Followed(registry, self.settings)
+        self.followed = Followed(registry, self.settings)
         self.wake = threading.Event()
         self.stop = threading.Event()
         self.looked = time.monotonic()
@@ -91,7 +91,9 @@ class Syncer:
 
     def look(self) -> tuple[list[Step], list[Step]]:
         """Steps that can be run now, and steps that somebody else is at."""
-        steps = [step for step in due(self.registry, self.follows) if not self._missing_data(step)]
+        steps = [
+            step for step in due(self.registry, self.followed) if not self._missing_data(step)
+        ]
         busy = {
             (claim.model, claim.work)
             for model in {step.model for step in steps}
@@ -105,7 +107,7 @@ class Syncer:
         """The plan as a table."""
         ready, others = self.look()
         table = Table("step", "for", "because", "state", title="What should follow")
-        steps = due(self.registry, self.follows)
+        steps = due(self.registry, self.followed)
         for step in steps:
             state = "somebody is at it" if step in others else "due" if step in ready else "waits"
             if self._missing_data(step):
@@ -132,7 +134,7 @@ class Syncer:
             else:
                 break
         self._say_unavailable()
-        for line in lacking(self.registry, self.follows):
+        for line in lacking(self.registry, self.followed):
             print(line, flush=True)
         if self._failures:
             raise TrackingError(f"steps that failed: {', '.join(sorted(self._failures))}")
@@ -222,7 +224,7 @@ class Syncer:
         return "" if data_present(root) else root
 
     def _say_unavailable(self) -> None:
-        for step in due(self.registry, self.follows):
+        for step in due(self.registry, self.followed):
             if root := self._missing_data(step):
                 print(
                     f"{step.entry} for {step.model} waits for data: there is no PTB-XL at "

@@ -1,11 +1,19 @@
 """What an export finds out by itself, and when it refuses to go on."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from heart_reader.edge.choices import form_of, largest_ratio, sample_of, stages_for, student_of
+from heart_reader.edge.choices import (
+    distill_of,
+    form_of,
+    largest_ratio,
+    sample_of,
+    stages_for,
+    student_of,
+)
 from heart_reader.errors import ModelError
 from registry.settings import load_settings
 from tests.edge.bundles import fresh_bundle
@@ -34,6 +42,14 @@ def test_the_form_follows_from_the_model():
     assert form_of(signal, "auto") == "signal"
     with pytest.raises(ModelError, match="form fused needs a model that reads features"):
         form_of(signal, "fused")
+
+
+def test_a_source_that_knows_more_is_listened_to():
+    chosen = load_settings({})[0].edge.finetune
+    fused, signal = fresh_bundle("se_resnet1d"), fresh_bundle("se_resnet1d", 0)
+    assert distill_of(fused, "fused", chosen) == distill_of(signal, "signal", chosen) == 0
+    assert distill_of(fused, "signal", chosen) == distill_of(ensemble(), "fused", chosen) == 0.5
+    assert distill_of(fused, "signal", replace(chosen, distill=0.25)) == 0.25
 
 
 def test_pruning_is_left_out_of_all_stages_where_the_backbone_refuses_it():

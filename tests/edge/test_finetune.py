@@ -12,7 +12,7 @@ from heart_reader.errors import DataError
 from heart_reader.evaluation.metrics import macro_auc
 from tests.training.tiny import tiny_config
 
-ONE_EPOCH = FinetuneConfig(epochs=1, learning_rate_share=0.1, distill=None)
+ONE_EPOCH = FinetuneConfig(epochs=1, learning_rate_share=0.1, distill=0.0)
 
 
 def test_batch_norms_get_the_statistics_of_the_records(prepared, bundle):
@@ -41,7 +41,7 @@ def test_records_are_of_the_training_folds(prepared):
 
 def trained(bundle, records, distill):
     config = tiny_config(training__batch_size=64)
-    return finetuned(bundle, bundle, records, config, ONE_EPOCH, distill, "fused")
+    return finetuned(bundle, bundle, records, config, replace(ONE_EPOCH, distill=distill), "fused")
 
 
 def test_fine_tuning_changes_the_weights_alone(prepared, bundle):
@@ -62,7 +62,7 @@ def test_a_student_for_devices_without_features_is_trained_and_judged_without_th
     values = records.features.values[::-1].copy()
     other = replace(records, features=replace(records.features, values=values))
     results = [
-        finetuned(bundle, bundle, some, config, ONE_EPOCH, 0.0, form)
+        finetuned(bundle, bundle, some, config, ONE_EPOCH, form)
         for form in ("signal", "fused")
         for some in (records, other)
     ]

@@ -147,22 +147,29 @@ _FEATURE_LINES = """//   features, mask [1][{n}]  raw, 0 where missing; 1 where 
 def kotlin(tree: Mapping[str, Any], file: str) -> str:
     """EcgReader.kt of a folder whose labels.json holds ``tree``, for one of its TFLite files."""
     names = ('"signal" to arrayOf(signal)', '"{0}" to arrayOf({0})')
-    inputs = _inputs(tree, names)
-    typed = "".join(f", {name}: FloatArray" for name in _features(tree))
-    curves = [_curve(each, "doubleArrayOf({})", " = ") for each in _curves(tree, file)]
-    return _KOTLIN.format(
-        inputs=inputs, parameters=typed, curves=", ".join(curves), **_common(tree, file)
-    )
+    return _filled(_KOTLIN, tree, file, names, "FloatArray", ("doubleArrayOf({})", " = "))
 
 
 def swift(tree: Mapping[str, Any], file: str) -> str:
     """EcgReader.swift, likewise."""
     names = ('"signal": Self.bytes(flat)', '"{0}": Self.bytes({0})')
-    inputs = _inputs(tree, names)
-    typed = "".join(f", {name}: [Float]" for name in _features(tree))
-    curves = [_curve(each, "[{}]", ": ") for each in _curves(tree, file)]
-    return _SWIFT.format(
-        inputs=inputs, parameters=typed, curves=", ".join(curves), **_common(tree, file)
+    return _filled(_SWIFT, tree, file, names, "[Float]", ("[{}]", ": "))
+
+
+def _filled(
+    template: str,
+    tree: Mapping[str, Any],
+    file: str,
+    names: tuple[str, str],
+    numbers: str,
+    literal: tuple[str, str],
+) -> str:
+    """A language's class: how it names inputs, what it calls numbers, and how it writes some."""
+    return template.format(
+        inputs=_inputs(tree, names),
+        parameters="".join(f", {name}: {numbers}" for name in _features(tree)),
+        curves=", ".join(_curve(each, *literal) for each in _curves(tree, file)),
+        **_common(tree, file),
     )
 
 

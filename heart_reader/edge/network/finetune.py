@@ -29,7 +29,6 @@ def finetuned(
     records: Records,
     config: Config,
     chosen: FinetuneConfig,
-    distill: float,
     form: Form,
 ) -> tuple[Bundle, FitResult]:
     """The bundle trained again on folds 1 to 8, its best epoch on fold 9; and the fit's history.
@@ -39,8 +38,7 @@ def finetuned(
         teacher: whose probabilities are mixed into the targets: legal ones of either loss.
         records: development records with the features that the bundle reads.
         config: whose training section is followed, at a share of the learning rate.
-        chosen: with at least one epoch.
-        distill: weight of the teacher's probabilities, from 0 to 1.
+        chosen: with at least one epoch; ``distill`` is the weight of the teacher's probabilities.
         form: "signal" trains, and picks the best epoch, without features, as a device will ask;
             the teacher has them all the same.
 
@@ -57,9 +55,9 @@ def finetuned(
     encoder = bundle.encoder if form == "fused" else None  # without it nothing is encoded
     prepared = Prepared(records, bundle.normaliser, encoder, FOLD_9)
     targets = None
-    if distill:
+    if chosen.distill:
         y_true = records.y_true[records.rows(FOLD_9.train)]
-        targets = soften(y_true, score(teacher, records, FOLD_9.train).y_score, distill)
+        targets = soften(y_true, score(teacher, records, FOLD_9.train).y_score, chosen.distill)
     torch.manual_seed(config.seed)
     model = copy.deepcopy(bundle.model).requires_grad_(True)
     changed = replace(config, training=training)

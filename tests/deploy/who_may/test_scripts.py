@@ -60,7 +60,7 @@ def run(people: dict[str, User], platform: Platform, trained: list[str]) -> str:
     return made
 
 
-def harmless(admins: Page, people: dict[str, User]) -> None:
+def assert_harmless(admins: Page, people: dict[str, User]) -> None:
     """No script ran: neither is the title another one, nor is there a user."""
     admins.wait_for_timeout(1500)
     assert admins.title() != "XSS"
@@ -71,13 +71,13 @@ def harmless(admins: Page, people: dict[str, User]) -> None:
 def test_notes_and_tags_run_no_script(admins: Page, run: str, people: dict[str, User]):
     admins.goto(f"/#/experiments/1/runs/{run}")
     admins.get_by_text("Run ID").first.wait_for()
-    harmless(admins, people)
+    assert_harmless(admins, people)
 
 
 def test_a_models_description_runs_no_script(admins: Page, run: str, people: dict[str, User]):
     admins.goto(f"/#/models/{NAME}")
     admins.get_by_text(NAME).first.wait_for()
-    harmless(admins, people)
+    assert_harmless(admins, people)
 
 
 @pytest.mark.parametrize("name", ["page.html", "picture.svg", "notes.md"])
@@ -86,7 +86,7 @@ def test_an_artifact_runs_no_script_that_reaches_the_server(
 ):
     admins.goto(f"/#/experiments/1/runs/{run}/artifacts/{name}")
     admins.get_by_text(name).first.wait_for()
-    harmless(admins, people)
+    assert_harmless(admins, people)
 
 
 @pytest.mark.parametrize("name", ["page.html", "picture.svg"])
@@ -99,7 +99,7 @@ def test_an_artifact_by_its_own_address_is_a_download(
         admins.evaluate("address => { window.location = address }", address)
     download.value.save_as(tmp_path / name)
     assert "a page" in (tmp_path / name).read_text()
-    harmless(admins, people)
+    assert_harmless(admins, people)
 
 
 def test_the_script_would_work_if_it_ran(admins: Page, run: str, people: dict[str, User]):

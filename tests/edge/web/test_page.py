@@ -38,7 +38,7 @@ def write_record(folder: Path, name: str, signal: np.ndarray, fs: int, **options
     return folder / f"{name}.hea"
 
 
-def check(page, reader, files: list[Path], rate: float | None = None) -> dict:
+def assert_same(page, reader, files: list[Path], rate: float | None = None) -> dict:
     """The page and Python agree on a file; what they say."""
     said = page.choose(files, rate)
     ours = by_python(reader, files[0].with_suffix("") if len(files) > 1 else files[0], rate)
@@ -53,7 +53,7 @@ def check(page, reader, files: list[Path], rate: float | None = None) -> dict:
 
 def test_records_from_the_disk_get_the_answer_of_python(page, reader, headers):
     for header in headers:
-        check(page, reader, pair(header))
+        assert_same(page, reader, pair(header))
     assert page.requests == [page.page.url]
 
 
@@ -61,7 +61,7 @@ def test_a_server_gives_the_same_page_and_is_asked_for_nothing_else(
     browser, served, reader, headers
 ):
     with web_page(browser, served, offline=False) as page:
-        check(page, reader, pair(headers[0]))
+        assert_same(page, reader, pair(headers[0]))
         assert page.requests == [served]
 
 
@@ -70,7 +70,7 @@ def test_every_family_of_files(page, reader, headers, family, tmp_path):
     signal = wfdb.rdsamp(str(headers[0])[:-4])[0].T
     path = WRITERS[family](tmp_path, truth_of(signal, 100))
     files = [*path.parent.glob("*.hea"), *path.parent.glob("*.dat")]
-    check(page, reader, files if family == "WFDB" else [path])
+    assert_same(page, reader, files if family == "WFDB" else [path])
 
 
 def test_format_212_at_another_rate_longer_and_with_leads_to_compute(
@@ -82,7 +82,7 @@ def test_format_212_at_another_rate_longer_and_with_leads_to_compute(
     header = write_record(
         tmp_path, "long", long[:, kept], 300, leads=[LEADS[k] for k in kept], fmt="212"
     )
-    said = check(page, reader, pair(header))
+    said = assert_same(page, reader, pair(header))
     assert "the mean of 2 windows of 10 s" in said["notes"]
     assert "III, aVR, aVL, aVF computed from the other limb leads" in said["notes"]
 
@@ -93,7 +93,7 @@ def test_a_csv_file_asks_for_its_rate_and_takes_it(page, reader, headers, tmp_pa
     np.savetxt(path, signal * 1000, delimiter=",", header=",".join(LEADS), comments="", fmt="%.0f")
     assert "doesn't say its sampling rate" in page.choose([path])["refused"]
     assert page.page.locator("#rate").evaluate("field => field === document.activeElement")
-    said = check(page, reader, [path], 100)
+    said = assert_same(page, reader, [path], 100)
     assert any("taken as uV" in note for note in said["notes"])
 
 
@@ -149,7 +149,7 @@ def test_a_broken_file_gets_a_sentence_and_the_next_one_is_read(page, reader, he
         said = page.choose(files)
         assert words in said.get("refused", "")
         expect(page.page.locator("#result")).to_be_hidden()
-    check(page, reader, pair(headers[0]))
+    assert_same(page, reader, pair(headers[0]))
 
 
 # ---------------------------------------------------------------- nothing leaves

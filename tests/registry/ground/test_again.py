@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from heart_reader.bundle.scoring import score
+from heart_reader.bundle.single import Bundle
 from heart_reader.data.dataset import FeaturesConfig, load_development
 from heart_reader.data.ptbxl import VALIDATION_FOLD
 from heart_reader.errors import ModelError
@@ -29,9 +30,24 @@ def told(cache: Path):
     return bundle, Ground(fold9(records), records), said
 
 
-def test_what_a_model_says_is_believed(told):
+@pytest.fixture
+def asked(monkeypatch) -> list[int]:
+    """How many records each call was asked about."""
+    counts: list[int] = []
+    predict = Bundle.predict
+
+    def counted(self, signals, *words):
+        counts.append(len(signals))
+        return predict(self, signals, *words)
+
+    monkeypatch.setattr(Bundle, "predict", counted)
+    return counts
+
+
+def test_what_a_model_says_is_believed(told, asked):
     bundle, ground, said = told
     require_own_words("a/1", bundle, ground, said)
+    assert asked == [min(N_RECORDS, len(said))]
 
 
 def test_what_somebody_made_up_is_refused(told):
@@ -43,9 +59,10 @@ def test_what_somebody_made_up_is_refused(told):
         require_own_words("a/1", bundle, ground, np.full_like(said, np.nan))
 
 
-def test_without_the_records_nobody_can_ask(told):
+def test_without_the_records_nobody_can_ask(told, asked):
     bundle, ground, said = told
     require_own_words("a/1", bundle, replace(ground, records=None), 1 - said)
+    assert asked == []
 
 
 def test_nobody_knows_beforehand_which_are_asked_about():

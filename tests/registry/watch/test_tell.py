@@ -91,7 +91,8 @@ def test_no_redirect_is_followed_and_a_refusal_is_said(heard, allowed, capsys):
     assert len(heard.got) == 2
 
 
-def test_a_command_is_run_without_a_shell(tmp_path, capfd):
+def test_a_command_is_run_without_a_shell(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)  # where tee writes the words between
     told = tmp_path / "told"
     tell.tell(replace(CONFIG, command=f"tee '{told}' ; touch {tmp_path}/second"), MESSAGE)
     assert json.loads(told.read_text()) == MESSAGE
