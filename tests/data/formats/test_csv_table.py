@@ -170,6 +170,8 @@ def test_an_amplitude_that_says_no_unit_is_refused(tmp_path, factor, message):
         ("", "it is empty"),
         ("\n\n", "none of DICOM"),
         ("1,2,3\n", "must have 12 columns, but has 3"),
+        (HEADER + "\n", "has no line of numbers"),
+        (HEADER, "has no line of numbers"),
         (HEADER + "\n" + ",".join(["1"] * 11 + ["x"]) + "\n", "no number: 'x' in line 2"),
         ("\n".join([HEADER, *["1,2,3,4,5,6,7,8,9,10,11,12"] * 60, "a" + ",1" * 11]), "line 62"),
         (

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.deploy.running import Platform, User
-from tests.deploy.who_may.test_roles import API, FILES
+from tests.deploy.who_may.test_roles import API, FILES, own
 
 MODELS = f"{API}/registered-models"
 OURS = "heart-reader-attacked"
@@ -53,7 +53,8 @@ def test_nobodys_files_are_read_by_who_may_not(eve: User, trained: list[str]):
 
 
 @pytest.mark.parametrize(("role", "answer"), [
-    ("nobody", 401), ("none", 403), ("reader", 403), ("member", 200), ("admin", 200)
+    ("nobody", 401), ("none", 403), ("reader", 403), ("member", 403), ("promoter", 200),
+    ("admin", 200),
 ])  # fmt: skip
 def test_our_names_are_reserved(people: dict[str, User], eve: User, role: str, answer: int):
     made = people[role].ask("POST", f"{MODELS}/create", {"name": f"{OURS}-{role}"})
@@ -63,6 +64,9 @@ def test_our_names_are_reserved(people: dict[str, User], eve: User, role: str, a
 def test_nor_is_a_model_renamed_to_one(eve: User, people: dict[str, User]):
     body = {"name": "eves", "new_name": f"{OURS}-renamed"}
     assert eve.ask("POST", f"{MODELS}/rename", body).status_code == 403
+    member, his = people["member"], {"name": "members", "new_name": f"{OURS}-renamed"}
+    assert member.ask("POST", f"{MODELS}/create", {"name": "members"}).status_code == 200
+    assert member.ask("POST", f"{MODELS}/rename", his).status_code == 403
     body["new_name"] = "eves-other"
     assert eve.ask("POST", f"{MODELS}/rename", body).status_code == 200
     back = {"name": "eves-other", "new_name": "eves"}
@@ -70,9 +74,9 @@ def test_nor_is_a_model_renamed_to_one(eve: User, people: dict[str, User]):
 
 
 def test_an_owner_does_not_rename_a_champion_away(people: dict[str, User]):
-    """Who makes a model of our names owns it; which version is champion isn't theirs to say."""
+    """Who owns a model of our names doesn't say which version is champion."""
     mine, owner = f"{OURS}-owned", people["owner"]
-    assert owner.ask("POST", f"{MODELS}/create", {"name": mine}).status_code == 200
+    own(people["admin"], owner.name, mine)
     body = {"name": mine, "new_name": "anything"}
     assert owner.ask("POST", f"{MODELS}/rename", body).status_code == 403
     assert owner.ask("DELETE", f"{MODELS}/delete", {"name": mine}).status_code == 403

@@ -98,6 +98,8 @@ def _numbers(
     except (OSError, ValueError) as error:
         said = " ".join(str(error).split())[:200]
         raise DataError(f"{name} can't be read: {said}") from error
+    if table.empty:
+        raise DataError(f"{name} has no line of numbers")
     for column in table:
         if not pd.api.types.is_numeric_dtype(table[column].dtype):
             _say_what_is_no_number(name, table[column], dialect)
