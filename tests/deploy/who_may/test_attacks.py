@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from deploy.server.large_bodies import size_of
 from tests.deploy.running import Platform, User
 from tests.deploy.who_may.test_roles import API, FILES, own
 
@@ -111,6 +112,11 @@ def test_a_body_that_says_its_size_is_refused_unread(platform: Platform):
     said = {"Content-Length": str(10**12)}
     answer = requests.post(f"{platform.uri}/{API}/runs/create", headers=said, timeout=60)
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("length", [b"9" * 5000, b"-1", b"x", b"\xb2"])
+def test_a_size_that_is_none_is_taken_for_a_large_one(length: bytes):
+    assert size_of({"headers": [(b"content-length", length)]}) == float("inf")
 
 
 def test_a_member_sends_large_files(people: dict[str, User], trained: list[str]):
