@@ -1,15 +1,14 @@
 """The registered models that members find, and what they are told of those that aren't there.
 
-Covers: registry.reserve, deploy.stores.migrate, heart_reader.tracking.permissions.
+Covers: registry.gate.reserve, deploy.stores.migrate, heart_reader.tracking.permissions.
 """
 
 import pytest
 
 from deploy.roles import MODELS
 from heart_reader.tracking import registered_name, require_place
-from registry import reserve
 from registry.client import KINDS
-from registry.gate import promote
+from registry.gate import promote, reserve
 from tests.deploy.running import User
 from tests.deploy.who_may.test_roles import API
 from tests.tracking.processes import SMALL, Call, Store, words

@@ -1,6 +1,6 @@
 """Entry point ``models``: makes the registered models of a task, empty, where they aren't there.
 
-python -m registry.reserve --task rhythm
+python -m registry.gate.reserve --task rhythm
 
 On a team's platform a model whose name begins with ``heart-reader-`` is made by promoters and
 admins; members then register versions. Those of the default task are there from the start.
