@@ -7,10 +7,11 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from heart_reader.evaluation.plots.figures import GREY, INK
+from heart_reader.evaluation.sheets.arrangement import arranged
 from heart_reader.evaluation.sheets.beat import measurement_line
 from heart_reader.evaluation.sheets.ecg import RESEARCH, About, person_text, scale_text
 from heart_reader.evaluation.sheets.findings import check_classes
-from heart_reader.evaluation.sheets.layout import PAPER_WIDTH_MM, layout_of, place
+from heart_reader.evaluation.sheets.layout import PAPER_WIDTH_MM, place
 from heart_reader.evaluation.sheets.paper import axes_mm, draw_ecg, sheet_figure
 
 A4_MM = (297.0, 210.0)
@@ -48,7 +49,7 @@ def report_page(
         DataError: a bad signal or layout, or classes that differ.
     """
     check_classes(probabilities, thresholds, None)
-    placed = place(signal, fs, layout_of(layout), PAPER_HEIGHT_MM, PAPER_HEIGHT_MM)
+    placed = place(signal, fs, arranged(layout, signal, fs), PAPER_HEIGHT_MM, PAPER_HEIGHT_MM)
     figure = sheet_figure(*A4_MM)
     paper = axes_mm(figure, LEFT_MM, FOOTER_MM, PAPER_WIDTH_MM, PAPER_HEIGHT_MM, "paper")
     draw_ecg(paper, placed)
