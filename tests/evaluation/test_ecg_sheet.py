@@ -120,6 +120,8 @@ def test_leads_of_a_short_record_begin_together_and_each_is_there(n_times):
         assert piece.x_mm[0] == piece.left_mm and piece.left_mm in np.arange(15, 265, width / 4)
     if n_times > 500:
         assert pieces[-1].lead == "II" and pieces[-1].stop == n_times
+    said = {text.get_text() for text in make_sheet(np.zeros((12, n_times))).texts}
+    assert any("leads beside each other: the same seconds" in text for text in said)
 
 
 @pytest.mark.parametrize(

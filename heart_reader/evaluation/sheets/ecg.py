@@ -18,7 +18,13 @@ from heart_reader.evaluation.plots.figures import GREY, INK
 from heart_reader.evaluation.sheets.arrangement import arranged
 from heart_reader.evaluation.sheets.beat import measurement_line
 from heart_reader.evaluation.sheets.findings import check_classes, draw_findings
-from heart_reader.evaluation.sheets.layout import MM_PER_S, PAPER_WIDTH_MM, Placed, place
+from heart_reader.evaluation.sheets.layout import (
+    MM_PER_S,
+    PAPER_WIDTH_MM,
+    TRACE_LEFT_MM,
+    Placed,
+    place,
+)
 from heart_reader.evaluation.sheets.paper import MM_PER_INCH, axes_mm, draw_ecg, sheet_figure
 
 PAPER_HEIGHT_MM, TALLEST_MM = 145.0, 195.0
@@ -109,6 +115,8 @@ def scale_text(placed: Placed, fs: float) -> str:
     words = f"{MM_PER_S:g} mm/s    {placed.mm_per_mv:g} mm/mV    {fs:g} Hz"
     if placed.mm_per_mv != 10:
         words += f"    waves too tall for 10 mm/mV: drawn at {placed.mm_per_mv:g}"
+    if any(trace.start == 0 and trace.left_mm > TRACE_LEFT_MM for trace in placed.traces):
+        words += "    leads beside each other: the same seconds"
     if placed.cut:
         words += f"    cut at the paper's edge: {', '.join(placed.cut)}"
     return words
