@@ -4,8 +4,8 @@
 
 A store is made in a temporary folder: the pretrained single models, each again and again with
 noise on what it said of fold 9, registered with their bundles. Then the command is called as a
-user calls it, and its wall clock and what it computed are told; on a busy machine the second counts.
-With ``--data`` parts of the patients are compared as well, and sheets drawn.
+user calls it, and its wall clock and what it computed are told; on a busy machine the second
+counts. With ``--data`` parts of the patients are compared as well, and sheets drawn.
 """
 
 import argparse

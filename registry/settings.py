@@ -121,10 +121,11 @@ class CompareConfig:
     n_resamples: int
     n_records: int
     n_sheets: int
+    n_timed: int
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        return at_least(self, {"n_resamples": 100, "n_records": 0, "n_sheets": 0})
+        return at_least(self, {"n_resamples": 100, "n_records": 0, "n_sheets": 0, "n_timed": 1})
 
 
 @dataclass(frozen=True)
