@@ -3,6 +3,7 @@
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from heart_reader.bundle.evidence import MICROVOLTS, synthetic_probes
 from heart_reader.bundle.kinds import AnyBundle, open_bundle
 from heart_reader.errors import ModelError
 from heart_reader.tracking import ModelVersion, download_bundle
+
+_probes = lru_cache(4)(synthetic_probes)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def cost_of(version: ModelVersion, n_timed: int) -> Cost | None:
 
 
 def _ms(bundle: AnyBundle, n_timed: int) -> float:
-    steps = synthetic_probes(bundle.spec)
+    steps = _probes(bundle.spec)
     signals = (steps.transpose(0, 2, 1) / MICROVOLTS).astype(np.float32)
     taken = []
     for k in range(n_timed + 1):
