@@ -8,6 +8,8 @@ answers None for every other, which wfdb itself then reads.
 import re
 from dataclasses import dataclass
 
+from heart_reader.files import natural
+
 _NUMBER = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
 _GAIN = re.compile(rf"({_NUMBER})(?:\((-?\d+)\))?(?:/(\S+))?")
 _WHOLE = re.compile(r"-?\d+")
@@ -76,7 +78,7 @@ def _layout(key: tuple[tuple[str, ...], ...]) -> Layout | None:
     if len(record) != 3 or any(words[0] != "16" for words in signals):
         return None
     n_leads, fs, n_times = record
-    if n_leads != str(len(signals)) or not re.fullmatch(_NUMBER, fs) or not n_times.isdigit():
+    if n_leads != str(len(signals)) or not re.fullmatch(_NUMBER, fs) or natural(n_times) is None:
         return None
     scales = [_scale(gain, adc_zero) for _, gain, _, adc_zero, _, _ in signals]
     known = [scale for scale in scales if scale is not None]
