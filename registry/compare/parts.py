@@ -142,7 +142,7 @@ def write_sheets(
         figure = ecg_sheet(
             signals[k],
             records.pack.fs,
-            f"ECG {logged.ecg_id[row]}",
+            report.record_name(records, rows[row]),
             report.by_class(first.logged.judged[row], logged.classes),
             report.by_class(first.thresholds, logged.classes),
             report.by_class(logged.y_true[row] == 1, logged.classes),
