@@ -197,7 +197,9 @@ def log_evaluation(
         judged = f"{named.removeprefix('models:/')}, fold {fold}"
         report.write_plots(scored, values, n_bins, folder / "plots", judged)
         report.write_sheets(scored, records, n_sheets, folder / "sheets", named)
-        scored.frame().to_parquet(folder / f"predictions_fold{fold}.parquet", index=False)
+        report.frame_of(scored, records).to_parquet(
+            folder / f"predictions_fold{fold}.parquet", index=False
+        )
         subgroups.frame(groups).to_csv(folder / "subgroups.csv", index=False)
         run.log_folder(folder)
 

@@ -265,7 +265,7 @@ def write_report(
     if records.features is not None:
         report.write_beat_sheets(scored, records, n_sheets, folder / "beats")
     # Whoever chooses on these scores keeps a patient's records together.
-    frame = scored.frame().assign(patient_id=patients_of(records, scored.rows))
+    frame = report.frame_of(scored, records).assign(patient_id=patients_of(records, scored.rows))
     frame.to_parquet(folder / "predictions_fold9.parquet", index=False)
 
 

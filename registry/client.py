@@ -205,7 +205,8 @@ def choose_members(registry: Registry, wanted: str, task: str | None = None) -> 
     names = [pinned(version) for version in members]
     if len(members) < 2:
         raise ModelError(
-            f"an ensemble needs at least 2 members, but there is {', '.join(names) or 'none'}: "
+            f"an ensemble needs at least 2 members, but there is {', '.join(names) or 'none'}"
+            f"{f' of task {task}' if wanted == 'auto' and task else ''}: "
             "train and register backbones first, or name members=NAME@ALIAS,NAME/VERSION"
         )
     if len(set(names)) < len(members):

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from heart_reader.bundle.kinds import AnyBundle
+from heart_reader.bundle.scoring import require_labels_of
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.config.load import Config
 from heart_reader.config.request import AUTO, ConfigRequest, config_request
@@ -180,10 +181,11 @@ def _records(source: AnyBundle, config: Config, run: Run) -> Records:
     """Folds 1 to 9 with the features that the source reads.
 
     Raises:
-        DataError: other data than those that it was trained on.
+        DataError: other labels or data than those that it was trained on.
     """
     features = FeaturesConfig("none" if source.encoder is None else source.encoder.source)
     records = load_development(config.data, config.task, features, cache_folder(), config.signal)
+    require_labels_of(source.task, records.task)
     digest, trained = records.digest[:16], str(source.provenance.get("data_digest", ""))[:16]
     if trained != digest:
         raise DataError(

@@ -4,7 +4,6 @@ Covers: heart_reader.trainings.initial, heart_reader.data.labelled, heart_reader
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +18,11 @@ from heart_reader.bundle.scoring import score
 from heart_reader.config.request import config_request
 from heart_reader.data.dataset import load_development
 from heart_reader.data.demo.tree import demo_tree
-from heart_reader.data.ptbxl import load_metadata
 from heart_reader.tasks.task import UNKNOWN
 from registry.ensemble import make as ensemble
 from registry.gate import promote
 from registry.ground.fold9 import data_present, fold9
+from tests.data.manifest.written import write_manifest
 from tests.registry.fleet import bundle_of
 from tests.tracking.processes import SMALL, Call, Store, words
 
@@ -31,7 +30,6 @@ pytest_plugins = ["tests.tracking.trained"]
 NAME = "heart-reader-hearts-se_resnet1d"
 SOURCE = f"models:/{NAME}/1"
 CLASSES = ("sinus", "slow", "fibrillation")
-CODES = {"sinus": "SR", "slow": "SBRAD", "fibrillation": "AFIB"}
 QUICK = SMALL | {
     "backbone": "se_resnet1d",
     "training.epochs": "1",
@@ -39,29 +37,6 @@ QUICK = SMALL | {
     "signal.leads": "I,II,V1-V6",
     "signal.seconds": "5",
 }
-
-
-def write_manifest(root: Path, folder: Path, name: str, classes: Sequence[str]) -> Path:
-    """Rhythms of a demo tree, a tenth of them unknown."""
-    metadata, rng = load_metadata(root), np.random.default_rng(1)
-    frame = pd.DataFrame(
-        {
-            "file": [str(root / each) for each in metadata["filename_lr"]],
-            "record_id": [f"E{ecg_id}" for ecg_id in metadata.index],
-            "patient_id": metadata["patient_id"].to_numpy(),
-            "fold": metadata["strat_fold"].to_numpy(),
-            "age": metadata["age"].to_numpy(),
-            "sex": metadata["sex"].to_numpy(),
-        }
-    )
-    for each in classes:
-        there = [str(int(CODES[each] in codes)) for codes in metadata["scp_codes"]]
-        frame[each] = np.where(rng.random(len(there)) < 0.1, "", there)
-    folder.mkdir()
-    frame.to_csv(folder / "records.csv", index=False)
-    described = "".join(f"  {each}: {{title: {each} rhythm}}\n" for each in classes)
-    (folder / "task.yaml").write_text(f"name: {name}\nclasses:\n{described}")
-    return folder / "records.csv"
 
 
 @pytest.fixture(scope="module")

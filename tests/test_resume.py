@@ -11,7 +11,17 @@ from heart_reader import train
 from heart_reader.config.load import load_config
 from heart_reader.training.checkpoint import load_checkpoint
 from heart_reader.trainings.text import as_yaml
-from tests.tracking.processes import SMALL, Call, Started, Store, Trained, duplicates, words
+from tests.data.manifest.written import write_manifest
+from tests.tracking.processes import (
+    SMALL,
+    Call,
+    Started,
+    Store,
+    Trained,
+    demo_root,
+    duplicates,
+    words,
+)
 
 pytest_plugins = ["tests.tracking.trained"]
 BACKBONES = ("se_resnet1d", "xresnet1d18", "inception1d")
@@ -93,9 +103,15 @@ def statuses(store: Store, parent: str) -> list[str | None]:
     return [store.client.get_run(parent).info.status, *children]
 
 
-def test_several_backbones_go_on_where_they_were(trained: Trained, tmp_path: Path):
+def test_several_backbones_of_a_manifest_go_on_where_they_were(
+    call: Call, trained: Trained, scratch: Store, tmp_path: Path
+):
+    """Killed twice, each ends with the weights of one that never was."""
     store = sharing_data(tmp_path, trained)
-    small = SMALL | {"training.epochs": "2", "features": "none", "backbone": ",".join(BACKBONES)}
+    classes = ("sinus", "slow", "fibrillation")
+    manifest = write_manifest(demo_root(store.cache), tmp_path / "own", "hearts", classes)
+    small = SMALL | {"training.epochs": "2", "features": "none", "backbone": ",".join(BACKBONES),
+                     "data": str(manifest), "signal.leads": "I,II,V1-V6"}  # fmt: skip
 
     started = at_epoch(store.train(*words(small)), 2, BACKBONES[1])
     assert started.signal(signal.SIGINT) == 128 + signal.SIGINT
@@ -125,13 +141,16 @@ def test_several_backbones_go_on_where_they_were(trained: Trained, tmp_path: Pat
         assert epochs_logged(store, run_id) == [0, 1]
         assert duplicates(store.client, run_id) == {}
         (version,) = store.client.search_model_versions(f"run_id = '{run_id}'")
-        assert version.name == f"heart-reader-{name}"
+        assert version.name == f"heart-reader-hearts-{name}"
     assert children[BACKBONES[0]].info.end_time == first[BACKBONES[0]].info.end_time
     note = store.client.get_run(parent).data.tags["mlflow.note.content"]
     table = [line for line in note.splitlines() if line.startswith("| ")]
     assert [line.split(" | ")[0][2:] for line in table[2:]] == list(BACKBONES)
     shown = started.output()
     assert all(f"{name} v1" in shown for name in BACKBONES)
+    assert call(train.main, scratch, *words(small | {"backbone": BACKBONES[1]})).code == 0
+    whole = next(run for run in scratch.runs() if run.data.tags.get("backbone") == BACKBONES[1])
+    assert store.weights(children[BACKBONES[1]].info.run_id) == scratch.weights(whole.info.run_id)
 
 
 def test_a_finished_run_is_not_resumed(call: Call, trained: Trained):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +11,14 @@ from sklearn.metrics import roc_auc_score
 from heart_reader import evaluate, predict
 from heart_reader.data.demo.tree import demo_tree
 from heart_reader.data.ptbxl import load_metadata
+from heart_reader.errors import ModelError
+from heart_reader.tasks.task import Task
 from registry import export
 from registry.client import Registry, kind_of, name_beside, task_of
+from registry.compare import make as compare
 from registry.ensemble import make as ensemble
+from registry.gate import promote
+from registry.ground.fold9 import require_same_task
 from registry.settings import load_settings
 from registry.sync.recorded import Followed
 from registry.sync.steps import due
@@ -102,6 +108,37 @@ def test_another_tasks_labels_are_refused(call: Call, side_by_side: Store):
     )  # fmt: skip
     assert called.code == 1
     assert any("can't be judged by labels of task 'form'" in line for line in called.errors)
+
+
+OTHERS = {  # an entry point, its options, what it says
+    "promote": (promote.main, ("--model", f"{NAME}@candidate", "--task", "form"),
+                "can't be judged by labels of task 'form'"),
+    "export": (export.main, ("--model", f"{NAME}@candidate", "--task", "form"),
+               "can't be judged by labels of task 'form'"),
+    "compare": (compare.main, ("--models", f"{NAME}@candidate,heart-reader-se_resnet1d@candidate"),
+                "weren't judged on the same classes of fold 9"),
+    "promote all": (promote.main, ("--model", "all", "--task", "form"),
+                    "no backbone has a candidate for task form"),
+    "ensemble": (ensemble.main, ("--task", "form"), "there is none of task form"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_task_is_one_clear_line(call: Call, side_by_side: Store, name: str):
+    main, options, says = OTHERS[name]
+    called = call(main, side_by_side, *options)
+    assert called.code == 1
+    (line,) = called.errors
+    assert says in line
+
+
+def test_a_task_that_changed_its_classes_is_another():
+    """A manifest that gets a class keeps its name; the champion before is no rival."""
+    tasks = [Task("hearts", names, names, names, "keep") for names in (("AF", "SB"), ("AF", "SA"))]
+    bundles = {f"hearts/{k}": SimpleNamespace(task=task) for k, task in enumerate(tasks)}
+    says = r"hearts/0 answers hearts \(2 classes\).*: not all have SB, SA; give one of them a name"
+    with pytest.raises(ModelError, match=says):
+        require_same_task(bundles)
 
 
 def test_models_of_two_tasks_make_no_ensemble(call: Call, side_by_side: Store):

@@ -20,7 +20,7 @@ from heart_reader.evaluation.metrics import defined_auc, mean_defined
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.trust.novelty import fit_novelty
 from heart_reader.models.predicting import probabilities_and_vectors
-from heart_reader.tasks.task import by_key
+from heart_reader.tasks.task import Task, by_key
 
 LEFT_OUT = "are left out of every mean"  # what becomes of a class that can't be judged
 
@@ -53,6 +53,20 @@ def require_some_class(records: Records, folds: Sequence[int], cannot: str) -> N
         )
 
 
+def require_labels_of(task: Task, labels: Task) -> None:
+    """Refuses to judge a model by labels of other classes than its own.
+
+    Raises:
+        DataError: they are of another task.
+    """
+    if task.classes != labels.classes:
+        raise DataError(
+            f"a model of task {task.name!r} ({task.n_classes} classes) can't be judged by labels "
+            f"of task {labels.name!r} ({labels.n_classes}): leave task out, or give "
+            f"task={task.name}"
+        )
+
+
 def score(
     bundle: AnyBundle, records: Records, folds: Sequence[int], leads: LeadSet | None = None
 ) -> Scored:
@@ -67,12 +81,7 @@ def score(
     Raises:
         DataError: the records are labelled for another task.
     """
-    if bundle.task.classes != records.task.classes:
-        raise DataError(
-            f"a model of task {bundle.task.name!r} ({bundle.task.n_classes} classes) can't be "
-            f"judged by labels of task {records.task.name!r} ({records.task.n_classes}): "
-            f"leave task out, or give task={bundle.task.name}"
-        )
+    require_labels_of(bundle.task, records.task)
     rows = records.rows(folds)
     features = None if records.features is None else records.features.values[rows]
     signals = records.millivolts(rows)

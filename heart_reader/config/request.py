@@ -6,6 +6,7 @@ from typing import Any
 
 from heart_reader.config.load import SHORT_NAMES, Config, load_config
 from heart_reader.config.strict import flatten
+from heart_reader.data.labelled import task_name
 
 AUTO = "auto"
 DEMO = "demo"
@@ -65,6 +66,18 @@ class ConfigRequest:
         return load_config(
             own if self.overlay == AUTO else self.overlay, {**made_from, **self.changes}
         )
+
+    @property
+    def task(self) -> str:
+        """By which the registry knows the task that is asked for: a file's or a manifest's own
+        name, and the default one's where nobody asked.
+
+        Raises:
+            ConfigError: every unknown key and illegal value, together; a task file that can't be
+                read.
+        """
+        config = self.for_bundle({})
+        return task_name(config.data.root, config.task)
 
     def check(self) -> None:
         """Refuses a wrong key or value before any run is opened.

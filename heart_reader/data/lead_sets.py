@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.data.spec import SETS, leads_of
+from heart_reader.errors import DataError
 
 NONE = "none"
 LeadSet = tuple[str, ...]
@@ -20,11 +21,14 @@ def lead_sets_of(text: str) -> tuple[LeadSet, ...]:
     ((('II',), ('I', 'V1', 'V2')), ())
 
     Raises:
-        DataError: a lead that is none of the twelve.
+        DataError: a lead that is none of the twelve, or a set that is there twice.
     """
     if text.strip() == NONE:
         return ()
-    return tuple(leads_of(word) for word in text.split(","))
+    sets = tuple(leads_of(word) for word in text.split(","))
+    if twice := [set_name(each) for each in dict.fromkeys(sets) if sets.count(each) > 1]:
+        raise DataError(f"must be different, but {', '.join(twice)} is there twice in {text!r}")
+    return sets
 
 
 def set_name(leads: Sequence[str]) -> str:

@@ -103,11 +103,17 @@ def leads_of(text: str) -> tuple[str, ...]:
     (('I', 'II', 'V1', 'V2', 'V3'), ('I', 'II', 'III', 'aVR', 'aVL', 'aVF'))
 
     Raises:
-        DataError: a name that is none of the twelve, one that is there twice, or none at all.
+        DataError: a name that is none of the twelve, one that is there twice, none at all, or a
+            set beside others.
     """
     if text.strip() in SETS:
         return SETS[text.strip()]
-    found = [lead for word in text.replace("+", ",").split(",") for lead in _range(word.strip())]
+    words = [word.strip() for word in text.replace("+", ",").split(",")]
+    for word in words:
+        if word in SETS or not word:
+            what = f"{word!r} means several, and stands alone" if word else "a name is missing"
+            raise DataError(f"must be names with commas between them, but {what} in {text!r}")
+    found = [lead for word in words for lead in _range(word)]
     twice = sorted({lead for lead in found if found.count(lead) > 1})
     if twice:
         raise DataError(f"must be different, but {', '.join(twice)} is there twice in {text!r}")

@@ -238,7 +238,8 @@ class Exporter:
         stage = Stage(name, path, predictor, count_parameters(bundle), macs, y_score, notes)
         self.stages.append(stage)
         number = len(self.stages)
-        self.say(f"{number}. {name}: macro AUC {self._auc(y_score):.4f} on fold 9; {notes}")
+        said = f"{number}. {name}: macro AUC {self._auc(y_score):.4f} on fold 9"
+        self.say("; ".join(filter(None, (said, notes))))
         return stage
 
     def _auc(self, y_score: Array) -> float:

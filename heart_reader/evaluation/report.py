@@ -66,13 +66,14 @@ def write_plots(
         folder: where the PNG files and ``classes.csv`` go.
         judged: whose scores these are, and of which fold.
     """
-    table = class_table(scored, values)
+    table, n_classes = class_table(scored, values), len(scored.classes)
     scored = scored.of_judged()
     y_true, y_score, limits = scored.y_true, scored.y_score, scored.thresholds
     names = scored.classes
     intervals = auc_intervals(values, names)
     y_pred = y_score >= limits
-    note = ", ".join(filter(None, (judged, f"{len(y_true):,} records")))
+    over = "" if len(names) == n_classes else f"{len(names)} of {n_classes} classes are there"
+    note = ", ".join(filter(None, (judged, f"{len(y_true):,} records", over)))
     figures = {
         "roc": roc_curves(y_true, y_score, names, intervals, 0.95, limits, note),
         "precision_recall": precision_recall(y_true, y_score, names, note),
@@ -143,6 +144,21 @@ def abouts(
     ]
 
 
+def record_name(records: Records, row: int) -> str:
+    """What its reader calls a record: ``ECG 143`` of PTB-XL, of a manifest its ``record_id``."""
+    if "record_id" in records.metadata:
+        return str(records.metadata["record_id"].iloc[row])
+    return f"ECG {records.ecg_id[row]}"
+
+
+def frame_of(scored: Scored, records: Records) -> pd.DataFrame:
+    """`Scored.frame`, with the ``record_id`` of a manifest's records."""
+    frame, metadata = scored.frame(), records.metadata.iloc[scored.rows]
+    if "record_id" in metadata:
+        frame.insert(1, "record_id", metadata["record_id"].to_numpy())
+    return frame
+
+
 def write_sheets(
     scored: Scored, records: Records, n_sheets: int, folder: Path, model: str = ""
 ) -> None:
@@ -164,7 +180,7 @@ def write_sheets(
             figure = ecg_sheet(
                 signals[rank - 1],
                 records.pack.fs,
-                f"ECG {scored.ecg_id[row]}",
+                record_name(records, scored.rows[row]),
                 by_class(scored.y_score[row], scored.classes),
                 by_class(scored.thresholds, scored.classes),
                 by_class(scored.y_true[row] == 1, scored.classes),
@@ -181,7 +197,7 @@ def write_beat_sheets(scored: Scored, records: Records, n_sheets: int, folder: P
     delineation = delineate(signals, records.pack.fs)
     folder.mkdir(parents=True, exist_ok=True)
     for record, row in enumerate(best):
-        figure = beat_sheet(delineation, record, f"ECG {scored.ecg_id[row]}")
+        figure = beat_sheet(delineation, record, record_name(records, scored.rows[row]))
         save(figure, folder / f"beats_{record + 1}_{scored.ecg_id[row]:05d}.png")
 
 

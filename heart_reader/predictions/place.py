@@ -70,6 +70,21 @@ def find_place(environment: Mapping[str, str] | None = None) -> Place | None:
     return Place(kind, address, _rows(given.get(ROWS_VARIABLE, "")), key, journal)
 
 
+def require_place(who: str) -> Place:
+    """The place that the environment names, for somebody who reads the log.
+
+    Args:
+        who: reads it.
+
+    Raises:
+        ConfigError: as of `find_place`, or it names none.
+    """
+    place = find_place()
+    if place is None:
+        raise ConfigError(f"{who} reads the log of answers: set {VARIABLE} as the server has it")
+    return place
+
+
 def _kind_of(address: str) -> tuple[str, str]:
     found = _ADDRESS.match(address)
     if found is None:

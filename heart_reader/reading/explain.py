@@ -26,7 +26,7 @@ from heart_reader.data.delineation import delineate
 from heart_reader.data.features import as_twelve
 from heart_reader.evaluation.examples import best_and_worst
 from heart_reader.evaluation.plots.figures import save
-from heart_reader.evaluation.report import abouts, by_class
+from heart_reader.evaluation.report import abouts, by_class, record_name
 from heart_reader.evaluation.scored import Scored
 from heart_reader.evaluation.sheets.explained import explained_sheet
 from heart_reader.evaluation.sheets.explanation import Explanation
@@ -270,7 +270,7 @@ def write_explained_sheets(
         figure = explained_sheet(
             twelve[record],
             records.pack.fs,
-            f"ECG {scored.ecg_id[row]}",
+            record_name(records, scored.rows[row]),
             by_class(y_score, classes),
             by_class(limits, classes),
             explanation,

@@ -89,8 +89,8 @@ def read_request(options: Mapping[str, str]) -> EnsembleRequest:
 
 def make_ensemble(registry: Registry, request: EnsembleRequest) -> ModelVersion:
     """One run that ends in a registered version with its members' pins in its tags."""
-    task, settings = request.config.changes.get("task.name"), request.settings
-    versions = choose_members(registry, request.members, task)
+    settings = request.settings
+    versions = choose_members(registry, request.members, request.config.task)
     require_place(name_beside(versions[0].name, "ensemble"), task_of(versions[0].name))
     with tracking.open_run(f"ensemble of {len(versions)}") as run:
         commit = git_commit(REPOSITORY)

@@ -20,6 +20,7 @@ from heart_reader.data.ptbxl import METADATA_FILE, VALIDATION_FOLD
 from heart_reader.errors import DataError, ModelError
 from heart_reader.evaluation.trust.made import LOGGED as CALIBRATED
 from heart_reader.files import cache_folder
+from heart_reader.tasks.task import Task
 from heart_reader.tracking import ModelVersion, Run
 from registry.client import pinned
 
@@ -148,7 +149,18 @@ def require_same_task(bundles: Mapping[str, AnyBundle]) -> None:
             f"{name} answers {task.name} ({task.n_classes} classes)"
             for name, task in tasks.items()
         )
-        raise ModelError(f"models of different tasks can't be compared: {said}")
+        raise ModelError(f"models of different tasks can't be compared: {said}{_apart(tasks)}")
+
+
+def _apart(tasks: Mapping[str, Task]) -> str:
+    """Of tasks that share a name, such as a manifest's that got another class: what to do."""
+    if len({task.name for task in tasks.values()}) > 1:
+        return ""
+    every = [task.classes for task in tasks.values()]
+    names = dict.fromkeys(name for classes in every for name in classes)
+    apart = [name for name in names if not all(name in classes for classes in every)]
+    what = f"not all have {', '.join(apart)}" if apart else "in another order"
+    return f": {what}; give one of them a name of its own in its task file"
 
 
 def load_records(bundles: Sequence[AnyBundle], config: Config) -> Records:

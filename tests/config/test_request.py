@@ -50,3 +50,19 @@ def test_every_problem_is_told_at_once():
         config_request({"training.epohcs": "3", "data.min_likelihood": "200"}).check()
     assert "training.epohcs" in str(refused.value)
     assert "min_likelihood must lie from 0 to 100" in str(refused.value)
+
+
+def test_a_task_has_the_name_that_the_registry_knows_it_by(tmp_path):
+    described = tmp_path / "mine.yaml"
+    described.write_text("name: hearts\nclasses: {AF: , SB: }\n")
+    records = str(tmp_path / "my records.csv")
+    for options, name in (
+        ({}, "superdiagnostic"),
+        ({"task": "rhythm"}, "rhythm"),
+        ({"task": str(described)}, "hearts"),
+        ({"data": records}, "my_records"),
+        ({"data": records, "task": str(described)}, "hearts"),
+    ):
+        assert config_request(options).task == name
+    (tmp_path / "task.yaml").write_text("name: lungs\nclasses: {AF: , SB: }\n")
+    assert config_request({"data": records}).task == "lungs"

@@ -13,6 +13,7 @@ from heart_reader.data.delineation import MainMeasurements
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.errors import DataError
 from heart_reader.evaluation.plots.figures import CLASS_COLORS, save
+from heart_reader.evaluation.sheets.arrangement import LAYOUTS, layout_of
 from heart_reader.evaluation.sheets.ecg import (
     INK,
     RESEARCH,
@@ -21,7 +22,7 @@ from heart_reader.evaluation.sheets.ecg import (
     ecg_sheet,
     placed_on_sheet,
 )
-from heart_reader.evaluation.sheets.layout import LAYOUTS, layout_of, place
+from heart_reader.evaluation.sheets.layout import place
 from heart_reader.evaluation.sheets.paper import GRID_5_MM
 
 FS = 100
@@ -109,12 +110,41 @@ def test_time_is_true_at_every_rate(fs, n_times):
     assert strip.x_mm[-1] - strip.x_mm[0] == pytest.approx((10 - 1 / fs) * 25)
 
 
-def test_a_short_record_leaves_the_rest_of_the_paper_empty():
-    pieces = placed_on_sheet(np.zeros((12, 300)), FS).traces
-    assert [piece.x_mm.size for piece in pieces[:4]] == [250, 50, 0, 0]
-    assert pieces[-1].x_mm.size == 300
-    figure = make_sheet(np.zeros((12, 300)))
-    assert sum(len(line.get_xdata()) == 300 for line in figure.axes[0].lines) == 1
+@pytest.mark.parametrize("n_times", [300, 500, 700])
+def test_leads_of_a_short_record_begin_together_and_each_is_there(n_times):
+    pieces = placed_on_sheet(np.zeros((12, n_times)), FS).traces
+    assert {piece.lead for piece in pieces} == set(LEADS)
+    width = 250 if n_times > 500 else 500  # 3x4 over a strip, or 6x2
+    for piece in pieces[:12]:
+        assert (piece.start, piece.stop) == (0, min(width, n_times))
+        assert piece.x_mm[0] == piece.left_mm and piece.left_mm in np.arange(15, 265, width / 4)
+    if n_times > 500:
+        assert pieces[-1].lead == "II" and pieces[-1].stop == n_times
+    said = {text.get_text() for text in make_sheet(np.zeros((12, n_times))).texts}
+    assert any("leads beside each other: the same seconds" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("leads", "rows"),
+    [
+        (("II",), ("II",)),
+        (("I", "II"), ("I", "II")),
+        (("I", "II", "V1", "V2", "V5"), ("I V2", "II V5", "V1", "II")),
+        (LEADS[:6], ("I aVR", "II aVL", "III aVF", "II")),
+        (("I", "II", *LEADS[6:]), ("I V3", "II V4", "V1 V5", "V2 V6", "II")),
+        (LEADS[:9], ("I aVR V1 V4", "II aVL V2 V5", "III aVF V3 V6", "II")),
+    ],
+)
+def test_few_leads_fill_the_paper(leads, rows):
+    signal = np.full((12, 1000), np.nan)
+    signal[[LEADS.index(lead) for lead in leads]] = 0.0
+    placed = placed_on_sheet(signal, FS)
+    drawn = [[piece for piece in placed.traces if piece.row == row] for row in range(len(rows))]
+    assert tuple(" ".join(piece.lead for piece in row) for row in drawn) == rows
+    for row in drawn:
+        assert (row[0].start, row[-1].stop) == (0, 1000)
+    assert 145 <= placed.height_mm <= 195 and min(placed.middles) >= 20
+    make_sheet(signal)
 
 
 def test_a_gap_in_the_signal_is_a_gap_in_the_trace():

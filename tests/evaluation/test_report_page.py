@@ -6,12 +6,13 @@ import zlib
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from heart_reader.data.delineation import MainMeasurements
 from heart_reader.errors import DataError
 from heart_reader.evaluation.plots.figures import save
 from heart_reader.evaluation.sheets.ecg import RESEARCH, About
-from heart_reader.evaluation.sheets.page import report_page
+from heart_reader.evaluation.sheets.page import finding_lines, report_page
 
 PROBABILITIES = {"NORM": 0.1, "MI": 0.9, "STTC": 0.5}
 THRESHOLDS = {"NORM": 0.4, "MI": 0.3, "STTC": 0.6}
@@ -85,3 +86,18 @@ def test_a_wrong_layout_and_wrong_classes_are_named():
         page(np.zeros((12, 1000)), "4x3")
     with pytest.raises(DataError, match=r"thresholds names the classes \['MI'\]"):
         report_page(np.zeros((12, 1000)), 100, "", PROBABILITIES, {"MI": 0.3}, About())
+
+
+def test_findings_of_many_classes_end_before_the_paper_and_are_counted():
+    names = [f"{chr(65 + k % 26)}MQWX{k}" for k in range(71)]
+    scores = dict(zip(names, np.linspace(0.9, 0.1, 71), strict=True))
+    found, rest = finding_lines(scores, dict.fromkeys(names, 0.5))
+    said, more = re.fullmatch(r"Found: (.*), and (\d+) more", found).groups()
+    assert said.split(", ")[0] == "AMQWX0 90% (from 50%)"
+    assert len(said.split(", ")) + int(more) == sum(score >= 0.5 for score in scores.values())
+    about = About(63.0, 1.0, None, "models:/heart-reader-all-ensemble/1")
+    figure = report_page(np.zeros((12, 1000)), 100, "R", scores, dict.fromkeys(names, 0.5), about)
+    canvas = FigureCanvasAgg(figure)
+    for text in (each for each in figure.texts if each.get_text() in (found, rest)):
+        box = text.get_window_extent(canvas.get_renderer())
+        assert 0.7 * figure.bbox.width < box.x1 < figure.bbox.width * (1 - 13.5 / 297)

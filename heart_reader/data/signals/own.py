@@ -120,9 +120,9 @@ def _read_block(
     quick = plain.read(files)
     for place, (ecg_id, file) in enumerate(zip(ecg_ids.tolist(), files, strict=True)):
         if place in quick:
-            made.append(quick[place][None])
-            ids.append(ecg_id)
-            lengths.append(spec.n_times)
+            made.append(quick[place])
+            ids += [ecg_id] * len(quick[place])
+            lengths += [spec.n_times] * len(quick[place])
             continue
         try:
             windows = to_windows(read_recording(file), signal)
@@ -174,9 +174,10 @@ def _as_steps(signals: np.ndarray) -> tuple[Digital, Floats]:
     largest = np.maximum(signals.max(axis=2, initial=1e-9), -signals.min(axis=2, initial=-1e-9))
     gain = np.minimum(STEPS_PER_MV, LARGEST_STEP / largest.astype(np.float64))  # (n, n_leads)
     samples = np.empty((len(signals), *signals.shape[:0:-1]), "<i2")
-    steps = signals * gain[:, :, None]
-    # Written across the memory once: a transposed product would be read across it as well.
-    samples.transpose(0, 2, 1)[...] = np.rint(steps, out=steps)
+    # Record by record in a core's cache; whole numbers are written across, a quarter of the bytes.
+    for row, signal in enumerate(signals):
+        steps = signal * gain[row, :, None]
+        samples[row] = np.rint(steps, out=steps).astype("<i2").T
     return samples, gain
 
 

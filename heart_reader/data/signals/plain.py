@@ -1,11 +1,12 @@
 """Plain WFDB records by the quick way: many at once, none of which anything is to be said of.
 
-Nearly all records of nearly all data sets are a header and one file of 16-bit samples in mV, of
-the length that a model reads. They are read into one array, checked and resampled together.
+Nearly all records of nearly all data sets are a header and one file of 16-bit samples in mV, which
+are one window of a model or some. They are read into one array, checked and resampled together.
 Whatever isn't plain, contradicts itself or is to be remarked on is left to the reader of all
 files, which gives the same samples and says what is odd.
 """
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -19,11 +20,13 @@ from heart_reader.data.formats.lead_names import Chosen, choose_leads
 from heart_reader.data.formats.limits import HIGHEST_FS, LOWEST_FS
 from heart_reader.data.recordings.gaps import LONGEST_BRIDGE, longest_run
 from heart_reader.data.recordings.limb_leads import LIMB_LEADS, MOST_CONTRADICTION, limb_leads
+from heart_reader.data.recordings.model_input import seconds_wanted
 from heart_reader.data.recordings.resampling import n_resampled, resampled
 from heart_reader.data.signals.store import INVALID, Digital, Floats, Ints
 from heart_reader.data.spec import SignalSpec
 
-TOGETHER = 8  # records: 4 MB at 500 Hz stay in the cache of a core
+TOGETHER = 250_000  # samples of records read at once, four of 10 s: a core keeps them in its cache
+MOST_WINDOWS = 60  # of a record; longer ones have no hurry
 SURE = 0.9  # of the largest contradiction; what is nearer to it is computed to the last bit
 _HEADER_BYTES = 65536
 _NUMBER = r"\d+(?:\.\d+)?"
@@ -39,11 +42,13 @@ Samples = NDArray[np.float32]
 class _Layout:
     """What the headers of one data set share, and what a model reads of it.
 
-    ``gain`` (steps per mV) and ``baseline`` are of every channel; ``columns`` are the channels of
-    the model's leads, ``limbs`` those of limb leads by name.
+    ``length`` is that of a window, in samples of the file. ``gain`` (steps per mV) and
+    ``baseline`` are of every channel; ``columns`` are the channels of the model's leads,
+    ``limbs`` those of limb leads by name.
     """
 
     n_times: int
+    length: int
     fs: float
     offset: int
     gain: Floats
@@ -69,7 +74,7 @@ class PlainReader:
         self._layouts: dict[tuple[tuple[str, ...], Lines], _Layout | None] = {}
 
     def read(self, files: Sequence[str]) -> dict[int, Samples]:
-        """The plain ones: mV (n_leads, n_times) by their place among the files."""
+        """The plain ones: mV (n_windows, n_leads, n_times) by their place among the files."""
         of_layout: dict[_Layout, list[_Found]] = {}
         for place, file in enumerate(files):
             found = self._find(place, file.removesuffix(".hea"))
@@ -77,8 +82,9 @@ class PlainReader:
                 of_layout.setdefault(found[0], []).append(found[1])
         made: dict[int, Samples] = {}
         for layout, records in of_layout.items():
-            for start in range(0, len(records), TOGETHER):
-                made |= self._read_some(layout, records[start : start + TOGETHER])
+            size = max(1, TOGETHER // (layout.n_times * len(layout.gain)))
+            for start in range(0, len(records), size):
+                made |= self._read_some(layout, records[start : start + size])
         return made
 
     def _find(self, place: int, path: str) -> tuple[_Layout, _Found] | None:
@@ -106,28 +112,38 @@ class PlainReader:
         return layout, _Found(place, file_path, [int(words[6]) & 0xFFFF for words in signals])
 
     def _read_some(self, layout: _Layout, records: Sequence[_Found]) -> dict[int, Samples]:
-        spec, columns = self._spec, layout.columns
         frames = np.empty((len(records), layout.n_times, len(layout.gain)), "<i2")
         whole = [_whole(each.file, layout.offset, frames[k]) for k, each in enumerate(records)]
         steps = np.ascontiguousarray(frames.transpose(0, 2, 1))  # (n, n_channels, n_times)
         plain = np.array(whole) & _as_said(steps, np.array([each.checksum for each in records]))
-        plain &= ~(_still(steps, layout) | _contradictory(steps, layout))
-        signal = steps[:, columns] - layout.baseline[columns, None]
-        signal /= layout.gain[columns, None]  # mV (n, n_leads, n_times)
+        made: list[Samples] = []
+        for start in range(0, layout.n_times, layout.length):
+            window = steps[:, :, start : start + layout.length]
+            plain &= ~(_still(window, layout) | _contradictory(window, layout))
+            made.append(self._window(layout, steps, start))
+            plain &= (made[-1].min(axis=2) < made[-1].max(axis=2)).all(axis=1)
+            plain &= ~(made[-1].std(axis=2) > LARGEST_STD_MV).any(axis=1)
+        windows = np.stack(made, axis=1)  # (n, n_windows, n_leads, n_times)
+        return {each.place: windows[k] for k, each in enumerate(records) if plain[k]}
+
+    def _window(self, layout: _Layout, steps: Digital, start: int) -> Samples:
+        """mV (n, n_leads, n_times) of the window that begins at a sample of the file."""
+        spec, columns, length = self._spec, layout.columns, layout.length
+        if layout.fs != spec.fs:  # the filter reaches beyond the window
+            length = math.ceil(seconds_wanted(spec) * layout.fs)
+        signal = steps[:, columns, start : start + length] - layout.baseline[columns, None]
+        signal /= layout.gain[columns, None]
         if layout.fs != spec.fs:
-            rows = signal.reshape(-1, layout.n_times)
-            signal = resampled(rows, layout.fs, spec.fs).reshape(-1, *spec.shape)
-        made = signal.astype(np.float32)
-        plain &= (made.min(axis=2) < made.max(axis=2)).all(axis=1)
-        plain &= ~(made.std(axis=2) > LARGEST_STD_MV).any(axis=1)
-        return {each.place: made[k] for k, each in enumerate(records) if plain[k]}
+            rows = signal.reshape(-1, signal.shape[2])
+            signal = resampled(rows, layout.fs, spec.fs).reshape(*signal.shape[:2], -1)
+        return signal[:, :, : spec.n_times].astype(np.float32, order="C")
 
 
 # ---------------------------------------------------------------- headers
 
 
 def _layout(record: tuple[str, ...], signals: Lines, spec: SignalSpec) -> _Layout | None:
-    """``None`` where a record isn't one plain window of a model's."""
+    """``None`` where a record isn't plain windows of a model's."""
     formats = [_FORMAT.fullmatch(words[0]) for words in signals]
     gains = [_GAIN.fullmatch(words[1]) for words in signals]
     numbers = re.fullmatch(rf"(\d+) ({_NUMBER}) (\d+)", " ".join(record))
@@ -143,20 +159,25 @@ def _layout(record: tuple[str, ...], signals: Lines, spec: SignalSpec) -> _Layou
         return None
     fs, n_times = float(numbers[2]), int(numbers[3])
     chosen = choose_leads([words[3] for words in signals])
-    if not _is_one_window(fs, n_times, chosen, spec):
+    if not _is_windows(fs, n_times, chosen, spec):
         return None
     column = dict(zip(chosen.leads, chosen.columns, strict=True))
     gain, baseline = np.array(scales).T
     columns = np.array([column[lead] for lead in spec.leads], np.int64)
     limbs = {lead: column[lead] for lead in LIMB_LEADS if lead in column}
-    return _Layout(n_times, fs, int(offsets.pop() or 0), gain, baseline, columns, limbs)
+    offset, length = int(offsets.pop() or 0), round(spec.seconds * fs)
+    return _Layout(n_times, length, fs, offset, gain, baseline, columns, limbs)
 
 
-def _is_one_window(fs: float, n_times: int, chosen: Chosen, spec: SignalSpec) -> bool:
+def _is_windows(fs: float, n_times: int, chosen: Chosen, spec: SignalSpec) -> bool:
+    """Whether all of a record is windows, one behind the other."""
+    length = spec.seconds * fs
     return (
         LOWEST_FS <= fs <= HIGHEST_FS
-        and n_times == spec.seconds * fs
-        and n_resampled(n_times, fs, spec.fs) == spec.n_times
+        and length == round(length)
+        and n_times % length == 0
+        and 1 <= n_times // length <= MOST_WINDOWS
+        and n_resampled(round(length), fs, spec.fs) == spec.n_times
         and not chosen.notes
         and set(spec.leads) <= set(chosen.leads)
     )

@@ -23,6 +23,7 @@ from heart_reader.evaluation.plots.chosen import drawn_classes, drawn_note
 from heart_reader.evaluation.plots.figures import GREY, INK, class_colors, new_figure
 
 MOST_TOGETHER = 12  # classes in a table of pairs
+MOST_BESIDE = 5  # tables in a row
 BLUES = LinearSegmentedColormap.from_list("pale-to-blue", ["#ffffff", "#0072B2"])
 
 
@@ -43,8 +44,13 @@ def confusion_matrices(
     sensitivity = (labels & predictions).sum(axis=0) / labels.sum(axis=0)
     columns = drawn_classes(labels, sensitivity)
     colors = class_colors([class_names[c] for c in columns])
-    figure = new_figure(2.5 * len(columns), 3.3)
-    for axes, c in zip(np.ravel(figure.subplots(1, len(columns))), columns, strict=True):
+    n_rows = 1 if len(columns) <= MOST_BESIDE else 2  # eight beside each other can't be read
+    n_columns = -(-len(columns) // n_rows)
+    figure = new_figure(2.5 * n_columns, 0.3 + 3.0 * n_rows)
+    places = np.ravel(figure.subplots(n_rows, n_columns))
+    for unused in places[len(columns) :]:
+        unused.remove()
+    for axes, c in zip(places, columns, strict=False):
         name = class_names[c]
         there = known[:, c]
         counts = confusion(labels[there, c], predictions[there, c])

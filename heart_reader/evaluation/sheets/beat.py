@@ -163,7 +163,7 @@ def measurement_line(one: MainMeasurements) -> str:
 
     >>> nan = float("nan")
     >>> measurement_line(MainMeasurements(71.6, nan, 92.0, 374.0, 396.4, 396.4, 408.6, -12.3))
-    'rate 72 /min   PR – ms   QRS 92 ms   QT 374 ms   QTcF 396 ms   QTcB 409 ms   axis -12°'
+    'rate 72 /min   PR –   QRS 92 ms   QT 374 ms   QTcF 396 ms   QTcB 409 ms   axis -12°'
     """
     parts = (
         ("rate", one.rate_bpm, " /min"),
@@ -174,5 +174,6 @@ def measurement_line(one: MainMeasurements) -> str:
         ("QTcB", one.qtc_bazett_ms, " ms"),
         ("axis", one.qrs_axis_degrees, "°"),
     )
-    shown = ((name, f"{x:.0f}" if math.isfinite(x) else "–", unit) for name, x, unit in parts)
-    return "   ".join(f"{name} {value}{unit}" for name, value, unit in shown)
+    return "   ".join(
+        f"{name} {x:.0f}{unit}" if math.isfinite(x) else f"{name} –" for name, x, unit in parts
+    )

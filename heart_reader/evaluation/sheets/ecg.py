@@ -1,6 +1,7 @@
 """A 12-lead ECG on ECG paper, to scale, with a model's probabilities beside it.
 
-25 mm/s and 10 mm/mV, three rows of four leads (2.5 s each) over a rhythm strip of lead II (10 s).
+25 mm/s and 10 mm/mV, three rows of four leads (2.5 s each) over a rhythm strip of lead II (10 s),
+or as the leads and the seconds that there are fill the paper.
 Tall waves get a taller paper; where that would be too tall, 5 mm/mV, and the sheet says so.
 """
 
@@ -14,12 +15,13 @@ from matplotlib.figure import Figure
 
 from heart_reader.data.delineation import MainMeasurements
 from heart_reader.evaluation.plots.figures import GREY, INK
+from heart_reader.evaluation.sheets.arrangement import arranged
 from heart_reader.evaluation.sheets.beat import measurement_line
 from heart_reader.evaluation.sheets.findings import check_classes, draw_findings
 from heart_reader.evaluation.sheets.layout import (
-    LAYOUTS,
     MM_PER_S,
     PAPER_WIDTH_MM,
+    TRACE_LEFT_MM,
     Placed,
     place,
 )
@@ -62,7 +64,7 @@ def placed_on_sheet(signal: npt.ArrayLike, fs: float) -> Placed:
     Raises:
         DataError: a signal that is not (12, n_times), or a rate that is not above 0.
     """
-    return place(signal, fs, LAYOUTS["3x4"], PAPER_HEIGHT_MM, TALLEST_MM)
+    return place(signal, fs, arranged("3x4", signal, fs), PAPER_HEIGHT_MM, TALLEST_MM)
 
 
 def ecg_sheet(
@@ -113,6 +115,8 @@ def scale_text(placed: Placed, fs: float) -> str:
     words = f"{MM_PER_S:g} mm/s    {placed.mm_per_mv:g} mm/mV    {fs:g} Hz"
     if placed.mm_per_mv != 10:
         words += f"    waves too tall for 10 mm/mV: drawn at {placed.mm_per_mv:g}"
+    if any(trace.start == 0 and trace.left_mm > TRACE_LEFT_MM for trace in placed.traces):
+        words += "    leads beside each other: the same seconds"
     if placed.cut:
         words += f"    cut at the paper's edge: {', '.join(placed.cut)}"
     return words

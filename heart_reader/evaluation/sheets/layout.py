@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from heart_reader.data.ptbxl import LEADS
-from heart_reader.errors import DataError, did_you_mean
+from heart_reader.errors import DataError
+from heart_reader.evaluation.sheets.arrangement import STRIP_S, Layout
 
 Floats = npt.NDArray[np.float64]
 
 MM_PER_S = 25.0
 GAINS_MM_PER_MV = (10.0, 5.0, 2.5)
-STRIP_S = 10.0
 TRACE_LEFT_MM = 15.0  # the calibration pulse stands before it
 PAPER_WIDTH_MM = TRACE_LEFT_MM + STRIP_S * MM_PER_S + 5.0
 BIN_MM = 2.0  # of width: how finely traces of two rows are kept apart
@@ -30,53 +30,6 @@ NAME_MM = (8.0, 3.5)  # width and height of a lead's name
 LOOSE_MM, TIGHT_MM = 5.0, 1.0  # rooms are multiples of these; tight before the gain is halved
 PULSE_ROOM_MM = 11.5  # of a calibration pulse of 10 mm over the first row
 TIGHT = 0.6  # of a layout's own spacing and edges
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Which leads stand beside each other, row by row, each over an equal share of 10 s.
-
-    Attributes:
-        rows: of leads.
-        spacing_mm: of rows that have no tall waves.
-        edge_mm: from the outer rows to the paper's edges, without tall waves.
-        name_mm: a lead's name over its row's level, where no wave is in its way.
-    """
-
-    rows: tuple[tuple[str, ...], ...]
-    spacing_mm: float
-    edge_mm: float
-    name_mm: float
-
-
-LAYOUTS = {
-    "3x4": Layout(
-        (
-            ("I", "aVR", "V1", "V4"),
-            ("II", "aVL", "V2", "V5"),
-            ("III", "aVF", "V3", "V6"),
-            ("II",),
-        ),
-        35.0,
-        20.0,
-        8.0,
-    ),
-    "6x2": Layout(tuple(zip(LEADS[:6], LEADS[6:], strict=True)), 20.0, 15.0, 4.0),
-    "12x1": Layout(tuple((lead,) for lead in LEADS), 10.0, 15.0, 2.0),
-}
-
-
-def layout_of(name: str) -> Layout:
-    """A layout by its name.
-
-    Raises:
-        DataError: there is none of that name.
-    """
-    if name not in LAYOUTS:
-        raise DataError(
-            f"unknown layout {name!r}{did_you_mean(name, LAYOUTS)}; there are {', '.join(LAYOUTS)}"
-        )
-    return LAYOUTS[name]
 
 
 @dataclass(frozen=True)
@@ -124,7 +77,7 @@ def place(
     Args:
         signal: (12, n_times) in mV.
         fs: Hz.
-        layout: one of ``LAYOUTS``.
+        layout: of `arranged`.
         least_mm, most_mm: height of the paper.
 
     Raises:
@@ -157,28 +110,37 @@ def _checked(signal: npt.ArrayLike, fs: float) -> Floats:
 def _pieces(signal: Floats, fs: float, layout: Layout, gain: float) -> list[Trace]:
     """The traces, each as if its row's level were 0."""
     return [
-        _piece(signal, fs, lead, row, column, len(leads), gain)
+        _piece(signal, fs, lead, row, _Share(column, len(leads), layout.simultaneous), gain)
         for row, leads in enumerate(layout.rows)
         for column, lead in enumerate(leads)
     ]
 
 
-def _piece(
-    signal: Floats, fs: float, lead: str, row: int, column: int, n_columns: int, gain: float
-) -> Trace:
-    duration = STRIP_S / n_columns
-    start = round(column * duration * fs)
-    stop = min(round((column + 1) * duration * fs), signal.shape[1])
+@dataclass(frozen=True)
+class _Share:
+    """Which part of a strip a lead has, and whether its time begins anew in it."""
+
+    column: int
+    n_columns: int
+    simultaneous: bool
+
+
+def _piece(signal: Floats, fs: float, lead: str, row: int, share: _Share, gain: float) -> Trace:
+    duration = STRIP_S / share.n_columns
+    first = 0 if share.simultaneous else share.column
+    start = round(first * duration * fs)
+    stop = min(round((first + 1) * duration * fs), signal.shape[1])
     whole = signal[LEADS.index(lead)]
     known = whole[np.isfinite(whole)]
     level = np.median(known) if known.size else 0.0
+    moved = (share.column - first) * duration * MM_PER_S
     return Trace(
         lead=lead,
         row=row,
-        left_mm=TRACE_LEFT_MM + column * duration * MM_PER_S,
+        left_mm=TRACE_LEFT_MM + share.column * duration * MM_PER_S,
         start=start,
         stop=stop,
-        x_mm=TRACE_LEFT_MM + np.arange(start, stop) / fs * MM_PER_S,
+        x_mm=TRACE_LEFT_MM + moved + np.arange(start, stop) / fs * MM_PER_S,
         y_mm=(whole[start:stop] - level) * gain,
     )
 
@@ -246,7 +208,8 @@ def _stand(
 ) -> Placed:
     """Levels, from the top down; what room is left is between the rows, and at both edges."""
     spare = height - top - sum(gaps) - bottom
-    gaps = [gap + np.floor(spare / len(gaps) / 5) * 5 for gap in gaps]
+    shares = len(gaps) if len(gaps) > 2 else len(gaps) + 2  # few rows stand in the middle
+    gaps = [gap + np.floor(spare / shares / 5) * 5 for gap in gaps]
     spare = height - top - sum(gaps) - bottom
     first = height - top - np.floor(spare / 10) * 5
     middles = first - np.concatenate([[0.0], np.cumsum(gaps)])

@@ -1,22 +1,27 @@
 """One ECG and what a model says of it on one page: A4 across, to scale, to be printed at 100%."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import LoadFlags
 
 from heart_reader.evaluation.plots.figures import GREY, INK
+from heart_reader.evaluation.sheets.arrangement import arranged
 from heart_reader.evaluation.sheets.beat import measurement_line
 from heart_reader.evaluation.sheets.ecg import RESEARCH, About, person_text, scale_text
 from heart_reader.evaluation.sheets.findings import check_classes
-from heart_reader.evaluation.sheets.layout import PAPER_WIDTH_MM, layout_of, place
+from heart_reader.evaluation.sheets.layout import PAPER_WIDTH_MM, place
 from heart_reader.evaluation.sheets.paper import axes_mm, draw_ecg, sheet_figure
 
 A4_MM = (297.0, 210.0)
 PAPER_HEIGHT_MM, FOOTER_MM = 165.0, 9.0
 LEFT_MM = (A4_MM[0] - PAPER_WIDTH_MM) / 2
 LINE_CHARACTERS = 170  # at 8.5 points
+SURE = 0.96  # of a line: a screen's letters stand on pixels, and take up to 2% more
+FOUND, REST = (10.5, True), (8.5, False)  # points, and whether it is bold
 
 
 def report_page(
@@ -48,7 +53,7 @@ def report_page(
         DataError: a bad signal or layout, or classes that differ.
     """
     check_classes(probabilities, thresholds, None)
-    placed = place(signal, fs, layout_of(layout), PAPER_HEIGHT_MM, PAPER_HEIGHT_MM)
+    placed = place(signal, fs, arranged(layout, signal, fs), PAPER_HEIGHT_MM, PAPER_HEIGHT_MM)
     figure = sheet_figure(*A4_MM)
     paper = axes_mm(figure, LEFT_MM, FOOTER_MM, PAPER_WIDTH_MM, PAPER_HEIGHT_MM, "paper")
     draw_ecg(paper, placed)
@@ -59,8 +64,8 @@ def report_page(
         _write(figure, 197.0, measurement_line(about.measured), 10.5)
     _write(figure, 197.0, about.model[-60:], 8.5, right=True)
     found, rest = finding_lines(probabilities, thresholds)
-    _write(figure, 190.0, found, 10.5, bold=True)
-    _write(figure, 184.0, rest, 8.5, GREY)
+    _write(figure, 190.0, found, FOUND[0], bold=FOUND[1], whole=True)
+    _write(figure, 184.0, rest, REST[0], GREY, whole=True)
     _write(figure, 178.5, notes, 8.5, GREY)
     _write(figure, FOOTER_MM / 2, scale_text(placed, fs), 8.0)
     _write(figure, FOOTER_MM / 2, RESEARCH, 8.0, right=True)
@@ -82,9 +87,26 @@ def finding_lines(
     found = [told[name] for name in order if probabilities[name] >= thresholds[name]]
     rest = [told[name] for name in order if probabilities[name] < thresholds[name]]
     return (
-        f"Found: {', '.join(found) or 'none of the classes'}",
-        f"Not found: {', '.join(rest) or 'none'}",
+        _fitting("Found", found or ["none of the classes"], *FOUND),
+        _fitting("Not found", rest or ["none"], *REST),
     )
+
+
+def _fitting(title: str, words: Sequence[str], size: float, bold: bool) -> str:
+    """As many of some words as a line of the page holds, and how many more there are."""
+    for n in range(len(words), 0, -1):
+        more = [] if n == len(words) else [f"and {len(words) - n} more"]
+        line = f"{title}: {', '.join([*words[:n], *more])}"
+        if _width_mm(line, size, bold) <= SURE * PAPER_WIDTH_MM:
+            break
+    return line
+
+
+def _width_mm(text: str, size: float, bold: bool) -> float:
+    font = get_font(findfont(FontProperties(weight="bold" if bold else "normal")))
+    font.set_size(size, 72)
+    font.set_text(text, 0, flags=LoadFlags.NO_HINTING)
+    return float(font.get_width_height()[0] / 64 / 72 * 25.4)  # from 1/64 point
 
 
 def _write(
@@ -95,10 +117,15 @@ def _write(
     color: str = INK,
     bold: bool = False,
     right: bool = False,
+    whole: bool = False,
 ) -> None:
-    """A line that ends before the paper does, at a height in mm."""
+    """A line that ends before the paper does, at a height in mm; ``whole`` says that it fits."""
     x = (A4_MM[0] - LEFT_MM if right else LEFT_MM) / A4_MM[0]
-    line = textwrap.shorten(text, round(LINE_CHARACTERS * 8.5 / size), placeholder=" ...")
+    line = (
+        text
+        if whole
+        else textwrap.shorten(text, round(LINE_CHARACTERS * 8.5 / size), placeholder=" ...")
+    )
     # Names of measurements stand apart by several spaces, which `shorten` would take.
     shown = text if len(line) >= len(" ".join(text.split())) else line
     figure.text(

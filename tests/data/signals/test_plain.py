@@ -4,6 +4,7 @@ Covers: heart_reader.data.signals.plain, heart_reader.data.recordings.resampling
 heart_reader.data.recordings.gaps.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ ODD = {  # name -> what is wrong or to be remarked on
     "swapped": "limb leads that contradict each other",
     "dropout": "a stretch in which no lead moves",
     "flat": "a flat lead",
-    "long": "20 s",
+    "long": "23 s: the last window reaches back into the one before",
     "counts": "samples that can't be mV",
     "link": "a link that leads out of the folder",
     "fewer": "without augmented leads, which are computed",
@@ -71,8 +72,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     order = [*LEADS[6:], *(name.upper() for name in LEADS[:6])]
     steps = ecg(rng, 10, 500)
     write(root / "in" / "plain7", np.roll(steps, 6, axis=1), 500, order)
+    write(root / "in" / "plain8", ecg(rng, 20, 500), 500)
     for name in ODD:
-        write_odd(root / "in" / name, name, ecg(rng, 20 if name == "long" else 10, 500))
+        write_odd(root / "in" / name, name, ecg(rng, 23 if name == "long" else 10, 500))
     return root / "in"
 
 
@@ -122,8 +124,13 @@ def pack_of(folder: Path, cache: Path, signal: SignalConfig):
 
 def test_what_is_plain(folder):
     files = files_of(folder)
-    found = {Path(files[place]).name for place in PlainReader(TO_100.spec).read(files)}
-    assert found == {f"plain{k}" for k in range(8)}
+    found = {
+        Path(files[k]).name: len(each) for k, each in PlainReader(TO_100.spec).read(files).items()
+    }
+    assert found == {f"plain{k}": 1 for k in range(8)} | {"plain8": 2}
+    halves = PlainReader(replace(TO_100, seconds=5.0).spec).read(files)
+    found = {Path(files[k]).name: len(each) for k, each in halves.items()}
+    assert found == {f"plain{k}": 2 for k in range(8)} | {"plain8": 4}
 
 
 @pytest.mark.parametrize(
@@ -132,6 +139,7 @@ def test_what_is_plain(folder):
         TO_100,
         SignalConfig("II,V5,I", 250, 10.0, "pad"),
         SignalConfig("all", 500, 5.0, "repeat"),
+        SignalConfig("all", 100, 5.0, "repeat"),
         SignalConfig("8", 100, 20.0, "refuse"),
     ],
 )
@@ -149,14 +157,18 @@ def test_a_pack_is_the_same_without_the_quick_way(folder, tmp_path, monkeypatch,
 
 def test_samples_are_wfdbs_resampled_by_scipy(folder):
     files = files_of(folder)
-    for place, signal in PlainReader(TO_100.spec).read(files).items():
+    for place, windows in PlainReader(TO_100.spec).read(files).items():
+        if len(windows) > 1:
+            continue
         record = wfdb.rdrecord(files[place])
         upper = [name.upper() for name in record.sig_name]
         millivolts = record.p_signal[:, [upper.index(lead.upper()) for lead in LEADS]].T
         expected = millivolts
         if record.fs != 100:
             expected = resample_poly(millivolts, 100, record.fs, axis=1, padtype="line")
-        np.testing.assert_allclose(signal, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
+        np.testing.assert_allclose(
+            windows[0], expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max()
+        )
 
 
 @pytest.mark.parametrize("fs,to", [(500, 100), (100, 500), (257, 100), (360, 250), (997, 1000),
