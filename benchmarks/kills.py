@@ -5,17 +5,16 @@ python -m benchmarks.kills [--folder kills] [--times 20] [--seed 0] [--only trai
 Each command is first run to its end from the same store: what it makes is what a killed one must
 make too, after ``doctor --fix true`` and the same command again (a training: ``--resume``). Models
 are small, and on synthetic ECGs. A line a command: how often it was killed before it ended, runs
-that were left RUNNING, and what was still wrong in the end. A migration that is killed has a test,
-with the server that it needs (``tests/registry/test_migrate.py``).
+that were left RUNNING, and what was still wrong in the end. Imports, which touch nothing, are done
+before, so that each kill hits the work. A migration that is killed has a test, with the server
+that it needs (``tests/registry/test_migrate.py``).
 """
 
 import argparse
 import hashlib
 import os
 import shutil
-import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -24,9 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion
 
+from benchmarks.damage.prepared import Prepared
 from heart_reader.project import REPOSITORY
 
 SMALL = {
@@ -40,6 +38,7 @@ FAST = {
     "stages": "quantize", "parity.max_auc_loss": "1", "measure.n_runs": "3", "web": "never",
     "measure.n_resamples": "20", "quantize.n_calibrate": "16", "quantize.n_judge": "16",
 }  # fmt: skip
+WEIGHTS = ("weights.safetensors", "*.onnx")
 FORCED = {"force": "for the benchmark"}
 
 
@@ -59,9 +58,9 @@ class Command:
 
     @property
     def words(self) -> list[str]:
-        """Of the process."""
+        """Behind ``python -m``."""
         options = [word for key, value in self.options.items() for word in (f"--{key}", value)]
-        return [sys.executable, "-m", self.module, *options]
+        return [self.module, *options]
 
 
 COMMANDS = {
@@ -85,15 +84,14 @@ KILLED = [name for name in COMMANDS if not name.endswith(" other")]
 class Store:
     """A folder with a database, artifacts and a cache, which can be put back as it was.
 
-    Artifacts are known by their absolute paths: the folder stays the same one.
+    Artifacts are known by their absolute paths: the folder stays the same one. What commands made
+    to begin with is kept beside it, for all who begin with the same.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.kept = folder / "store", folder / "kept"
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        for each in folder.glob("looked*.db"):
-            each.unlink()
+        self.folder = folder / "store"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.process = Prepared(self.environment())
 
     def environment(self) -> dict[str, str]:
         """One thread: weights are the same to the bit with as many threads alone."""
@@ -105,14 +103,6 @@ class Store:
         }  # fmt: skip
         return {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")} | own
 
-    def start(self, words: Sequence[str]) -> "subprocess.Popen[bytes]":
-        """A process group of its own, which can be killed as a whole."""
-        with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(
-                words, cwd=self.folder, env=self.environment(), stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
-
     def run(self, words: Sequence[str]) -> float:
         """Seconds that it took.
 
@@ -120,63 +110,79 @@ class Store:
             RuntimeError: it failed.
         """
         began = time.monotonic()
-        if code := self.start(words).wait():
+        self.process.start(words, self.folder)
+        if code := self.process.wait():
             last = (self.folder / "log").read_text(errors="replace")[-600:]
-            raise RuntimeError(f"{' '.join(words[2:5])} ended with {code}: {last}")
+            raise RuntimeError(f"{' '.join(words[:3])} ended with {code}: {last}")
         return time.monotonic() - began
 
-    def keep(self) -> None:
-        """Remembers the folder as it is."""
-        shutil.rmtree(self.kept, ignore_errors=True)
-        shutil.copytree(self.folder, self.kept)
+    def begin_with(self, commands: tuple[str, ...]) -> None:
+        """The store that commands made, one after the other; nothing where there are none."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        kept = self._kept(commands)
+        if kept.exists():
+            shutil.copytree(kept, self.folder)
+        elif not commands:
+            self.folder.mkdir()
+        else:
+            self.begin_with(commands[:-1])
+            self.run(COMMANDS[commands[-1]].words)
+            part = kept.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            shutil.copytree(self.folder, part)
+            part.rename(kept)
 
-    def put_back(self) -> None:
-        """As it was."""
-        shutil.rmtree(self.folder)
-        shutil.copytree(self.kept, self.folder)
+    def _kept(self, commands: tuple[str, ...]) -> Path:
+        return self.folder.parent / "-".join(["kept", *commands]).replace(" ", "_")
 
     # ------------------------------------------------------------ what is there
 
-    def client(self) -> MlflowClient:
-        """Of a copy of the database: MLflow keeps open what has been replaced since."""
-        copied = self.folder.parent / f"looked{time.monotonic_ns()}.db"
-        source, target = (sqlite3.connect(each) for each in (self.folder / "mlflow.db", copied))
-        with closing(source), closing(target):
-            source.backup(target)
-        uri = f"sqlite:///{copied}"
-        return MlflowClient(uri, uri)
+    def rows(self, question: str) -> list[tuple[str, ...]]:
+        """Of the database; MLflow's client would remember one that has been replaced since."""
+        if not (self.folder / "mlflow.db").exists():
+            return []
+        with closing(sqlite3.connect(self.folder / "mlflow.db")) as database:
+            try:
+                return [tuple(map(str, row)) for row in database.execute(question)]
+            except sqlite3.OperationalError:  # it was killed before there was a table
+                return []
 
     def running(self) -> list[str]:
         """Runs without an end."""
-        if not (self.folder / "mlflow.db").exists():
-            return []
-        client = self.client()
-        experiments = [each.experiment_id for each in client.search_experiments()]
-        found = client.search_runs(experiments, "attributes.status = 'RUNNING'")
-        return [run.info.run_id for run in found]
+        question = "SELECT run_uuid FROM runs WHERE status='RUNNING' AND lifecycle_stage='active'"
+        return [run for (run,) in self.rows(question)]
 
     def holds(self) -> dict[str, tuple[int, dict[str, str]]]:
         """Of each registered model how many versions, and the weights that an alias stands for."""
-        client = self.client()
+        sources = {
+            (name, version): source
+            for name, version, source in self.rows(
+                "SELECT name, version, source FROM model_versions "
+                "WHERE current_stage != 'Deleted_Internal'"
+            )
+        }
+        aliases = self.rows("SELECT name, alias, version FROM registered_model_aliases")
         return {
-            model.name: (
-                len(client.search_model_versions(f"name = '{model.name}'")),
+            model: (
+                sum(name == model for name, _ in sources),
                 {
-                    alias: _digest(client, client.get_model_version(model.name, str(version)))
-                    for alias, version in model.aliases.items()
+                    alias: self._digest(sources.get((name, version), ""))
+                    for name, alias, version in aliases
+                    if name == model
                 },
             )
-            for model in client.search_registered_models()
+            for (model,) in self.rows("SELECT name FROM registered_models")
         }
 
-
-def _digest(client: MlflowClient, version: ModelVersion) -> str:
-    """Over the weights, which an alias's version must have."""
-    model = client.get_logged_model(version.source.removeprefix("models:/"))
-    root = Path(model.artifact_location.removeprefix("file://"))
-    files = sorted(root.rglob("*.safetensors"))
-    content = b"".join(each.read_bytes() for each in files if each.name == "weights.safetensors")
-    return hashlib.sha256(content).hexdigest()[:12] if files else "no weights"
+    def _digest(self, source: str) -> str:
+        """Over the weights, which an alias's version must have."""
+        places = dict(self.rows("SELECT model_id, artifact_location FROM logged_models"))
+        place = places.get(source.removeprefix("models:/"), source)
+        root = Path(place.removeprefix("file://"))
+        found = [path for name in WEIGHTS for path in sorted(root.rglob(name))]
+        if not found:
+            return "no weights"
+        return hashlib.sha256(b"".join(each.read_bytes() for each in found)).hexdigest()[:12]
 
 
 # ---------------------------------------------------------------- killing
@@ -187,24 +193,23 @@ def second_try(store: Store, command: Command, running: Sequence[str]) -> list[s
     resumed = command.module == "heart_reader.train" and len(running) == 1
     if not resumed:
         return command.words
-    return [sys.executable, "-m", command.module, "--resume", running[0]]
+    return [command.module, "--resume", running[0]]
 
 
 def killed_once(store: Store, command: Command, after: float) -> tuple[bool, int, list[str]]:
     """Whether it was killed in time, runs that were left, and what is wrong after the repair."""
-    store.put_back()
-    process = store.start(command.words)
+    store.begin_with(command.before)
+    store.process.start(command.words, store.folder)
     try:
-        process.wait(after)
+        store.process.wait(after)
         return False, 0, []
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    except TimeoutError:
+        store.process.kill()
     left = store.running()
     wrong = []
     try:
         if (store.folder / "mlflow.db").exists():
-            store.run([sys.executable, "-m", "registry.doctor", "--fix", "true"])
+            store.run(["registry.doctor", "--fix", "true"])
         still = store.running()
         wrong += [f"{len(still)} RUNNING after the repair"] if still else []
         store.run(second_try(store, command, left))
@@ -231,12 +236,10 @@ def differences(wanted: dict, found: dict) -> list[str]:  # type: ignore[type-ar
     return wrong
 
 
-def try_command(folder: Path, name: str, times: int, seed: int) -> str:
+def try_command(store: Store, name: str, times: int, seed: int) -> str:
     """A row of the table."""
-    command, store = COMMANDS[name], Store(folder)
-    for before in command.before:
-        store.run(COMMANDS[before].words)
-    store.keep()
+    command = COMMANDS[name]
+    store.begin_with(command.before)
     seconds = store.run(command.words)
     wanted = store.holds()
     rng = np.random.default_rng([seed, KILLED.index(name)])
@@ -262,8 +265,10 @@ def main() -> None:
     options = parser.parse_args()
     print("| command | s | killed | runs left RUNNING | wrong in the end |")
     print("| --- | --- | --- | --- | --- |")
+    store = Store(options.folder.resolve())
     for name in options.only.split(","):
-        print(try_command(options.folder.resolve(), name, options.times, options.seed), flush=True)
+        print(try_command(store, name, options.times, options.seed), flush=True)
+    store.process.close()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from heart_reader.errors import ConfigError
 
+LONGEST_NUMBER = 15  # digits of a word that stands for a whole number
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///([^?]*)")
 
 
@@ -95,3 +96,12 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def natural(word: str) -> int | None:
+    """The number that a word of digits is, ``None`` where it is no such word, or of 16 and more.
+
+    >>> natural("12"), natural("-1"), natural("²"), natural("9" * 5000)
+    (12, None, None, None)
+    """
+    return int(word) if word.isdecimal() and len(word) <= LONGEST_NUMBER else None

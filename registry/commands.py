@@ -19,6 +19,7 @@ COMMANDS = {
     "monitor": Command("registry.watch.monitor", (DEFAULTS,)),
     "sync": Command("registry.sync.syncer", (DEFAULTS,)),
     "webhook": Command("registry.sync.webhook", (DEFAULTS,)),
+    "models": Command("registry.gate.reserve"),
     "card": Command("registry.model_card"),
     "import": Command("registry.pretrained.import_bundle"),
     "pretrained": Command("registry.pretrained.all", (DEFAULTS,)),

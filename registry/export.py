@@ -40,7 +40,7 @@ from heart_reader.tracking import (
     Run,
     load_registered,
     register_files,
-    require_editable,
+    require_place,
     resolve_version,
 )
 from heart_reader.tracking import runs as tracking
@@ -55,6 +55,7 @@ from registry.client import (
     made_from,
     name_beside,
     pinned,
+    task_of,
 )
 from registry.ground.pace import Pace
 from registry.settings import load_settings
@@ -107,7 +108,7 @@ def export(request: ExportRequest) -> ModelVersion:
         DataError: data that aren't there, or aren't those that the model was trained on.
     """
     version = resolve_version(request.model)
-    require_editable(name_beside(version.name, "edge"))
+    require_place(name_beside(version.name, "edge"), task_of(version.name))
     with tracking.open_run(f"export {pinned(version)}") as run:
         try:
             made, rows = export_in(run, version, request)

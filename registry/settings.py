@@ -59,6 +59,8 @@ class GateConfig:
     n_resamples: int
     n_reproduced: int
     tolerance: float
+    min_shadow_agreement: float
+    n_shadow: int
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
@@ -70,13 +72,16 @@ class GateConfig:
             "max_ece",
             "min_macro_auc",
             "min_class_auc",
+            "min_shadow_agreement",
         )
         wrong = [
             f"{name} must lie from 0 to 1, but is {getattr(self, name)}"
             for name in shares
             if not 0 <= getattr(self, name) <= 1
         ]
-        return wrong + at_least(self, {"n_resamples": 1, "n_reproduced": 1, "tolerance": 0})
+        return wrong + at_least(
+            self, {"n_resamples": 1, "n_reproduced": 1, "tolerance": 0, "n_shadow": 1}
+        )
 
 
 @dataclass(frozen=True)
@@ -116,10 +121,11 @@ class CompareConfig:
     n_resamples: int
     n_records: int
     n_sheets: int
+    n_timed: int
 
     def problems(self) -> list[str]:
         """The rules that types can't say."""
-        return at_least(self, {"n_resamples": 100, "n_records": 0, "n_sheets": 0})
+        return at_least(self, {"n_resamples": 100, "n_records": 0, "n_sheets": 0, "n_timed": 1})
 
 
 @dataclass(frozen=True)

@@ -2,35 +2,50 @@
 
 import json
 import re
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import FrameType
 
 import numpy as np
 
 from heart_reader.errors import HeartReaderError
 
-LONGEST = 5.0  # s that an input may take
+LONGEST = 5.0  # s of computing that an input may take: on a busy machine others take time too
+BLOCKED = 60.0  # s by the clock, after which an input that computes nothing hangs
+LARGEST = 500.0  # MB above what the process held before
 EXTREMES = (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\0", b"\xff\xff", b"\0\x80", b"\0\0")
 
 
 class TooLongError(BaseException):  # an Exception would be taken for damage
-    """An input took more than `LONGEST`."""
+    """An input took more than `LONGEST`, or `BLOCKED`."""
 
 
 @dataclass
 class Outcome:
-    """What became of a kind's damaged inputs; ``wrong`` says each that broke a rule."""
+    """What became of a kind's damaged inputs.
+
+    Attributes:
+        kind: of input.
+        taken: were read.
+        refused: with a clear line.
+        slowest: s of computing that one took.
+        slowest_refusal: likewise, of those that were refused.
+        largest: MB that one took above what the process held before.
+        wrong: says each that broke a rule.
+    """
 
     kind: str
     taken: int = 0
     refused: int = 0
-    slowest: float = 0.0  # s
+    slowest: float = 0.0
+    slowest_refusal: float = 0.0
+    largest: float = 0.0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -66,24 +81,56 @@ def attempt(read: Callable[[], None], outcome: Outcome, unclear: Callable[[str],
         outcome: that is counted in.
         unclear: whether an error's message doesn't say enough.
     """
-    began = time.perf_counter()
-    previous = signal.signal(signal.SIGALRM, _too_long)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST)
+    held, began = forgotten_peak(), time.process_time()
+    before, refused = len(outcome.wrong), outcome.refused
     try:
-        read()
+        with limits():
+            read()
         outcome.taken += 1
     except HeartReaderError as error:
         outcome.refused += 1
         if unclear(str(error)):
             outcome.wrong.append(f"unclear: {str(error)[:200]!r}")
     except TooLongError:
-        outcome.wrong.append(f"more than {LONGEST} s")
+        outcome.wrong.append(f"more than {LONGEST} s of computing, or {BLOCKED} s of waiting")
     except Exception as error:  # what must not happen is counted
         outcome.wrong.append(f"{type(error).__name__}: {error}"[:300])
+    took, largest = time.process_time() - began, peak() - held
+    if largest > LARGEST and len(outcome.wrong) == before:
+        outcome.wrong.append(f"took {largest:.0f} MB")
+    outcome.slowest, outcome.largest = max(outcome.slowest, took), max(outcome.largest, largest)
+    if outcome.refused > refused:
+        outcome.slowest_refusal = max(outcome.slowest_refusal, took)
+
+
+@contextmanager
+def limits() -> Iterator[None]:
+    """Ends with `TooLongError` what computes, or waits, for too long."""
+    names = (
+        (signal.SIGPROF, signal.ITIMER_PROF, LONGEST),
+        (signal.SIGALRM, signal.ITIMER_REAL, BLOCKED),
+    )
+    previous = [signal.signal(name, _too_long) for name, _, _ in names]
+    for _, timer, seconds in names:
+        signal.setitimer(timer, seconds)
+    try:
+        yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-    outcome.slowest = max(outcome.slowest, time.perf_counter() - began)
+        for (name, timer, _), handler in zip(names, previous, strict=True):
+            signal.setitimer(timer, 0)
+            signal.signal(name, handler)
+
+
+def forgotten_peak() -> float:
+    """MB that this process holds, from which its peak is counted anew (Linux, ``man 5 proc``)."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak()
+
+
+def peak() -> float:
+    """MB that this process held at most."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def _too_long(signum: int, frame: FrameType | None) -> None:
@@ -94,15 +141,16 @@ def _too_long(signum: int, frame: FrameType | None) -> None:
 
 
 def print_outcome(outcome: Outcome) -> None:
-    """For the process that started this one, with this one's peak memory in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(asdict(outcome) | {"peak": peak}))
+    """For the process that started this one."""
+    print(json.dumps(asdict(outcome)))
+
+
+HEAD = "kind | inputs | taken | refused | rule broken | slowest s | slowest refusal s | most MB"
 
 
 def print_table(module: str, kinds: Iterable[str], words: Sequence[str]) -> None:
     """Runs ``python -m MODULE --kind KIND`` for each kind, and prints a row of it."""
-    print("| kind | inputs | taken | refused | rule broken | slowest s | peak MB |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print(f"| {HEAD} |\n|{' --- |' * len(HEAD.split('|'))}")
     for kind in kinds:
         command = [sys.executable, "-m", module, "--kind", kind, *words]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -111,7 +159,8 @@ def print_table(module: str, kinds: Iterable[str], words: Sequence[str]) -> None
             continue
         found = json.loads(run.stdout.splitlines()[-1])
         counts = [found["taken"], found["refused"], len(found["wrong"])]
-        print(f"| {kind} | {sum(counts)} | {' | '.join(map(str, counts))} | "
-              f"{found['slowest']:.2f} | {found['peak']:.0f} |", flush=True)  # fmt: skip
+        times = f"{found['slowest']:.2f} | {found['slowest_refusal']:.2f}"
+        print(f"| {kind} | {sum(counts)} | {' | '.join(map(str, counts))} | {times} | "
+              f"{found['largest']:.0f} |", flush=True)  # fmt: skip
         for line in sorted(set(found["wrong"])):
             print(f"  {kind}: {line}", file=sys.stderr)

@@ -73,7 +73,8 @@ def require_empty(objects: Objects) -> None:
     """
     if next(objects.keys(), None) is not None:
         raise ConfigError(f"the platform isn't empty: bucket {objects.bucket} has objects")
-    for database, table in (("mlflow", "runs"), ("mlflow", "registered_models"), ("studies", "*")):
+    # Registered models without versions are there from the start.
+    for database, table in (("mlflow", "runs"), ("mlflow", "model_versions"), ("studies", "*")):
         full = {n: d for n, d in tables(database).items() if table in (n, "*") and d[0] != "0"}
         if full:
             raise ConfigError(f"the platform isn't empty: database {database} has {min(full)}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from heart_reader.cli.entry import dotted_options
 from heart_reader.errors import ConfigError, did_you_mean
+from heart_reader.files import natural
 
 MANIFEST = "manifest.json"  # written last: a folder that has it is whole
 AUTO, LATEST = "auto", "latest"  # what stands for a folder that nobody named
@@ -74,9 +75,10 @@ def how_many(word: str) -> int:
     Raises:
         ConfigError: another word than a number.
     """
-    if not word.isdigit():
+    number = natural(word)
+    if number is None:
         raise ConfigError(f"KEEP must be a number of backups, 0 for all, but is {word!r}")
-    return int(word)
+    return number
 
 
 def shelf_options(words: Sequence[str], one: str, others: Sequence[str]) -> dict[str, str]:

@@ -43,4 +43,4 @@ def size_of(scope: Scope) -> float:
     if b"transfer-encoding" in headers:
         return float("inf")
     length = headers.get(b"content-length", b"0")
-    return int(length) if length.isdigit() else float("inf")
+    return int(length) if length.isdigit() and len(length) < 16 else float("inf")

@@ -10,13 +10,12 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
-from deploy.roles import PROMOTER
+from deploy.roles import PROMOTER, RESERVED
 
 HANDLERS = "mlflow.server.handlers"
 # With these, clients are sent to the store itself, which no client can reach.
 STORE_ITSELF = ("MultipartDownloadMixin", "MultipartUploadMixin", "PresignedUploadMixin")
 AUTH = "mlflow.server.auth"
-RESERVED = "heart-reader-"  # names of models that `sync` looks at
 CHAMPIONS = ("champion", "previous")  # the aliases that it follows, and goes back to
 HOSTS = "MLFLOW_SERVER_ALLOWED_HOSTS"  # set by `mlflow server` for its workers
 
@@ -41,9 +40,10 @@ def _without_the_store_itself(handlers: ModuleType) -> None:
 
 
 def reserve_names() -> None:
-    """Models of our names are made by who may change them: members, not any user.
+    """Models of our names are made by promoters and admins.
 
     MLflow lets every user make models and own them; `sync` would take such a one for the team's.
+    Who asks for one that is there, and may change it, is told by MLflow that it is there.
     """
     after_import(AUTH, _with_reserved_names)
 
@@ -52,7 +52,8 @@ def _with_reserved_names(auth: ModuleType) -> None:
     def named(before: Callable[[], bool], message: type, field: str) -> Callable[[], bool]:
         def may() -> bool:
             name = getattr(auth._get_request_message(message()), field)
-            return before() and (not name.startswith(RESERVED) or _may_change(auth, name))
+            ours = name.startswith(RESERVED)
+            return before() and (not ours or _is_promoter(auth) or _may_change(auth, name))
 
         return may
 
@@ -68,6 +69,13 @@ def _with_reserved_names(auth: ModuleType) -> None:
 
 
 def _may_change(auth: ModuleType, name: str) -> bool:
+    """A model that is there."""
+    from mlflow.exceptions import MlflowException  # not in every process
+
+    try:
+        auth._get_model_registry_store().get_registered_model(name)
+    except MlflowException:
+        return False
     return bool(auth._get_registered_model_permission(name).can_update)
 
 

@@ -7,23 +7,31 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mlflow.exceptions import MlflowException
 from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.db import utils as schema
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as ModelStore
 
-from deploy.roles import KINDS, ROLES, WORKSPACE
+from deploy.roles import KINDS, MODELS, ROLES, WORKSPACE
 from deploy.stores.databases import MAIN, connect, make_databases
 from deploy.stores.objects import Objects
 from heart_reader.cli.entry import run_entry
 
 TUNING = Path(__file__).parent / "tuning.sql"
 ADDRESS = "postgresql+psycopg2:///"
+EMPTY = (
+    "Made when the platform started. The alias `champion` stands for the version in use, "
+    "`candidate` for the newest; without versions, nobody has trained one yet."
+)
+EXISTS = "RESOURCE_ALREADY_EXISTS"
 
 
 def main(words: Sequence[str]) -> None:
-    """Databases, schema, indices, roles, accounts, bucket."""
+    """Databases, schema, models, indices, roles, accounts, bucket."""
     with connect(MAIN) as server:
         make_databases(server)
     upgrade_schema(ADDRESS + "mlflow")
+    make_models(ADDRESS + "mlflow")
     with connect("mlflow") as database, database.cursor() as cursor:
         cursor.execute(TUNING.read_text(encoding="utf-8"))
     passwords = {"admin": os.environ["ADMIN_PASSWORD"], "sync": os.environ["SYNC_PASSWORD"]}
@@ -40,6 +48,18 @@ def upgrade_schema(address: str) -> None:
     else:
         schema._upgrade_db(engine)
     engine.dispose()
+
+
+def make_models(address: str) -> None:
+    """The default task's registered models, where they aren't there; admins alone own them."""
+    store = ModelStore(address)
+    for name in MODELS:
+        try:
+            store.create_registered_model(name, description=EMPTY)
+        except MlflowException as error:
+            if error.error_code != EXISTS:
+                raise
+    store.engine.dispose()
 
 
 def make_accounts(address: str, passwords: Mapping[str, str]) -> None:

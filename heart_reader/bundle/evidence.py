@@ -84,9 +84,7 @@ def gather(
         own: what it said.
         y_judged: what it may be judged by; ``own.y_score`` where nothing was fitted on fold 9.
     """
-    rng = np.random.default_rng(PROBE_SEED)
-    made, _ = synthesize(draw_patients(N_PROBES, rng), np.arange(N_PROBES), rng)
-    probes = made if bundle.spec == PTBXL_SIGNAL else _as_read(made, bundle.spec)
+    probes = synthetic_probes(bundle.spec)
     evidence = Evidence(
         digest,
         own.ecg_id.astype(np.int32),
@@ -94,12 +92,19 @@ def gather(
         own.y_true.astype(np.uint8),
         own.y_score.astype(np.float32),
         y_judged.astype(np.float32),
-        probes.astype(np.int16),
+        probes,
         np.empty((N_PROBES, bundle.task.n_classes), np.float32),
         bundle.task.classes,
     )
     evidence.probe_score[:] = bundle.predict(evidence.probe_signals())
     return evidence
+
+
+def synthetic_probes(spec: SignalSpec) -> NDArray[np.int16]:
+    """The same ECGs each time, as a model of this spec reads them, (n, n_times, n_leads), µV."""
+    rng = np.random.default_rng(PROBE_SEED)
+    made, _ = synthesize(draw_patients(N_PROBES, rng), np.arange(N_PROBES), rng)
+    return (made if spec == PTBXL_SIGNAL else _as_read(made, spec)).astype(np.int16)
 
 
 def _as_read(probes: NDArray[np.int16], spec: SignalSpec) -> NDArray[np.int16]:

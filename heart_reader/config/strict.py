@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from heart_reader.config.yaml_files import plain_yaml
 from heart_reader.errors import ConfigError, DataError, did_you_mean
 
 T = TypeVar("T")
@@ -129,7 +130,7 @@ def _coerce_one_of(value: Any, kinds: Sequence[Any]) -> Any:
 
 
 def _coerce_tuple(value: Any, arguments: Sequence[Any]) -> tuple[Any, ...]:
-    items = yaml.safe_load(value) if isinstance(value, str) else value
+    items = plain_yaml(value) if isinstance(value, str) else value
     if not isinstance(items, list | tuple):
         raise TypeError(value)
     if arguments[-1] is not Ellipsis and len(items) != len(arguments):

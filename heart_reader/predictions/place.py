@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from heart_reader.errors import ConfigError
-from heart_reader.files import cache_folder, expanded_uri, user_path
+from heart_reader.files import cache_folder, expanded_uri, natural, user_path
 
 VARIABLE = "HEART_READER_LOG"
 ROWS_VARIABLE, KEY_VARIABLE = f"{VARIABLE}_ROWS", f"{VARIABLE}_KEY"
@@ -70,6 +70,21 @@ def find_place(environment: Mapping[str, str] | None = None) -> Place | None:
     return Place(kind, address, _rows(given.get(ROWS_VARIABLE, "")), key, journal)
 
 
+def require_place(who: str) -> Place:
+    """The place that the environment names, for somebody who reads the log.
+
+    Args:
+        who: reads it.
+
+    Raises:
+        ConfigError: as of `find_place`, or it names none.
+    """
+    place = find_place()
+    if place is None:
+        raise ConfigError(f"{who} reads the log of answers: set {VARIABLE} as the server has it")
+    return place
+
+
 def _kind_of(address: str) -> tuple[str, str]:
     found = _ADDRESS.match(address)
     if found is None:
@@ -92,6 +107,7 @@ def _kind_of(address: str) -> tuple[str, str]:
 def _rows(word: str) -> int:
     if not word:
         return MOST_ROWS
-    if not word.isdigit() or int(word) < 1:
+    rows = natural(word)
+    if not rows:
         raise ConfigError(f"{ROWS_VARIABLE} must be a number of at least 1, but is {word!r}")
-    return int(word)
+    return rows

@@ -1,7 +1,13 @@
 """The one package here that imports MLflow: runs, batched metrics, artifacts, models."""
 
 from heart_reader.tracking.models import log_bundle, register_files, registered_name
-from heart_reader.tracking.permissions import left_behind, require_editable, require_promoter
+from heart_reader.tracking.permissions import (
+    left_behind,
+    make_model,
+    require_editable,
+    require_place,
+    require_promoter,
+)
 from heart_reader.tracking.run import Run
 from heart_reader.tracking.runs import (
     child_runs,
@@ -30,11 +36,13 @@ __all__ = [
     "left_behind",
     "load_registered",
     "log_bundle",
+    "make_model",
     "new_run",
     "open_run",
     "register_files",
     "registered_name",
     "require_editable",
+    "require_place",
     "require_promoter",
     "resolve_version",
     "set_up_reading",

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
@@ -22,13 +21,9 @@ from heart_reader.errors import TrackingError
 from heart_reader.tasks.task import Task, class_key, default_task
 from heart_reader.tracking.delivery.outage import waits_for_store
 from heart_reader.tracking.papers.materials import MATERIALS, bill_of_materials
-from heart_reader.tracking.permissions import left_behind
+from heart_reader.tracking.permissions import left_behind, make_model
 from heart_reader.tracking.versions import CANDIDATE, ModelVersion, pinned_version
 
-WHAT = (
-    "Reads 12-lead ECGs. The alias `champion` stands for the version in use, `candidate` for the "
-    "newest, `previous` for the champion before. A version's page says how it was made and judged."
-)
 BEFORE = "model"  # the name that every logged model had
 # What `bundle.single` and the pyfunc import; the versions are those that trained the model.
 REQUIREMENTS = (
@@ -173,11 +168,7 @@ def _register(
     model_uri: str, draft: ModelVersion, description: str, tags: Mapping[str, str]
 ) -> ModelVersion:
     client = MlflowClient()
-    try:
-        client.create_registered_model(draft.name, description=WHAT)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
+    make_model(draft.name)
     made = client.create_model_version(
         draft.name,
         model_uri,

@@ -14,6 +14,10 @@ from heart_reader.tracking.versions import CHAMPION
 
 # Written and dropped again: who may do that may make versions and move aliases; the UI hides it.
 PROBE = "mlflow.heart_reader.probe"
+WHAT = (
+    "Reads 12-lead ECGs. The alias `champion` stands for the version in use, `candidate` for the "
+    "newest, `previous` for the champion before. A version's page says how it was made and judged."
+)
 NO_VERSION = "2000000000"  # of no model: an alias for it is refused, or can't be set
 _said: set[str] = set()  # what was left behind is said once
 
@@ -37,7 +41,7 @@ def left_behind(what: str) -> Iterator[None]:
 def require_editable(model: str) -> None:
     """Asks, before hours of work, whether a model's versions may be made, tagged, given aliases.
 
-    A model that isn't there may be made by everybody; a local store has no users.
+    One that isn't there passes: see `require_place`. A local store has no users.
 
     Raises:
         TrackingError: they may not.
@@ -46,6 +50,46 @@ def require_editable(model: str) -> None:
         _probe, model, "register or promote versions",
         "that takes the role of a member, or its owner's permission",
     )  # fmt: skip
+
+
+def require_place(model: str, task: str | None) -> None:
+    """Asks likewise, and makes the registered model where it isn't there.
+
+    On our platform the default task's are there; promoters and admins make others.
+
+    Args:
+        model: the registered name.
+        task: whose it is, for who has to ask somebody.
+
+    Raises:
+        TrackingError: they may not.
+    """
+    require_editable(model)
+    if not _has_users():
+        return
+    try:
+        make_model(model)
+    except RefusedError as error:
+        raise TrackingError(
+            f"{who()} may not make the registered model {model!r}: a promoter or an admin makes "
+            f"those of a task, by heart-reader models --task {task or 'default'}"
+        ) from error
+
+
+@waits_for_store
+def make_model(name: str) -> bool:
+    """Makes a registered model without versions; whether it wasn't there."""
+    client = MlflowClient()
+    with _absence_passes():
+        client.get_registered_model(name)
+        return False
+    try:
+        client.create_registered_model(name, description=WHAT)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # since a moment ago
+            raise
+        return False
+    return True
 
 
 def require_promoter(model: str) -> None:
@@ -58,12 +102,16 @@ def require_promoter(model: str) -> None:
 
 
 def _require(probe: Callable[[str], None], model: str, what: str, takes: str) -> None:
-    if not mlflow.get_tracking_uri().startswith(("http://", "https://")):
+    if not _has_users():
         return
     try:
         probe(model)
     except RefusedError as error:
         raise TrackingError(f"{who()} may not {what} of {model!r}: {takes}") from error
+
+
+def _has_users() -> bool:
+    return mlflow.get_tracking_uri().startswith(("http://", "https://"))
 
 
 @waits_for_store

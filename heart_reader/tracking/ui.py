@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError, TrackingError
-from heart_reader.files import expanded_uri
+from heart_reader.files import expanded_uri, natural
 from heart_reader.tracking.delivery.outage import store_errors
 from heart_reader.tracking.experiment import VIEW, VIEWS
 from heart_reader.tracking.fresh import make_store
@@ -83,9 +83,10 @@ def require_free(host: str, port: int) -> None:
 
 
 def _port(word: str) -> int:
-    if not word.isdigit() or not 0 < int(word) < 65536:
+    port = natural(word)
+    if port is None or not 0 < port < 65536:
         raise ConfigError(f"port must be a number from 1 to 65535, but is {word!r}")
-    return int(word)
+    return port
 
 
 if __name__ == "__main__":

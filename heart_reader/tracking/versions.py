@@ -79,10 +79,13 @@ def _there(client: MlflowClient, name: str) -> str:
     """Where was looked, and what is there."""
     models = client.search_registered_models(max_results=100)
     known = {model.name: sorted(f"@{alias}" for alias in model.aliases) for model in models}
+    empty = {model.name for model in models if not model.latest_versions}
     where = f"{shown_uri()} has"
+    if name in empty:
+        return f"{where} {name} without any version"
     if name in known:
         return f"{where} {name} with {', '.join(known[name]) or 'no alias'} and older versions"
-    return f"{where} {', '.join(sorted(known)) or 'no registered model'}"
+    return f"{where} {', '.join(sorted(known.keys() - empty)) or 'no registered model'}"
 
 
 @waits_for_store

@@ -30,8 +30,9 @@ from heart_reader.tracking import runs as tracking
 from registry.client import Registry
 from registry.commands import DEFAULTS
 from registry.compare import pages
+from registry.compare.costs import Cost, cost_of
 from registry.compare.measure import Comparison, compare
-from registry.compare.opinions import Opinion, addresses, differing_settings, gather
+from registry.compare.opinions import Opinion, addresses, gather
 from registry.compare.parts import Part, find_records, measure_parts, write_sheets
 from registry.settings import CompareConfig, load_settings
 
@@ -105,20 +106,29 @@ def log(run: Run, opinions: Sequence[Opinion], found: Comparison, request: Compa
     """Metrics, page, picture, tables and, where the records are at hand, sheets."""
     at_hand = find_records(opinions, request.config)
     divided: Sequence[Part] = ()
+    sheets: Sequence[Path] = ()
+    costs = costs_of(opinions, request.settings.n_timed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if not isinstance(at_hand, str):
             divided = measure_parts(opinions, *at_hand, request.settings.n_resamples)
-            write_sheets(found, opinions, *at_hand, request.settings.n_sheets, folder / "sheets")
+            sheets = write_sheets(
+                found, opinions, *at_hand, request.settings.n_sheets, folder / "sheets"
+            )
         missing = (
             f" Parts of the patients weren't looked at: {at_hand}."
             if isinstance(at_hand, str)
             else ""
         )
-        text = write_pages(folder, opinions, found, divided, missing)
+        text = write_pages(folder, opinions, found, divided, missing, costs, sheets)
         run.log_folder(folder)
     run.log_metrics(values(found), 0)
     run.describe(text)
+
+
+def costs_of(opinions: Sequence[Opinion], n_timed: int) -> list[Cost | None]:
+    """Of each version; a run has nothing that could be asked."""
+    return [None if o.version is None else cost_of(o.version, n_timed) for o in opinions]
 
 
 def write_pages(
@@ -127,6 +137,8 @@ def write_pages(
     found: Comparison,
     divided: Sequence[Part],
     more: str,
+    costs: Sequence[Cost | None] = (),
+    sheets: Sequence[Path] = (),
 ) -> str:
     """Page, Markdown, picture and records; gives the Markdown.
 
@@ -134,13 +146,15 @@ def write_pages(
         folder: that they are put into.
         opinions, found: what was compared, and what came of it.
         divided: parts of the patients.
-        more: behind the first sentence.
+        more: behind the first sentences.
+        costs: of each.
+        sheets: pictures that go into the page.
     """
     title = f"{found.rows[0].name} and {len(opinions) - 1} more"
-    parts = pages.tables(found, differing_settings(opinions), divided)
-    said = pages.intro(found, opinions) + more
+    parts = pages.tables(found, [each.settings for each in opinions], divided, costs)
+    said = pages.intro(found, opinions, divided) + more
     text, drawn = pages.markdown(title, said, parts), pages.figure(found)
-    (folder / "comparison.html").write_text(pages.html(title, said, parts, drawn), "utf-8")
+    (folder / "comparison.html").write_text(pages.html(title, said, parts, drawn, sheets), "utf-8")
     (folder / "comparison.md").write_text(text, "utf-8")
     found.apart.to_csv(folder / "records.csv", index=False)
     save(drawn, folder / "comparison.png")
@@ -177,7 +191,7 @@ def values(found: Comparison) -> dict[str, float]:
 
 def show(found: Comparison) -> None:
     """The first table, on the terminal."""
-    part = pages.tables(found, {})[0]
+    part = pages.tables(found)[0]
     table = Shown(*part.header, title=f"{found.n_records:,} records of fold 9")
     for row in part.rows:
         table.add_row(*row)

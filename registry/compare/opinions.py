@@ -12,6 +12,7 @@ from heart_reader.errors import ConfigError, ModelError
 from heart_reader.evaluation.thresholds import REMEMBERED, YOUDEN, choose, parse_rule
 from heart_reader.tracking import ModelVersion, Run, find_run, resolve_version
 from registry.client import Registry, pinned, short_name
+from registry.compare.differing import PACKAGE, packages_of
 from registry.ground.logged import Logged, logged_of_run, read_logged
 
 # What says under which conditions a run was made, beside its params.
@@ -30,7 +31,7 @@ class Opinion:
         logged: what it said.
         labels: what it would have called present, (n_records, n_classes), by its own rule.
         thresholds: that the rule chooses, (n_classes,).
-        settings: params and conditions of its run.
+        settings: params, conditions and packages of its run.
     """
 
     name: str
@@ -97,18 +98,20 @@ def versions_of_study(registry: Registry, study: str) -> list[ModelVersion]:
 
 
 def _of_version(registry: Registry, version: ModelVersion) -> Opinion:
+    run = Run(version.run_id)
     with tempfile.TemporaryDirectory() as folder:
-        logged = read_logged(version, Path(folder))
-    tags = registry.tags(version)
+        logged = read_logged(version, Path(folder), ())
+        told = registry.tags(version) | packages_of(run, Path(folder))
     name = f"{short_name(version.name)}/{version.version}"
-    return _opinion(name, version, Run(version.run_id), logged, tags)
+    return _opinion(name, version, run, logged, told)
 
 
 def _of_run(run: Run) -> Opinion:
     with tempfile.TemporaryDirectory() as folder:
-        logged = logged_of_run(run, Path(folder))
+        logged = logged_of_run(run, Path(folder), ())
+        told = packages_of(run, Path(folder))
     name = run.tags().get("mlflow.runName", "run")
-    return _opinion(f"{name} {run.run_id[:8]}", None, run, logged, {})
+    return _opinion(f"{name} {run.run_id[:8]}", None, run, logged, told)
 
 
 def _opinion(
@@ -118,7 +121,8 @@ def _opinion(
     rule = parse_rule(told.get(REMEMBERED, YOUDEN))
     limits = choose(rule, logged.y_true, logged.own, logged.classes)
     labels = logged.own >= limits
-    settings = {**run.params(), **{key: told[key] for key in CONDITIONS if key in told}}
+    known = {k: v for k, v in told.items() if k in CONDITIONS or k.startswith(PACKAGE)}
+    settings = {**run.params(), **known}
     return Opinion(name, version, run.run_id, logged, labels, limits, settings)
 
 
@@ -140,10 +144,3 @@ def _require_same_records(opinions: Sequence[Opinion]) -> None:
 def addresses(opinions: Sequence[Opinion]) -> str:
     """As they stand in a tag."""
     return ",".join(pinned(each.version) if each.version else each.run_id for each in opinions)
-
-
-def differing_settings(opinions: Sequence[Opinion]) -> dict[str, list[str]]:
-    """Keys whose values differ, with the value of each opinion; "" where it has none."""
-    keys = sorted({key for each in opinions for key in each.settings})
-    values = {key: [each.settings.get(key, "") for each in opinions] for key in keys}
-    return {key: each for key, each in values.items() if len(set(each)) > 1}

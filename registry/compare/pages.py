@@ -1,6 +1,7 @@
 """A comparison as tables, as a picture, as Markdown and as one page of HTML."""
 
 import io
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,28 +12,35 @@ from matplotlib.figure import Figure
 
 from heart_reader.evaluation.plots.figures import GREY, INK, new_figure, style
 from heart_reader.evaluation.tables import markdown_table
-from registry.compare.measure import Comparison, Row, Value
+from registry.compare.costs import Cost, threads
+from registry.compare.differing import differing, of_some
+from registry.compare.measure import Comparison, Row, Value, held
 from registry.compare.opinions import Opinion
 from registry.compare.parts import TOO_FEW, Part
 
 PAGE = Path(__file__).with_name("page.html")
+N_NAMED = 5  # parts for which somebody is worse, in the first sentences
 HELD = "*"  # a class's difference that holds among all that were looked at
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of words under a header."""
+    """Rows of words under a header; a folded one is shown when it is asked for."""
 
     title: str
     note: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    folded: bool = False
 
 
 def tables(
-    compared: Comparison, settings: Mapping[str, Sequence[str]], parts: Sequence[Part] = ()
+    compared: Comparison,
+    settings: Sequence[Mapping[str, str]] = (),
+    parts: Sequence[Part] = (),
+    costs: Sequence[Cost | None] = (),
 ) -> list[Table]:
-    """All of them: figures, classes, parts of the patients, what differs, records."""
+    """All of them: figures, classes, parts of the patients, costs, what differs, records."""
     names = [row.name for row in compared.rows]
     first = names[0]
     figures = Table(
@@ -51,11 +59,19 @@ def tables(
         ("class", *names),
         tuple(_class(compared, c) for c in range(len(compared.classes))),
     )
-    differing = Table(
+    differs = Table(
         "What differs",
-        "Params of the runs and conditions; everything else is the same.",
+        "Params of the runs, conditions, and packages at the time of registering, of which two "
+        "models have different values.",
         ("key", *names),
-        tuple((key, *values) for key, values in settings.items()),
+        tuple((key, *values) for key, values in differing(settings).items()),
+    )
+    some = Table(
+        "What only some have",
+        "Params that the others' runs don't know.",
+        ("key", *names),
+        tuple((key, *values) for key, values in of_some(settings).items()),
+        folded=True,
     )
     apart = Table(
         "Records on which they differ most",
@@ -66,8 +82,22 @@ def tables(
             for row in compared.apart.itertuples(index=False)
         ),
     )
-    found = (figures, classes, _parts(parts, names), differing, apart)
+    found = (figures, classes, _parts(parts, names), _costs(costs, names), differs, apart, some)
     return [table for table in found if table.rows]
+
+
+def _costs(costs: Sequence[Cost | None], names: Sequence[str]) -> Table:
+    return Table(
+        "Size and speed",
+        "ms: one record by itself, features measured, on this machine, the quickest of some; "
+        f"threads: {threads()}.",
+        ("model", "parameters", "MB", "ms a record"),
+        tuple(
+            (name, f"{cost.n_parameters:,}", f"{cost.megabytes:.1f}", f"{cost.ms:.0f}")
+            for name, cost in zip(names, costs, strict=bool(costs))
+            if cost is not None
+        ),
+    )
 
 
 def _parts(parts: Sequence[Part], names: Sequence[str]) -> Table:
@@ -82,10 +112,7 @@ def _parts(parts: Sequence[Part], names: Sequence[str]) -> Table:
                 part.name,
                 f"{part.n:,}",
                 _plain(part.first),
-                *(
-                    f"{_signed(gain)}{' ' + HELD if sure else ''}"
-                    for gain, sure in zip(part.gains, part.sure, strict=True)
-                ),
+                *(_signed(gain, sure) for gain, sure in zip(part.gains, part.sure, strict=True)),
             )
             for part in parts
         ),
@@ -103,7 +130,7 @@ def _figures(row: Row, first: str) -> tuple[str, ...]:
 def _class(compared: Comparison, c: int) -> tuple[str, ...]:
     cells = [_plain(compared.rows[0].classes[c])]
     for row, sure in zip(compared.rows[1:], compared.sure[1:], strict=True):
-        cells.append(f"{_signed(row.class_gains[c])}{' ' + HELD if sure[c] else ''}")
+        cells.append(_signed(row.class_gains[c], sure[c]))
     return compared.classes[c], *cells
 
 
@@ -113,10 +140,15 @@ def _plain(value: Value) -> str:
     return f"{value.value:.4f} ({value.low:.4f} to {value.high:.4f})"
 
 
-def _signed(value: Value) -> str:
+def _signed(value: Value, sure: bool = False) -> str:
     if value.value != value.value:
         return ""
-    return f"{value.value:+.4f} ({value.low:+.4f} to {value.high:+.4f})"
+    star = f" {HELD}" if sure else ""
+    number, low, high = (
+        f"{each:+.4f}".replace("-0.0000", "+0.0000")
+        for each in (value.value, value.low, value.high)
+    )
+    return f"{number}{star} ({low} to {high})"
 
 
 # ---------------------------------------------------------------- as a picture
@@ -152,13 +184,39 @@ def as_svg(drawn: Figure) -> str:
 # ---------------------------------------------------------------- as text
 
 
-def intro(compared: Comparison, opinions: Sequence[Opinion]) -> str:
-    """What is compared, in a sentence."""
-    judged = "cross-fitted where weights were fitted on it"
+def intro(compared: Comparison, opinions: Sequence[Opinion], parts: Sequence[Part] = ()) -> str:
+    """What is compared, and what came of it, in some sentences."""
+    first = opinions[0].name
     return (
-        f"{len(opinions)} models on the {compared.n_records:,} records of fold 9, {judged}; "
-        f"{opinions[0].name} is what the others are held against."
+        f"{len(opinions)} models on the {compared.n_records:,} records of fold 9; an ensemble is "
+        f"judged by weights that other patients gave. {first} is what the others are held "
+        f"against. {verdict(compared, parts)}"
     )
+
+
+def verdict(compared: Comparison, parts: Sequence[Part]) -> str:
+    """Which models are surely better or worse than the first, in the mean and for whom."""
+    rows = compared.rows[1:]
+    sure = [each[0] for each in held([[row.gain.p] for row in rows])]
+    told = []
+    for word, sign in (("better", 1), ("worse", -1)):
+        names = [row.name for row, is_sure in zip(rows, sure, strict=True)
+                 if is_sure and sign * row.gain.value > 0]  # fmt: skip
+        if names:
+            told.append(f"surely {word}: {', '.join(names)}")
+    unsure = [row.name for row, is_sure in zip(rows, sure, strict=True) if not is_sure]
+    if unsure:
+        told.append(f"no difference can be told: {', '.join(unsure)}")
+    text = f"In macro AUC (Holm, 5%) {'; '.join(told)}."
+    lost = [
+        (gain.value, f"{row.name} for {part.name} ({gain.value:+.3f})")
+        for part in parts
+        for row, gain, is_sure in zip(rows, part.gains, part.sure, strict=True)
+        if is_sure and gain.value < 0
+    ]
+    worse = [words for _, words in sorted(lost)]
+    more = f" and {len(worse) - N_NAMED} more" if len(worse) > N_NAMED else ""
+    return text + (f" Surely worse: {', '.join(worse[:N_NAMED])}{more}." if worse else "")
 
 
 def markdown(title: str, said: str, parts: Sequence[Table]) -> str:
@@ -176,8 +234,18 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
-def html(title: str, said: str, parts: Sequence[Table], drawn: Figure) -> str:
-    """One page without any other file; all that was written by others is escaped."""
+def html(
+    title: str, said: str, parts: Sequence[Table], drawn: Figure, pictures: Sequence[Path] = ()
+) -> str:
+    """One page without any other file; all that was written by others is escaped.
+
+    Args:
+        title, said, parts, drawn: what is on it.
+        pictures: PNG files that go into it.
+    """
     loader = FileSystemLoader(PAGE.parent)
     page = Environment(loader=loader, autoescape=True).get_template(PAGE.name)
-    return page.render(title=title, intro=said, tables=parts, figure=as_svg(drawn))
+    inside = [(each.stem, b64encode(each.read_bytes()).decode()) for each in pictures]
+    return page.render(
+        title=title, intro=said, tables=parts, figure=as_svg(drawn), pictures=inside
+    )

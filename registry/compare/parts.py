@@ -21,9 +21,11 @@ from heart_reader.evaluation.sheets.ecg import ecg_sheet
 from heart_reader.tracking import load_registered
 from registry.compare.measure import Comparison, Value, difference_of, held, value_of
 from registry.compare.opinions import Opinion
-from registry.gate.parts import SMALLEST, parts_of
+from registry.gate.parts import SMALLEST, WORDS, parts_of
 from registry.ground.fold9 import data_present, data_root_of, load_records
 
+N_WHOLE = 2  # models whose three likeliest classes find room on a sheet
+N_ENDS = 2  # of more, those that say most, and those that say least
 TOO_FEW = f"parts with fewer than {SMALLEST} records are left out"
 
 
@@ -76,12 +78,21 @@ def measure_parts(
         if part.sum() >= SMALLEST:
             measured = _measure(y_true[part], [each[part] for each in scores], n_resamples)
             if measured is not None:
-                found.append(Part(name.replace("_", " "), int(part.sum()), *measured))
+                found.append(Part(_spoken(name), int(part.sum()), *measured))
     sure = held([[gain.p for gain in part.gains] for part in found])
     return [
         Part(part.name, part.n, part.first, part.gains, each)
         for part, each in zip(found, sure, strict=True)
     ]
+
+
+def _spoken(name: str) -> str:
+    """
+    >>> _spoken("sex/female"), _spoken("age/60_to_80"), _spoken("women over 75")
+    ('women', 'age 60 to 80', 'women over 75')
+    """
+    kind, _, value = name.replace("_", " ").partition("/")
+    return WORDS[value] if kind == "sex" else f"{kind} {value}".strip()
 
 
 def _measure(
@@ -135,7 +146,7 @@ def write_sheets(
             report.by_class(first.logged.judged[row], logged.classes),
             report.by_class(first.thresholds, logged.classes),
             report.by_class(logged.y_true[row] == 1, logged.classes),
-            said_of(opinions, row),
+            said_of(opinions, row, logged.classes.index(found.apart["class"][k])),
             known[k],
         )
         path = folder / f"apart_{k + 1}_{logged.ecg_id[row]:05d}.png"
@@ -143,13 +154,26 @@ def write_sheets(
     return made
 
 
-def said_of(opinions: Sequence[Opinion], row: int) -> str:
-    """What each model says of a record, in a line: the bars beside are the first one's."""
+def said_of(opinions: Sequence[Opinion], row: int, c: int) -> str:
+    """What each model says of a record, in a line: the bars beside are the first one's.
+
+    Of more than two there is room for one class, and for those that lie furthest apart.
+
+    Args:
+        opinions: of all.
+        row: of the record.
+        c: the class on which they differ most.
+    """
     classes = opinions[0].logged.classes
-    told = []
+    if len(opinions) > N_WHOLE:
+        told = [(float(each.logged.judged[row, c]), each.name) for each in opinions]
+        told.sort(reverse=True)
+        ends = told if len(told) <= 2 * N_ENDS else [*told[:N_ENDS], *told[-N_ENDS:]]
+        return f"{classes[c]}: " + ", ".join(f"{name} {score:.2f}" for score, name in ends)
+    lines = []
     for each in opinions:
         scores = each.logged.judged[row]
         top = np.argsort(-scores)[:3]
-        words = ", ".join(f"{classes[c]} {scores[c]:.2f}" for c in top)
-        told.append(f"{each.name}: {words}")
-    return "   |   ".join(told)
+        words = ", ".join(f"{classes[k]} {scores[k]:.2f}" for k in top)
+        lines.append(f"{each.name}: {words}")
+    return "   |   ".join(lines)

@@ -35,6 +35,7 @@ from registry.client import CHAMPION, Registry, backbone_names, name_of, pinned
 from registry.commands import DEFAULTS
 from registry.compare.make import log_pair
 from registry.gate import rules as gate
+from registry.gate import shadow
 from registry.gate.back import roll_back
 from registry.gate.parts import NAME as PARTS
 from registry.gate.parts import each_part
@@ -134,6 +135,7 @@ def read_request(options: Mapping[str, str]) -> PromoteRequest:
         raise ConfigError("promote needs --model NAME@ALIAS, NAME/VERSION or NAME")
     config = config_request(left)
     config.check()
+    shadow.check(settings.gate)
     return PromoteRequest(model, None if force == NONE else force, config, settings.gate)
 
 
@@ -209,6 +211,7 @@ def judge(
         if ground.records is not None:
             about = ground.records.metadata.iloc[fold.rows]
             checks.append(each_part(about, fold.y_true, mine, theirs, settings))
+        checks += shadow.beside_champion(version, champion, fold.classes, settings)
     honest = calibrated_by_others(version, fold)
     judged = mine if honest is None else honest
     checks.append(gate.calibration(fold.y_true, judged, config.evaluation.n_bins, settings))
@@ -264,7 +267,7 @@ def conclude(
         "forced": f"{force} (against: {why})",
     }
     # A part of the patients isn't worth a column among the runs: they stand in the record.
-    whole = [check for check in checks if check.name != PARTS]
+    whole = [check for check in checks if check.name not in (PARTS, shadow.NAME)]
     values = {f"gate/{k}": v for check in whole for k, v in check.values.items()}
     run.log_metrics(values, 0, version.model_id or None)
     run.set_tags({"gate": outcome, "reason": reason[outcome]})

@@ -39,8 +39,13 @@ class Logged:
     patients: NDArray[np.int64] | None
 
 
-def read_logged(version: ModelVersion, folder: Path) -> Logged:
+def read_logged(version: ModelVersion, folder: Path, copied: Sequence[str] = COPIED) -> Logged:
     """The fold-9 predictions of a version; its run's files stay in the folder.
+
+    Args:
+        version: of the registry.
+        folder: for the files.
+        copied: those that are wanted beside the predictions.
 
     Raises:
         ModelError: there are none, or they are those of another version.
@@ -51,10 +56,10 @@ def read_logged(version: ModelVersion, folder: Path) -> Logged:
             f"{pinned(version)} has no fold-9 predictions logged with it: those of its own run "
             "alone are its own"
         )
-    return logged_of_run(run, folder)
+    return logged_of_run(run, folder, copied)
 
 
-def logged_of_run(run: Run, folder: Path) -> Logged:
+def logged_of_run(run: Run, folder: Path, copied: Sequence[str] = COPIED) -> Logged:
     """The same of what a run made.
 
     Raises:
@@ -63,7 +68,7 @@ def logged_of_run(run: Run, folder: Path) -> Logged:
     own = run.download(LOGGED, folder)
     if own is None:
         raise ModelError(f"run {run.run_id} has no {LOGGED}")
-    for file in COPIED:
+    for file in copied:
         run.download(file, folder)
     crossed = run.download(CROSS_FITTED, folder)
     frame = pd.read_parquet(own)

@@ -30,7 +30,8 @@ LOCATIONS = {  # columns that say where artifacts lie
     "trace_tags": ("value",),
 }
 ROWS_AT_ONCE = 2000
-OWNERS = ("experiments", "runs", "logged_models", "registered_models")
+OWNERS = ("experiments", "runs", "logged_models", "model_versions")
+MODELS = Base.metadata.tables["registered_models"]
 Row = dict[str, Any]
 
 
@@ -67,7 +68,7 @@ def revision(connection: Connection) -> str:
 
 
 def is_empty(connection: Connection) -> bool:
-    """Whether a store is as new: nothing but the experiment that MLflow makes itself."""
+    """Whether a store is as new: with MLflow's own experiment, and models without versions."""
     experiments, *others = (Base.metadata.tables[name] for name in OWNERS)
     ids = {row[0] for row in connection.execute(select(experiments.c.experiment_id))}
     return ids <= {0} and not any(count(connection, table) for table in others)
@@ -108,12 +109,16 @@ def copy_rows(source: Connection, target: Connection, places: Mapping[str, str])
         target.execute(text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))
     if not is_empty(target):
         raise ConfigError("somebody has begun to use the target: migrate needs an empty one")
+    reserved = list(rows_of(target, MODELS))  # a team's platform has some
     for table in reversed(tables()):
         target.execute(delete(table))  # the rows that every new store has
     for table in tables():
         rows = (moved(table, row, places) for row in rows_of(source, table))
         while batch := list(islice(rows, ROWS_AT_ONCE)):
             target.execute(table.insert(), batch)
+    copied = {row["name"] for row in rows_of(source, MODELS)}
+    if left := [row for row in reserved if row["name"] not in copied]:
+        target.execute(MODELS.insert(), left)
     if target.dialect.name == "postgresql":
         _advance_sequences(target)
 

@@ -55,6 +55,7 @@ class State:
         registry: that is asked.
         task: as of `registry.client.task_of`.
         doubt: why a champion isn't followed, "" where it is; all are where it isn't given.
+        early: of a candidate and its champion, why the gate can't judge yet, "" where it can.
     """
 
     def __init__(
@@ -62,8 +63,9 @@ class State:
         registry: Registry,
         task: str | None = None,
         doubt: Callable[[ModelVersion], str] = lambda champion: "",
+        early: Callable[[ModelVersion, ModelVersion], str] = lambda candidate, champion: "",
     ) -> None:
-        self.registry, self.task, self.doubt = registry, task, doubt
+        self.registry, self.task, self.doubt, self.early = registry, task, doubt, early
         self.ensemble_name = registered_name("ensemble", task)
         self._tags: dict[ModelVersion, dict[str, str]] = {}
 
@@ -106,6 +108,14 @@ class State:
         return self.registry.find(self.ensemble_name, CANDIDATE)
 
     @cached_property
+    def unripe(self) -> str:
+        """Why the newest ensemble can't be judged yet; "" where it can, or was."""
+        newest, champion = self.candidate, self.ensemble
+        if newest is None or champion in (None, newest) or "gate" in self.tags(newest):
+            return ""
+        return self.early(newest, champion)
+
+    @cached_property
     def exported(self) -> set[str | None]:
         """Pinned versions that edge versions were exported from."""
         edge = registered_name("edge", self.task)
@@ -136,7 +146,7 @@ def promote_due(state: State) -> list[Step]:
     newest = state.candidate
     if newest is None or len(state.champions) < 2 or ensemble_due(state):
         return []
-    if "gate" in state.tags(newest) or newest == state.ensemble:
+    if "gate" in state.tags(newest) or newest == state.ensemble or state.unripe:
         return []
     return [_on_version("promote", newest, "a candidate that the gate hasn't seen")]
 

@@ -29,7 +29,7 @@ def main(words: Sequence[str]) -> None:
     request = SyncRequest(settings, config_request(left), ())
     tracking.set_up_tracking()
     registry = Registry()
-    followed = Followed(registry, settings.sync)
+    followed = Followed(registry, settings.sync, settings.gate)
     step = find(registry, key, followed)
     if step is None:
         return

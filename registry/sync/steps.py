@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from heart_reader.config.request import ConfigRequest
 from heart_reader.errors import RefusedByGateError
 from heart_reader.evaluate import evaluate, test_request
+from heart_reader.predictions.place import require_place
 from heart_reader.tracking import resolve_version
 from registry.client import Registry
 from registry.ensemble.make import EnsembleRequest, make_ensemble
@@ -25,7 +26,7 @@ from registry.sync.plan import (
     promote_due,
 )
 from registry.sync.recorded import Followed
-from registry.watch.monitor import MonitorRequest, monitor, require_place
+from registry.watch.monitor import MonitorRequest, monitor
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,11 @@ def due(registry: Registry, followed: Followed) -> list[Step]:
 
 
 def lacking(registry: Registry, followed: Followed) -> list[str]:
-    """Why a task with a champion gets no ensemble, and which champions aren't followed."""
+    """Why a task with a champion gets no ensemble, which champions aren't followed, and which
+    ensemble isn't judged yet."""
     states = _states(registry, followed)
-    return [doubt for state in states for doubt in state.doubts] + [
+    said = [doubt for state in states for doubt in [*state.doubts, state.unripe] if doubt]
+    return said + [
         f"{len(state.champions)} champion ({', '.join(v.name for v in state.champions)}); an "
         "ensemble needs 2: promote another backbone, -P model=all takes every candidate"
         for state in states
@@ -78,7 +81,8 @@ def lacking(registry: Registry, followed: Followed) -> list[str]:
 
 
 def _states(registry: Registry, followed: Followed) -> list[State]:
-    return [State(registry, task, followed.doubt) for task in registry.tasks()]
+    tasks = registry.tasks()
+    return [State(registry, task, followed.doubt, followed.early) for task in tasks]
 
 
 # ---------------------------------------------------------------- what each does
@@ -117,7 +121,7 @@ def _export(registry: Registry, step: Step, request: SyncRequest) -> int:
 
 def _monitor(registry: Registry, step: Step, request: SyncRequest) -> int:
     asked = MonitorRequest(step.target, None, request.config, request.settings.monitor)
-    monitor(registry, asked, require_place())
+    monitor(registry, asked, require_place("monitor"))
     return 0  # an alert is no failure of the step
 
 

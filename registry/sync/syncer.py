@@ -80,7 +80,7 @@ class Syncer:
         self.registry = registry
         self.request = request
         self.settings = request.settings.sync
-        self.followed = Followed(registry, self.settings)
+        self.followed = Followed(registry, self.settings, request.settings.gate)
         self.wake = threading.Event()
         self.stop = threading.Event()
         self.looked = time.monotonic()

@@ -36,7 +36,7 @@ from starlette.routing import Route
 
 from heart_reader.cli.entry import dotted_options, run_entry
 from heart_reader.errors import ConfigError
-from heart_reader.files import cache_folder
+from heart_reader.files import cache_folder, natural
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.delivery.outage import StoreAwayError, store_errors
 from registry.client import Registry
@@ -209,8 +209,8 @@ def make_app(config: WebhookConfig, verifier: Verifier, syncer: Syncer) -> Starl
 
 async def read_bounded(request: Request, max_body: int) -> bytes | None:
     """The body, or ``None`` as soon as it is known to be larger."""
-    length = request.headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > max_body:
+    length = natural(request.headers.get("content-length", "0"))
+    if length is None or length > max_body:
         return None
     body = b""
     async for chunk in request.stream():

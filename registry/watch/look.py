@@ -3,34 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from heart_reader.predictions.columns import ANSWER, SHADOW
+from heart_reader.predictions.columns import ANSWER
 from heart_reader.predictions.journal import Row
 from heart_reader.predictions.log import Table
 from registry.settings import MonitorConfig
+from registry.watch.beside import Beside
 from registry.watch.drift import Finding, Limits, compare_samples, judge
 from registry.watch.feedback import Performance
 from registry.watch.sample import Sample, sample_of
 
 FOLD9, BEFORE = "fold 9", "the window before"
-
-
-@dataclass(frozen=True)
-class Beside:
-    """What a shadow said of the same records.
-
-    Attributes:
-        model: the shadow.
-        n: records that both answered.
-        agreement: share of labels that are the same.
-        apart: mean absolute difference of a probability.
-    """
-
-    model: str
-    n: int
-    agreement: float
-    apart: float
 
 
 @dataclass(frozen=True)
@@ -81,27 +63,3 @@ def window_of(table: Table, model: str, config: MonitorConfig) -> tuple[list[Row
     """The newest answers of a model, and as many from before."""
     rows = table.newest(model, ANSWER, 2 * config.window)
     return rows[: config.window], rows[config.window :]
-
-
-def beside(table: Table, now: Sequence[Row], shadows: Sequence[str]) -> list[Beside]:
-    """What each shadow said of a window's records; those that said nothing are left out."""
-    own = {(row["request"], row["position"]): row for row in now if row["quality"] != "unusable"}
-    found = []
-    for model in shadows:
-        rows = table.newest(model, SHADOW, 2 * len(now))
-        pairs = [
-            (own[key], row) for row in rows if (key := (row["request"], row["position"])) in own
-        ]
-        if pairs:
-            found.append(_beside(model, pairs))
-    return found
-
-
-def _beside(model: str, pairs: Sequence[tuple[Row, Row]]) -> Beside:
-    classes = list(pairs[0][0]["probabilities"])
-    own, other = (
-        np.array([[pair[k]["probabilities"][c] for c in classes] for pair in pairs], float)
-        for k in (0, 1)
-    )
-    same = [(c in a["labels"]) == (c in b["labels"]) for a, b in pairs for c in classes]
-    return Beside(model, len(pairs), float(np.mean(same)), float(np.abs(own - other).mean()))

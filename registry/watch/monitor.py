@@ -25,7 +25,7 @@ from heart_reader.files import user_path
 from heart_reader.predictions.columns import ANSWER
 from heart_reader.predictions.journal import Row
 from heart_reader.predictions.log import Table, collect, open_table
-from heart_reader.predictions.place import VARIABLE, Place, find_place
+from heart_reader.predictions.place import Place, require_place
 from heart_reader.tasks.task import class_key
 from heart_reader.tracking import ModelVersion, Run, left_behind, load_registered, resolve_version
 from heart_reader.tracking import runs as tracking
@@ -34,8 +34,9 @@ from registry.commands import DEFAULTS
 from registry.compare import pages as pages_of
 from registry.settings import MonitorConfig, load_settings
 from registry.watch import pages, tell
+from registry.watch.beside import beside
 from registry.watch.feedback import Performance, performance, read_labels
-from registry.watch.look import BEFORE, FOLD9, Look, beside, look, window_of
+from registry.watch.look import BEFORE, FOLD9, Look, look, window_of
 from registry.watch.reference import Reference, find_reference
 from registry.watch.sample import sample_of
 from registry.watch.schedule import NEXT
@@ -65,7 +66,7 @@ class MonitorRequest:
 def main(words: Sequence[str]) -> None:
     """Reads the options, looks, and exits 3 where there is an alert."""
     request = read_request(dotted_options(words))
-    place = require_place()
+    place = require_place("monitor")
     tracking.set_up_tracking()
     seen = monitor(Registry(), request, place)
     if seen is not None and seen.alerts:
@@ -87,18 +88,6 @@ def read_request(options: Mapping[str, str]) -> MonitorRequest:
     tell.check(settings.monitor)
     file = None if feedback == NONE else user_path(feedback)
     return MonitorRequest(model, file, config, settings.monitor)
-
-
-def require_place() -> Place:
-    """Where the log is.
-
-    Raises:
-        ConfigError: nobody said it.
-    """
-    place = find_place()
-    if place is None:
-        raise ConfigError(f"monitor reads the log of answers: set {VARIABLE} as the server has it")
-    return place
 
 
 def monitor(registry: Registry, request: MonitorRequest, place: Place) -> Look | None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from heart_reader.evaluation.plots.figures import GREY, INK, PALE, new_figure, style
 from registry.compare.pages import Table
 from registry.settings import MonitorConfig
+from registry.watch.beside import Beside
 from registry.watch.drift import DISTRIBUTION, Finding
 from registry.watch.look import FOLD9, Look
 
@@ -51,9 +52,24 @@ def tables(seen: Look) -> list[Table]:
                 for each in seen.beside
             ),
         ),
+        *(_classes(each) for each in seen.beside),
         Table("What doesn't", f"By chance they may; {sized}", header, _rows(rest)),
     ]
     return [part for part in parts if part.rows]
+
+
+def _classes(shadow: Beside) -> Table:
+    rows = []
+    for each in shadow.classes:
+        low, high = each.interval
+        same = f"{each.share:.1%} ({low:.1%} to {high:.1%})"
+        rows.append((each.name, same, f"{each.answer_alone:,}", f"{each.shadow_alone:,}"))
+    return Table(
+        f"What {shadow.model} said beside it, by class",
+        f"Of {shadow.n:,} records that both answered; nobody knows who is right.",
+        ("class", "same label (95%)", "the answer alone has it", "the shadow alone has it"),
+        tuple(rows),
+    )
 
 
 def _rows(findings: Sequence[Finding]) -> tuple[tuple[str, ...], ...]:

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import typing
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import yaml
@@ -195,11 +196,19 @@ def test_a_rule_of_thresholds_is_checked_with_the_rest():
 
 # ---------------------------------------------------------------- files that are no configuration
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+ALIASES = "".join(f"- &{now} [*{before}, *{before}]\n" for before, now in pairwise(LETTERS))
+
 
 @pytest.mark.parametrize(
     ("content", "rule"),
     [
         ("a: " + "[" * 5000 + "]" * 5000, "is nested too deep"),
+        ("a:\n  " + "- " * 5000 + "x", "is nested too deep"),
+        ("seed:\n- &a [x, x]\n" + ALIASES, "too many values, by aliases of aliases"),
+        ("seed: &a [*a]", "too many values"),
+        ("seed: " + "9" * 5000, "is not YAML: Exceeds the limit"),
+        ("seed: 2026-99-99", "is not YAML: month must be"),
         ("a: 1\n" * 60_000, "must have at most 262,144 bytes, but has 300,000"),
         ("a: [1", "is not YAML"),
         ("- a", "must hold a mapping"),

@@ -125,8 +125,10 @@ def test_calibration(fold):
             )
             np.testing.assert_allclose(drawn, np.stack([predicted, observed], axis=1), atol=1e-12)
         assert axes.get_title(loc="left").startswith(name)
-    counts = [patch.get_height() for patch in lowers[0].patches]
-    np.testing.assert_array_equal(counts, np.histogram(y_score[:, 0], np.linspace(0, 1, 21))[0])
+    (bars,) = lowers[0].patches
+    np.testing.assert_array_equal(
+        bars.get_data().values, np.histogram(y_score[:, 0], np.linspace(0, 1, 21))[0]
+    )
     assert "a model, fold 9" in [text.get_text() for text in figure.texts]
 
 

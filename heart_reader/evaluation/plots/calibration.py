@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import NullLocator
 from scipy.special import ndtri
 
 from heart_reader.evaluation.checks import (
@@ -28,6 +28,7 @@ from heart_reader.evaluation.plots.figures import GREY, INK, class_colors, new_f
 LEAST_RECORDS = 20  # in a bin
 BINS_A_BIN = 2  # of equal counts, for each bin of the calibration error
 HISTOGRAM_BINS = 20
+LEAST_BAR = 0.8  # records: where the logarithmic axis begins
 LEVEL = 0.95
 COLUMNS = 5
 
@@ -94,11 +95,13 @@ def _draw_rates(axes: Axes, truth: Bools, scores: Floats, n_bins: int, color: st
 
 
 def _draw_histogram(axes: Axes, scores: Floats, color: str) -> None:
-    axes.hist(scores, np.linspace(0, 1, HISTOGRAM_BINS + 1).tolist(), color=color, alpha=0.6)
+    counts, edges = np.histogram(scores, HISTOGRAM_BINS, (0, 1))
+    axes.stairs(counts, edges, baseline=LEAST_BAR, fill=True, color=color, alpha=0.6)
     style(axes, "", "Predicted probability", "Records")
     axes.set_yscale("log")
-    axes.set_ylim(bottom=0.8)
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(bottom=LEAST_BAR)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_minor_locator(NullLocator())  # they cost more to draw than all the rest
 
 
 def equal_counts(truth: Bools, scores: Floats, n_bins: int) -> tuple[Floats, Floats, Floats]:

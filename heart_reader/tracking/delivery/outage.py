@@ -34,11 +34,13 @@ HTTP_SETTINGS = {
 AWAY_CODES = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"}
 AWAY_STATUSES = {408, 429}
 # A server whose database was killed in the middle of a transaction answers 400 with the driver's
-# words, and a download of several files has its errors in the text alone.
+# words, and a download of several files has its errors in the text alone. Where two runs log the
+# same data for the first time at once, MLflow refuses one of them: it looks, and then writes.
 AWAY_WORDS = re.compile(
     r"\((psycopg2?|pymysql)\.(errors\.)?(OperationalError|InterfaceError|DatabaseError|AdminShutdown"
     r"|CrashShutdown|CannotConnectNow)\)|QueuePool limit|invalid transaction is rolled back"
     r"|Max retries exceeded with url|Connection aborted|Read timed out|database is locked"
+    r"|unique constraint \"dataset_pk\"|UNIQUE constraint failed: datasets\."
     r"|ChunkedEncodingError|\b5\d\d Server Error"
 )
 

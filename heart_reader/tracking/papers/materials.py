@@ -10,6 +10,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -123,20 +124,25 @@ def _properties(provenance: Mapping[str, Any]) -> list[Tree]:
     ]
 
 
-def _packages() -> list[Tree]:
+@cache
+def _packages() -> tuple[Tree, ...]:
     """Everything that is installed, by name; one that is there twice counts once."""
-    found = {each.metadata["Name"]: each for each in importlib.metadata.distributions()}
-    return [
-        {
-            "type": "library",
-            "bom-ref": f"pkg:pypi/{_normal(name)}@{found[name].version}",
-            "name": name,
-            "version": found[name].version,
-            "purl": f"pkg:pypi/{_normal(name)}@{found[name].version.replace('+', '%2B')}",
-            **_licences(found[name]),
-        }
-        for name in sorted((n for n in found if n), key=str.lower)
-    ]
+    # A property that reads and parses a file each time.
+    read = (each.metadata for each in importlib.metadata.distributions())
+    found = {about["Name"]: about for about in read}
+    return tuple(_package(found[name]) for name in sorted((n for n in found if n), key=str.lower))
+
+
+def _package(about: importlib.metadata.PackageMetadata) -> Tree:
+    name, version = about["Name"], about["Version"]
+    return {
+        "type": "library",
+        "bom-ref": f"pkg:pypi/{_normal(name)}@{version}",
+        "name": name,
+        "version": version,
+        "purl": f"pkg:pypi/{_normal(name)}@{version.replace('+', '%2B')}",
+        **_licences(about),
+    }
 
 
 def _normal(name: str) -> str:
@@ -144,8 +150,7 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _licences(package: importlib.metadata.Distribution) -> Tree:
-    about = package.metadata
+def _licences(about: importlib.metadata.PackageMetadata) -> Tree:
     stated, plain = (_first(about.get_all(key)) for key in ("License-Expression", "License"))
     named = [c.rpartition(" :: ")[2] for c in about.get_all("Classifier") or []
              if c.startswith("License :: ")]  # fmt: skip

@@ -8,7 +8,9 @@ heart_reader.data.formats.units.
 import numpy as np
 import pytest
 
-from heart_reader.data.formats import read_recording
+from heart_reader.data.formats import limits, read_recording
+from heart_reader.data.formats.families import csv_table
+from heart_reader.data.formats.families.csv_dialect import are_counted
 from heart_reader.data.ptbxl import LEADS
 from heart_reader.errors import DataError
 from tests.data.recordings.test_model_input import sines
@@ -127,6 +129,35 @@ def test_two_rates_that_disagree_are_refused(tmp_path):
         read_recording(path, 250)
 
 
+@pytest.mark.parametrize("size", [3, 64])
+@pytest.mark.parametrize("separator", [",", ";", "\t", " "])
+def test_a_long_line_is_read_in_pieces(tmp_path, monkeypatch, size, separator):
+    rows = [[*map("{:.5f}".format, row), "", ""] for row in sines(100).T]
+    named = [[lead, *row] for lead, row in zip(LEADS, rows, strict=True)]
+    for content in (rows, named):
+        path = write(tmp_path / "x.csv", "\n".join(map(separator.join, content)))
+        whole = read_recording(path, 100)
+        with monkeypatch.context() as patch:
+            patch.setattr(csv_table, "PIECE", size)
+            pieces = read_recording(path, 100)
+        np.testing.assert_array_equal(pieces.signal, whole.signal)
+        assert (pieces.seconds, pieces.leads) == (whole.seconds, whole.leads) == (10, LEADS)
+
+
+def test_a_line_of_more_values_than_are_held_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_table, "MOST_SAMPLES", 5000)
+    monkeypatch.setattr(limits, "MOST_SAMPLES", 5000)
+    path = write(tmp_path / "x.csv", "1," * 6000)
+    with pytest.raises(DataError, match="1 channels of 6000 samples; at most 5000"):
+        read_recording(path, 100)
+
+
+@pytest.mark.parametrize("word", ["\u00b2", "9" * 5000, "-1", ""])
+def test_words_that_look_like_numbers_count_no_columns(word):
+    assert are_counted(["1", "2", "3"])
+    assert not are_counted([word] * 3)
+
+
 def test_only_as_many_rows_are_read_as_were_asked_for(tmp_path):
     path = write(tmp_path / "x.csv", DIALECTS["header"][0])
     recording = read_recording(path, 500, seconds=3)
@@ -170,6 +201,8 @@ def test_an_amplitude_that_says_no_unit_is_refused(tmp_path, factor, message):
         ("", "it is empty"),
         ("\n\n", "none of DICOM"),
         ("1,2,3\n", "must have 12 columns, but has 3"),
+        (HEADER + "\n", "has no line of numbers"),
+        (HEADER, "has no line of numbers"),
         (HEADER + "\n" + ",".join(["1"] * 11 + ["x"]) + "\n", "no number: 'x' in line 2"),
         ("\n".join([HEADER, *["1,2,3,4,5,6,7,8,9,10,11,12"] * 60, "a" + ",1" * 11]), "line 62"),
         (

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from benchmarks.damage import attempts
 from benchmarks.damage.attempts import LONGEST, mutated
 from benchmarks.ecg_files.hospital import write_aecg, write_muse
 from benchmarks.ecg_files.tables import write_npz
@@ -32,6 +33,27 @@ def test_damaged_files_are_read_or_refused_in_one_line(tmp_path, kind):
     assert outcome.wrong == []
     assert outcome.taken + outcome.refused == N_FILES
     assert outcome.slowest < LONGEST
+
+
+def computing() -> None:
+    end = time.process_time() + 20
+    while time.process_time() < end:
+        pass
+
+
+@pytest.mark.parametrize(("read", "said"), [
+    (computing, "more than 1.0 s of computing"),
+    (lambda: time.sleep(20), "3.0 s of waiting"),
+    (lambda: np.ones(2**24), "took 128 MB"),
+    (lambda: time.sleep(0.3), ""),
+])  # fmt: skip
+def test_the_fuzzers_judge_computing_waiting_and_memory(monkeypatch, read, said):
+    for name, value in (("LONGEST", 1.0), ("BLOCKED", 3.0), ("LARGEST", 100.0)):
+        monkeypatch.setattr(attempts, name, value)
+    outcome = attempts.Outcome("test")
+    attempts.attempt(read, outcome, lambda text: False)
+    assert len(outcome.wrong) == bool(said) and all(said in each for each in outcome.wrong)
+    assert outcome.taken == (not said or "MB" in said)
 
 
 def test_the_damage_is_damage_and_the_same_for_a_seed():

@@ -152,6 +152,13 @@ def test_capital_suffixes(tmp_path):
         np.testing.assert_allclose(recording.signal, sines(100).T, atol=6e-4)
 
 
+@pytest.mark.parametrize("gain", ["1e-300", "-1e13", "1e400"])
+def test_a_gain_that_no_recorder_has_is_refused(tmp_path, gain):
+    path = edit(write_wfdb(tmp_path, sines(100), 100), "1000.0(0)/mV", f"{gain}(0)/mV")
+    with pytest.raises(DataError, match=f"can't be read: signal line 'ecg.dat 16 {gain}"):
+        read_recording(path)
+
+
 def test_gain_zero_means_uncalibrated(tmp_path):
     path = edit(write_wfdb(tmp_path, sines(100), 100), "1000.0(0)/mV", "0")
     with pytest.raises(DataError, match="lead I has gain 0, which means uncalibrated"):

@@ -352,6 +352,8 @@ def test_header_against_wfdb(tmp_path: Path, line: str, gain: float, baseline: i
         "x 1 100 1000\n" + PTBXL_LINE.replace("1000.0(0)/mV", "0/mV"),
         "x 1 100 1000\n" + PTBXL_LINE.replace("x.dat", "y.dat"),
         "x 2 100 1000\n" + PTBXL_LINE,
+        "x 1 100 1000\n" + PTBXL_LINE.replace(" 16 ", "\n16 ", 1),
+        "x 1 100 1000 " + PTBXL_LINE,
         "x 1 100 1000\n" + PTBXL_LINE.replace("-119", "?"),
     ],
 )

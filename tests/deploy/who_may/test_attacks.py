@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from deploy.server.large_bodies import size_of
 from tests.deploy.running import Platform, User
-from tests.deploy.who_may.test_roles import API, FILES
+from tests.deploy.who_may.test_roles import API, FILES, own
 
 MODELS = f"{API}/registered-models"
 OURS = "heart-reader-attacked"
@@ -53,7 +54,8 @@ def test_nobodys_files_are_read_by_who_may_not(eve: User, trained: list[str]):
 
 
 @pytest.mark.parametrize(("role", "answer"), [
-    ("nobody", 401), ("none", 403), ("reader", 403), ("member", 200), ("admin", 200)
+    ("nobody", 401), ("none", 403), ("reader", 403), ("member", 403), ("promoter", 200),
+    ("admin", 200),
 ])  # fmt: skip
 def test_our_names_are_reserved(people: dict[str, User], eve: User, role: str, answer: int):
     made = people[role].ask("POST", f"{MODELS}/create", {"name": f"{OURS}-{role}"})
@@ -63,6 +65,9 @@ def test_our_names_are_reserved(people: dict[str, User], eve: User, role: str, a
 def test_nor_is_a_model_renamed_to_one(eve: User, people: dict[str, User]):
     body = {"name": "eves", "new_name": f"{OURS}-renamed"}
     assert eve.ask("POST", f"{MODELS}/rename", body).status_code == 403
+    member, his = people["member"], {"name": "members", "new_name": f"{OURS}-renamed"}
+    assert member.ask("POST", f"{MODELS}/create", {"name": "members"}).status_code == 200
+    assert member.ask("POST", f"{MODELS}/rename", his).status_code == 403
     body["new_name"] = "eves-other"
     assert eve.ask("POST", f"{MODELS}/rename", body).status_code == 200
     back = {"name": "eves-other", "new_name": "eves"}
@@ -70,9 +75,9 @@ def test_nor_is_a_model_renamed_to_one(eve: User, people: dict[str, User]):
 
 
 def test_an_owner_does_not_rename_a_champion_away(people: dict[str, User]):
-    """Who makes a model of our names owns it; which version is champion isn't theirs to say."""
+    """Who owns a model of our names doesn't say which version is champion."""
     mine, owner = f"{OURS}-owned", people["owner"]
-    assert owner.ask("POST", f"{MODELS}/create", {"name": mine}).status_code == 200
+    own(people["admin"], owner.name, mine)
     body = {"name": mine, "new_name": "anything"}
     assert owner.ask("POST", f"{MODELS}/rename", body).status_code == 403
     assert owner.ask("DELETE", f"{MODELS}/delete", {"name": mine}).status_code == 403
@@ -107,6 +112,11 @@ def test_a_body_that_says_its_size_is_refused_unread(platform: Platform):
     said = {"Content-Length": str(10**12)}
     answer = requests.post(f"{platform.uri}/{API}/runs/create", headers=said, timeout=60)
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("length", [b"9" * 5000, b"-1", b"x", b"\xb2"])
+def test_a_size_that_is_none_is_taken_for_a_large_one(length: bytes):
+    assert size_of({"headers": [(b"content-length", length)]}) == float("inf")
 
 
 def test_a_member_sends_large_files(people: dict[str, User], trained: list[str]):

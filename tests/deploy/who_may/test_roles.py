@@ -1,7 +1,7 @@
 """Who may do what: every request that our commands make, by every kind of user.
 
-``1`` may, ``0`` may not. An owner is a member who made the experiment and the model, a
-member and a promoter are others.
+``1`` may, ``0`` may not. An owner is a member who made the experiment, and owns the model as who
+made one before names were reserved; a member and a promoter are others.
 
 Covers: deploy.roles, deploy.server.platform_hooks.
 """
@@ -14,7 +14,7 @@ import pytest
 from tests.deploy.running import User
 
 ROLES = ("nobody", "none", "reader", "member", "owner", "promoter", "admin")
-NAME = "heart-reader-roles"
+NAME, THEIRS = "heart-reader-roles", "heart-reader-s4"  # the platform made the second
 API = "api/2.0/mlflow"
 FILES = "api/2.0/mlflow-artifacts/artifacts"
 
@@ -38,7 +38,9 @@ TABLE = {
     "write an artifact": ("train", "0001111"),
     "make a logged model": ("train", "0001111"),
     "make a registered model": ("train", "0111111"),
+    "make a model of our names": ("models", "0000011"),
     "make a version": ("train", "0001111"),
+    "make a version of the platform's model": ("train", "0001111"),
     "move an alias": ("train, ensemble", "0001111"),
     "say which is champion": ("promote, sync", "0000011"),
     "say what was champion before": ("promote", "0000011"),
@@ -52,6 +54,7 @@ TABLE = {
     "delete a logged model": ("train, after a resume", "0000101"),
     "drop a version's tag": ("doctor", "0000101"),
     "drop an alias": ("doctor", "0000101"),
+    "delete a model of our names": ("", "0000001"),
     "drop a champion": ("", "0000001"),
     "delete a champion": ("", "0000001"),
     # Of admins alone.
@@ -87,10 +90,16 @@ class Things:
         made = self.owner.ask("POST", f"{API}/logged-models", body)
         return str(made.json()["model"]["info"]["model_id"])
 
-    def new_version(self) -> dict[str, str]:
+    def new_version(self, name: str = NAME) -> dict[str, str]:
         """What makes a version of the owner's model."""
         model = self.new_model()
-        return {"name": NAME, "source": f"models:/{model}", "model_id": model}
+        return {"name": name, "source": f"models:/{model}", "model_id": model}
+
+    def new_registered(self) -> dict[str, str]:
+        """An admin's registered model."""
+        body = {"name": f"{NAME}-{self.number()}"}
+        assert self.admin.ask("POST", f"{API}/registered-models/create", body).status_code == 200
+        return body
 
     def new_champion(self) -> dict[str, str]:
         """A version of the owner's that an admin made champion."""
@@ -119,13 +128,23 @@ class Things:
         return key
 
 
+def own(admin: User, name: str, model: str) -> None:
+    """A registered model that a user owns."""
+    made = admin.ask("POST", f"{API}/registered-models/create", {"name": model})
+    assert made.status_code == 200, made.text
+    body = {"username": name, "resource_type": "registered_model", "resource_id": model}
+    body["permission"] = "MANAGE"
+    given = admin.ask("POST", "api/3.0/mlflow/users/permissions/grant", body)
+    assert given.status_code == 200, given.text
+
+
 @pytest.fixture(scope="module")
 def things(people: dict[str, User], trained: list[str]) -> Things:  # whose experiment is 1
     owner = people["owner"]
     experiment = owner.ask("POST", f"{API}/experiments/create", {"name": "roles"}).json()
     made = Things(owner, people["admin"], experiment["experiment_id"], "", "1")
     made.run = made.new_run()
-    assert owner.ask("POST", f"{API}/registered-models/create", {"name": NAME}).status_code == 200
+    own(made.admin, "roles-owner", NAME)
     answer = owner.ask("POST", f"{API}/model-versions/create", made.new_version())
     assert answer.status_code == 200, answer.text
     made.alias("champion", "1")
@@ -200,12 +219,16 @@ REQUESTS: dict[str, Request] = {
             "POST", f"{API}/registered-models/create", {"name": f"roles-{things.number()}"}
         ).status_code
     ),
-    "make a version": lambda user, things: (
+    "make a model of our names": lambda user, things: (
         user.ask(
-            "POST",
-            f"{API}/model-versions/create",
-            things.new_version(),
+            "POST", f"{API}/registered-models/create", {"name": f"{NAME}-{things.number()}"}
         ).status_code
+    ),
+    "make a version": lambda user, things: (
+        user.ask("POST", f"{API}/model-versions/create", things.new_version()).status_code
+    ),
+    "make a version of the platform's model": lambda user, things: (
+        user.ask("POST", f"{API}/model-versions/create", things.new_version(THEIRS)).status_code
     ),
     "move an alias": asked("POST", f"{API}/registered-models/alias", alias="candidate", **VERSION),
     "say which is champion": asked(
@@ -241,6 +264,9 @@ REQUESTS: dict[str, Request] = {
             f"{API}/model-versions/delete-tag",
             {**VERSION, "key": things.new_tag("model-versions", **VERSION)},
         ).status_code
+    ),
+    "delete a model of our names": lambda user, things: (
+        user.ask("DELETE", f"{API}/registered-models/delete", things.new_registered()).status_code
     ),
     "drop an alias": lambda user, things: _alias_dropped(user, things, f"a{things.number()}"),
     "drop a champion": lambda user, things: _alias_dropped(user, things, "previous"),

@@ -230,3 +230,12 @@ def test_the_paper_is_to_scale(page, headers):
     _, level, top = map(float, re.match(r"M4 ([\d.]+)()H5V([\d.]+)", pulse).group(1, 1, 3))
     assert level - top == pytest.approx(10)
     expect(page.page.locator("text.scale")).to_have_text("25 mm/s, 10 mm/mV, 100 Hz")
+
+
+def test_a_print_of_the_usual_sheet_is_one_page_and_of_taller_ones_two(page):
+    page.page.get_by_role("button", name="left ventricular hypertrophy").click()
+    expect(page.page.get_by_role("heading", name="left ventricular hypertrophy")).to_be_visible()
+    for layout, n_pages in (("3x4", 1), ("6x2", 2), ("12x1", 2)):
+        page.page.select_option("#layout", layout)
+        printed = page.page.pdf(format="A4", landscape=True, prefer_css_page_size=False)
+        assert len(re.findall(rb"/Type\s*/Page\b", printed)) == n_pages, layout

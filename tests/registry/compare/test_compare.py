@@ -1,7 +1,8 @@
 """The pretrained models' real fold-9 predictions, compared as versions and as runs.
 
 Covers: registry.compare.make, registry.compare.measure, registry.compare.opinions,
-    registry.compare.pages, registry.ground.logged, registry.compare.parts.
+    registry.compare.pages, registry.ground.logged, registry.compare.parts,
+    registry.compare.differing, registry.compare.costs.
 """
 
 from pathlib import Path
@@ -13,6 +14,8 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 from mlflow import MlflowClient
+from safetensors.numpy import load_file
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from heart_reader.bundle.evidence import Evidence, load_evidence
@@ -21,7 +24,8 @@ from heart_reader.errors import ConfigError, ModelError
 from heart_reader.project import REPOSITORY
 from heart_reader.tracking import Run, resolve_version
 from registry.client import Registry
-from registry.compare import measure, pages
+from registry.compare import costs, measure, pages
+from registry.compare.differing import differing, of_some, packages_of
 from registry.compare.make import log_pair, main, read_request
 from registry.compare.opinions import Opinion
 from registry.compare.parts import find_records, measure_parts, said_of, write_sheets
@@ -117,7 +121,7 @@ def test_a_class_that_is_worse_is_found_and_no_other(store):
     run = compared(["--runs", f"{runs[0]},{runs[2]}"])
     text = run.data.tags["mlflow.note.content"]
     rows = {line.split("|")[1].strip(): line for line in text.splitlines() if "|" in line}
-    assert rows["HYP"].rstrip(" |").endswith("*") and "-0.4" in rows["HYP"]
+    assert "-0.4" in rows["HYP"] and " * (" in rows["HYP"]
     for name in ("NORM", "MI", "STTC", "CD"):
         assert "+0.0000 (+0.0000 to +0.0000)" in rows[name] and "*" not in rows[name]
 
@@ -126,7 +130,16 @@ def test_the_same_model_differs_in_nothing():
     values = np.concatenate([[0.0], np.zeros(500)])
     assert measure.difference_of(values) == measure.Value(0.0, 0.0, 0.0, 1.0)
     better = measure.difference_of(np.concatenate([[0.1], np.full(500, 0.1)]))
-    assert better.p == 2 / 500  # no more can be said of 500 resamples
+    assert better.p == 2 / 500  # no more can be said of 500 resamples that are all the same
+
+
+def test_how_sure_a_difference_is_by_count_and_beyond_that_by_the_normal_distribution():
+    drawn = np.random.default_rng(6).normal(0.01, 0.01, 1000)
+    near = measure.difference_of(np.concatenate([[0.01], drawn]))
+    assert near.p == 2 * (drawn <= 0).mean()
+    far = measure.difference_of(np.concatenate([[0.06], drawn + 0.05]))
+    assert far.p == pytest.approx(2 * norm.sf(0.06 / drawn.std(ddof=1)))
+    assert measure.held([[far.p] * 198]) == ((True,) * 198,)  # ten models, 22 parts
 
 
 def test_holm_steps_down_by_hand():
@@ -224,6 +237,9 @@ def test_better_in_the_mean_and_worse_for_women_over_75_is_seen_by_compare_and_g
     part = pages.tables(whole, {}, list(found.values()))[2]
     (row,) = (row for row in part.rows if row[0] == "women over 75")
     assert part.title == "Parts of the patients" and f"{worse.gains[0].value:+.4f}" in row[3]
+    said = pages.verdict(whole, list(found.values()))
+    assert "surely better: candidate" in said
+    assert f"Surely worse: candidate for women over 75 ({worse.gains[0].value:+.3f})" in said
 
 
 def test_without_records_the_page_says_what_is_missing(store):
@@ -251,7 +267,7 @@ def test_the_records_that_divide_models_are_drawn_with_what_each_says(demo_root,
     (sheet,) = write_sheets(found, both, records, rows, 1, tmp_path)
     row = int(np.flatnonzero(both[0].logged.ecg_id == found.apart["ecg_id"][0])[0])
     assert sheet.name == f"apart_1_{found.apart['ecg_id'][0]:05d}.png"
-    said = said_of(both, row)
+    said = said_of(both, row, 0)
     c = int(both[1].logged.judged[row].argmax())
     assert f"b: {classes[c]} {both[1].logged.judged[row, c]:.2f}" in said
     assert imread(sheet).std() > 0.02  # ink on paper
@@ -277,6 +293,53 @@ def test_a_promotion_keeps_the_comparison_with_its_champion(store, capsys):
         few = resolve_version("heart-reader-xresnet1d50/1")
         log_pair(Registry(), Run(opened.info.run_id), first, few)
     assert "no comparison is logged: inception1d/1 and xresnet1d50/1" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- what differs, what it costs
+
+
+def test_only_what_differs_is_a_difference():
+    both = [
+        {"epochs": "18", "loss": "bce", "members": "a,b", "package numpy": "2.4.6"},
+        {"epochs": "9", "loss": "bce"},
+        {"epochs": "9", "depth": "6", "package numpy": "2.4.1", "package torch": "2.13.0"},
+    ]
+    assert differing(both) == {
+        "epochs": ["18", "9", "9"],
+        "package numpy": ["2.4.6", "", "2.4.1"],
+    }
+    assert of_some(both) == {
+        "depth": ["", "", "6"], "loss": ["bce", "bce", ""], "members": ["a,b", "", ""]
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ('{"components": [{"type": "library", "name": "numpy", "version": "2.4.6"}, {"type": "file", '
+     '"name": "bundle.json"}]}', {"package numpy": "2.4.6"}),
+    ('{"components": [{"type": "library"}]}', {}),
+    ("junk", {}),
+    (None, {}),
+])  # fmt: skip
+def test_packages_are_those_of_the_bill_of_materials(tmp_path: Path, text, expected):
+    file = tmp_path / "sbom.cdx.json"
+    if text is not None:
+        file.write_text(text)
+    run = SimpleNamespace(download=lambda name, folder: file if file.exists() else None)
+    assert packages_of(run, tmp_path) == expected
+
+
+def test_a_version_is_weighed_and_timed(monkeypatch):
+    folder = REPOSITORY / "pretrained" / "se_resnet1d"
+    monkeypatch.setattr(costs, "download_bundle", lambda version, into: folder)
+    found = costs.cost_of(None, 1)
+    held = load_file(folder / "weights.safetensors")
+    learnt = sum(v.size for k, v in held.items() if "running_" not in k and "num_batches" not in k)
+    assert found is not None and found.n_parameters == learnt and 0 < found.ms < 60_000
+    assert found.megabytes == sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    table = pages.tables(measure.compare([opinion("a", evidence(NAMES[0]).y_score)] * 2, 100, 0),
+                         costs=[found, None])[2]  # fmt: skip
+    assert table.title == "Size and speed" and table.rows[0][1] == f"{learnt:,}"
+    assert len(table.rows) == 1
 
 
 # ---------------------------------------------------------------- studies

@@ -99,6 +99,9 @@ def test_a_body_over_the_bound_is_refused(client: TestClient, watcher: Watcher):
     large = "x" * 1001
     answer = client.post(PATH, content=large, headers=headers("one", large))
     assert answer.status_code == 413
+    for length in ("9" * 5000, "\u00b2"):
+        lying = {**headers("one"), "content-length": length.encode("latin-1")}
+        assert client.post(PATH, content=b"x", headers=lying).status_code == 413
     # Without a length that is told beforehand, too.
     chunks = (chunk for chunk in [b"x" * 600, b"x" * 600])
     assert client.post(PATH, content=chunks, headers=headers("one")).status_code == 413

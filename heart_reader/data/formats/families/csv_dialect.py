@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from heart_reader.errors import DataError
+from heart_reader.files import natural
 
 HEAD = 2**16  # bytes that are looked at
 WIDE = 200  # fields of a line that are samples of one lead, not leads
@@ -85,10 +86,10 @@ def is_number(field: str, decimal: str) -> bool:
 
 def are_counted(fields: list[str] | tuple[str, ...]) -> bool:
     """Whether fields are 0, 1, 2 ... or 1, 2, 3 ...: numbers of columns, as pandas writes them."""
-    numbers = [field for field in fields if field]
-    if len(numbers) < 3 or len(fields) - len(numbers) > 1 or not all(map(str.isdigit, numbers)):
+    numbers = [natural(field) for field in fields if field]
+    if len(numbers) < 3 or len(fields) - len(numbers) > 1:
         return False
-    return [int(field) for field in numbers] in (
+    return numbers in (
         list(range(len(numbers))),
         list(range(1, len(numbers) + 1)),
     )

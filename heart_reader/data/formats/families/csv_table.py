@@ -1,5 +1,6 @@
 """Text tables: a column or a row for each lead, written in any of the usual ways."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from heart_reader.data.formats.families.csv_dialect import (
     read_dialect,
     split,
 )
-from heart_reader.data.formats.limits import require_samples
+from heart_reader.data.formats.limits import MOST_SAMPLES, require_samples
 from heart_reader.data.formats.matrix import Matrix, aligned, from_matrix
 from heart_reader.data.formats.person import age_of, sex_of
 from heart_reader.data.ptbxl import LEADS
@@ -24,6 +25,7 @@ from heart_reader.data.recordings.recording import Recording
 from heart_reader.errors import DataError
 
 KIND = "CSV"
+PIECE = 2**20  # characters of a line that are looked at at once
 
 
 def read_csv(name: str, path: Path, asked: Asked) -> Recording:
@@ -98,6 +100,8 @@ def _numbers(
     except (OSError, ValueError) as error:
         said = " ".join(str(error).split())[:200]
         raise DataError(f"{name} can't be read: {said}") from error
+    if table.empty:
+        raise DataError(f"{name} has no line of numbers")
     for column in table:
         if not pd.api.types.is_numeric_dtype(table[column].dtype):
             _say_what_is_no_number(name, table[column], dialect)
@@ -124,12 +128,14 @@ def _read_wide(name: str, path: Path, dialect: Dialect, asked: Asked) -> Recordi
     with path.open(encoding=dialect.encoding, errors="replace") as file:
         for _ in range(dialect.skip):
             file.readline(HEAD)
-        while len(rows) < 64 and (line := _line(file, asked.n_times(fs, 2**31), dialect)):
+        wanted = asked.n_times(fs, MOST_SAMPLES)
+        while len(rows) < 64 and (line := _line(name, file, wanted, dialect, len(rows))):
             lead, values, n_fields = line
             if n_fields:
                 names.append(lead)
-                rows.append(_as_numbers(name, values, dialect, len(rows)))
+                rows.append(values)
                 total = max(total, n_fields)
+            require_samples(name, max(1, len(rows)), total if asked.seconds is None else wanted)
     samples = aligned(rows)
     if not any(names):
         if len(rows) != len(LEADS):
@@ -152,20 +158,38 @@ def _read_wide(name: str, path: Path, dialect: Dialect, asked: Asked) -> Recordi
     )
 
 
-def _line(file: Any, n: int, dialect: Dialect) -> tuple[str, list[str], int] | None:
-    """A lead's name, its first ``n`` fields, and how many it has; the rest is read past."""
-    text = file.readline(32 * n)
-    if not text:
+def _line(
+    name: str, file: Any, n: int, dialect: Dialect, row: int
+) -> tuple[str, NDArray[np.float64], int] | None:
+    """A lead's name, its first ``n`` values, and how many it has; fields are held in pieces."""
+    lead, begun, parts, count, held, empty = "", False, list[NDArray[np.float64]](), 0, 0, 0
+    for fields in _pieces(file, dialect):
+        count += len(fields)
+        left = next((k for k, field in enumerate(reversed(fields)) if field), len(fields))
+        empty = left if left < len(fields) else empty + left
+        if fields and not begun and not is_number(fields[0], dialect.decimal):
+            lead, fields, count = fields[0], fields[1:], count - 1
+            begun = True
+        begun = begun or bool(fields)
+        parts.append(_as_numbers(name, fields[: n - held], dialect, row))
+        held += len(parts[-1])
+    if not parts:
         return None
-    fields = split(text, dialect.separator)
-    while fields and not fields[-1]:
-        fields.pop()
-    count = len(fields)
-    while not text.endswith("\n") and (text := file.readline(2**20)):
-        count += len(text.split(dialect.separator)) - 1
-    if fields and not is_number(fields[0], dialect.decimal):
-        return fields[0], fields[1 : n + 1], count - 1
-    return "", fields[:n], count
+    count = max(0, count - empty)  # behind the last value of the line
+    return lead, np.concatenate(parts)[:count], count
+
+
+def _pieces(file: Any, dialect: Dialect) -> Iterator[list[str]]:
+    """The fields of a line, a million letters at a time."""
+    rest, ends = "", False
+    while not ends and (text := file.readline(PIECE)):
+        ends = text.endswith("\n")
+        fields = split(rest + text, dialect.separator)
+        whole = ends or (dialect.separator is None and text[-1].isspace())
+        rest = "" if whole or not fields else fields.pop()
+        yield fields
+    if rest:
+        yield [rest]
 
 
 def _as_numbers(name: str, fields: list[str], dialect: Dialect, row: int) -> NDArray[np.float64]:

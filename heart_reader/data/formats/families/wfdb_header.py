@@ -11,8 +11,10 @@ from typing import Any
 
 from heart_reader.data.formats.limits import MOST_CHANNELS
 from heart_reader.errors import DataError
+from heart_reader.files import natural
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+MOST_GAIN = 1e12  # steps per unit, or units per step: no recorder comes near
 _RATE = re.compile(rf"({_NUMBER})(?:/.*)?")
 _FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
 _GAIN = re.compile(rf"({_NUMBER})(?:\(([-+]?\d+)\))?(?:/(\S+))?")
@@ -125,19 +127,26 @@ def _groups(pattern: re.Pattern[str], text: str) -> tuple[str | Any, ...]:
     return _matched(pattern, text).groups()
 
 
+def _plausible(gain: float) -> float:
+    if gain and not 1 / MOST_GAIN <= abs(gain) <= MOST_GAIN:
+        raise ValueError(gain)
+    return gain
+
+
 def _has_segments(record: str, lines: list[str]) -> bool:
     """``NAME/3`` with three lines of two words; ``FOLDER/100`` is a record in a folder."""
     _, slash, count = record.rpartition("/")
-    if not slash or not count.isdigit() or int(count) != len(lines):
+    if not slash or natural(count) != len(lines):
         return False
     return all(len(line.split()) == 2 for line in lines)
 
 
 def _segment(line: str, name: str) -> SegmentLine:
-    record, n_frames = line.split()
-    if not n_frames.isdigit():
+    record, word = line.split()
+    n_frames = natural(word)
+    if n_frames is None:
         raise DataError(f"record {name} can't be read: segment line {line[:80]!r}")
-    return SegmentLine(record, int(n_frames))
+    return SegmentLine(record, n_frames)
 
 
 def _signal(line: str, name: str) -> SignalLine:
@@ -152,7 +161,7 @@ def _signal(line: str, name: str) -> SignalLine:
             n_per_frame=int(n_per_frame or 1),
             skew=int(skew or 0),
             offset=int(offset or 0),
-            gain=float(gain),
+            gain=_plausible(float(gain)),
             baseline=zero if baseline is None else int(baseline),
             unit=unit or "mV",
             initial=int(words[5]) if len(words) > 5 else None,

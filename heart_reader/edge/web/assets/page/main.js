@@ -7,6 +7,8 @@ import { element, findingsTable, noteItems, summaryOf } from "./findings.js";
 import { openModel, unpacked } from "./model.js";
 import { drawEcg } from "./paper.js";
 
+const TALLEST_MM = 180; // of a sheet that fits on a printed page below the headings
+
 const byId = (id) => document.getElementById(id);
 const contract = JSON.parse(byId("contract").textContent);
 let model = null; // a promise, once the page has begun
@@ -132,7 +134,9 @@ async function show(recording) {
 }
 
 function draw() {
-  byId("paper").replaceChildren(drawEcg(shown.recording, shown.answer.shown, byId("layout").value));
+  const sheet = drawEcg(shown.recording, shown.answer.shown, byId("layout").value);
+  byId("paper").replaceChildren(sheet);
+  byId("paper").classList.toggle("tall", sheet.viewBox.baseVal.height > TALLEST_MM);
 }
 
 begin();
