@@ -22,7 +22,7 @@ from heart_reader.tasks.task import UNKNOWN
 from registry.ensemble import make as ensemble
 from registry.gate import promote
 from registry.ground.fold9 import data_present, fold9
-from tests.data.manifest.of_demo import write_manifest
+from tests.data.manifest.written import write_manifest
 from tests.registry.fleet import bundle_of
 from tests.tracking.processes import SMALL, Call, Store, words
 

@@ -11,7 +11,7 @@ from heart_reader import train
 from heart_reader.config.load import load_config
 from heart_reader.training.checkpoint import load_checkpoint
 from heart_reader.trainings.text import as_yaml
-from tests.data.manifest.of_demo import write_manifest
+from tests.data.manifest.written import write_manifest
 from tests.tracking.processes import (
     SMALL,
     Call,
