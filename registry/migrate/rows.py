@@ -109,7 +109,8 @@ def copy_rows(source: Connection, target: Connection, places: Mapping[str, str])
         target.execute(text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))
     if not is_empty(target):
         raise ConfigError("somebody has begun to use the target: migrate needs an empty one")
-    reserved = list(rows_of(target, MODELS))  # a team's platform has some
+    # A team's platform has some; not by `rows_of`, whose cursors would be those of the writes too.
+    reserved = [dict(row) for row in target.execute(select(MODELS)).mappings()]
     for table in reversed(tables()):
         target.execute(delete(table))  # the rows that every new store has
     for table in tables():
