@@ -1,5 +1,9 @@
-"""What the story of one's own records holds against each other: server, registry, two syncs."""
+"""What the story of one's own records holds against each other: server, registry, two syncs.
 
+python -m benchmarks.own_checks [--model models:/NAME@ALIAS --file ECG]
+"""
+
+import argparse
 import base64
 import json
 import socket
@@ -21,6 +25,16 @@ from registry.client import Registry, kind_of, pinned, task_of
 
 WAIT = 180.0  # seconds until a server answers
 AS_PREDICT = 1e-5  # of a probability: other batches, other threads
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", help="served, and asked about a file")
+    parser.add_argument("--file", type=Path, help="that is an ECG by itself")
+    options = parser.parse_args()
+    if options.model and options.file:
+        serve_and_ask(options.model, options.file)
+    nothing_mixed_up()
 
 
 def serve_and_ask(model: str, file: Path) -> None:
@@ -142,3 +156,7 @@ def two_at_once(commands: Sequence[Sequence[str]]) -> None:
     codes = [process.wait() for process in started]
     if any(codes):
         raise SystemExit(f"exit codes {codes}")
+
+
+if __name__ == "__main__":
+    main()

@@ -61,6 +61,7 @@ def test_the_bundle_knows_task_signal_and_sets(own):
     assert version.tags["task"] == "hearts" and "(n, 8, 500), 100 Hz" in version.description
     frame = pd.read_parquet(store.artifact(version.run_id, "predictions_fold9.parquet"))
     assert (frame[[f"true_{name}" for name in CLASSES]] == UNKNOWN).to_numpy().any()
+    assert (frame["record_id"] == "E" + frame["ecg_id"].astype(str)).all()
     run = store.client.get_run(version.run_id)
     expected = []
     for name in CLASSES:
