@@ -85,6 +85,20 @@ def register(
     return log_bundle(folder, kind, text[:LONGEST_DESCRIPTION], tags)
 
 
+@waits_for_store
+def registered_models(
+    client: MlflowClient, condition: str | None = None, per_page: int = 100
+) -> list[RegisteredModel]:
+    """All of them, or those of a condition, page by page."""
+    found: list[RegisteredModel] = []
+    token = None
+    while True:
+        page = client.search_registered_models(condition, per_page, page_token=token)
+        found, token = [*found, *page], page.token
+        if not token:
+            return found
+
+
 class Registry:
     """One connection to the registry; every method is one request, or few."""
 
@@ -122,10 +136,9 @@ class Registry:
         """All names that models of the tasks in the registry may have."""
         return [registered_name(kind, task) for task in self.tasks() for kind in KINDS]
 
-    @waits_for_store
     def tasks(self) -> list[str | None]:
         """The tasks that the registry has a model for; ``None``, the default one, comes first."""
-        found = self.client.search_registered_models(filter_string=f"name LIKE '{PREFIX}%'")
+        found = registered_models(self.client, f"name LIKE '{PREFIX}%'")
         names = [model.name for model in found if kind_of(model.name) in KINDS]
         return [None, *sorted({task for name in names if (task := task_of(name))})]
 

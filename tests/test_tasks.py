@@ -14,7 +14,7 @@ from heart_reader.data.ptbxl import load_metadata
 from heart_reader.errors import ModelError
 from heart_reader.tasks.task import Task
 from registry import export
-from registry.client import Registry, kind_of, name_beside, task_of
+from registry.client import Registry, kind_of, name_beside, registered_models, task_of
 from registry.compare import make as compare
 from registry.ensemble import make as ensemble
 from registry.gate import promote
@@ -181,6 +181,9 @@ def test_sync_follows_each_task_by_itself(side_by_side: Store, monkeypatch: pyte
         ("export", "heart-reader-se_resnet1d"),
     }
     assert registry.tasks() == [None, "rhythm"]
+    by_one = [model.name for model in registered_models(registry.client, per_page=1)]
+    assert len(by_one) > 2
+    assert by_one == [model.name for model in registry.client.search_registered_models()]
 
 
 def names(*kinds: str) -> Sequence[str]:

@@ -18,7 +18,7 @@ from heart_reader.cli.entry import dotted_options, run_entry, truth
 from heart_reader.errors import ConfigError, TrackingError
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.fresh import half_made, set_aside
-from registry.client import Registry
+from registry.client import Registry, registered_models
 from registry.doctor import models as inventory
 from registry.doctor.runs import Remnant, close_run, dead_runs, left_spools
 
@@ -58,7 +58,7 @@ def mend_store(uri: str, fix: bool) -> None:
 def examine(delete: bool) -> list[Remnant]:
     """Everything that isn't as it should be; spools first, since they may end runs."""
     registry = Registry()
-    models = inventory.registered_models(registry.client)
+    models = registered_models(registry.client)
     return [
         *left_spools(registry.client),
         *dead_runs(registry.client),

@@ -31,18 +31,6 @@ PER_PAGE = 1000
 
 
 @waits_for_store
-def registered_models(client: MlflowClient) -> Sequence[RegisteredModel]:
-    """All of them."""
-    found: list[RegisteredModel] = []
-    token = None
-    while True:
-        page = client.search_registered_models(max_results=100, page_token=token)
-        found, token = [*found, *page], page.token
-        if not token:
-            return found
-
-
-@waits_for_store
 def versions_of(client: MlflowClient, name: str) -> Sequence[Entity]:
     """All of a model."""
     found: list[Entity] = []
