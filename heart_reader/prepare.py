@@ -19,7 +19,6 @@ from rich.console import Console
 from heart_reader.cli.entry import dotted_options, run_entry, truth
 from heart_reader.config.request import config_request
 from heart_reader.data import ptbxl
-from heart_reader.data.checked import CheckedTree, print_checked
 from heart_reader.data.dataset import DataConfig, data_root, pack_of, source_of
 from heart_reader.data.download import PHYSIONET, download
 from heart_reader.data.labelled import Labelled, read_all, require_parts
@@ -36,6 +35,7 @@ from heart_reader.errors import ConfigError, DataError
 from heart_reader.files import cache_folder, user_path
 from heart_reader.project import CONFIG_DEFAULTS
 from heart_reader.tasks.ptbxl import TaskConfig
+from heart_reader.trainings.checked import CheckedTree, print_checked
 
 NONE = "none"
 

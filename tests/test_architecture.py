@@ -46,7 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 MAY_NAME_TEST_FOLD = {
     "heart_reader/data/ptbxl.py": "says which fold it is, and keeps patients out of two parts",
     "heart_reader/data/dataset.py": "defines load_test",
-    "heart_reader/data/checked.py": "counts its labels for `prepare`, and shows no signal of it",
+    "heart_reader/trainings/checked.py": "counts labels for `prepare`, and shows no signal",
     "heart_reader/evaluate.py": "is the one that opens it",
     "heart_reader/prepare.py": "verifies its files, reads no label or signal into a model",
 }

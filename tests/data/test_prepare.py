@@ -1,6 +1,6 @@
 """Records are fetched, verified and packed, and what is wrong with them is said.
 
-Covers: heart_reader.data.quality.survey, heart_reader.data.checked, heart_reader.progress.
+Covers: heart_reader.data.quality.survey, heart_reader.trainings.checked, heart_reader.progress.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ import pytest
 from rich.console import Console
 
 from heart_reader.cli.entry import run_entry
-from heart_reader.data.checked import CheckedTree, print_checked
 from heart_reader.data.download import download
 from heart_reader.data.ptbxl import load_metadata
 from heart_reader.data.quality import DOUBTFUL, Quality
 from heart_reader.errors import DataError
 from heart_reader.prepare import main
 from heart_reader.tasks.task import Task
+from heart_reader.trainings.checked import CheckedTree, print_checked
 from tests.data.trees import copy_tree, small_demo
 
 
