@@ -159,6 +159,7 @@ def close_dead_runs(parent: StudyRun, study: Study) -> int:
     """Ends the runs that dead workers left RUNNING, as the study has their trials; says how many.
 
     The trials of most were lost; a worker may also have died after it told the study a result.
+    What one of this machine hadn't sent yet is sent.
     The run that ``mlflow run`` opened for a worker is among them, when its lease says so.
     """
     found = parent.client.search_runs(
@@ -172,6 +173,7 @@ def close_dead_runs(parent: StudyRun, study: Study) -> int:
         number = run.data.tags.get("trial")
         outcome = DEAD if number is None else outcome_in_study(states.get(number))
         Run(run.info.run_id).set_tags(outcome.tags)
+        session.send_what_is_left(run.info.run_id)
         parent.client.set_terminated(run.info.run_id, outcome.status)
     return len(dead)
 

@@ -82,6 +82,23 @@ def open_spool(run_id: str) -> Spool:
         return Spool(spool_folder() / run_id)
 
 
+def send_what_is_left(run_id: str) -> None:
+    """Sends what a dead process left of a run in this machine's spool.
+
+    Nothing is there where it ran elsewhere, and nothing is taken from a process that lives.
+    """
+    if not (spool_folder() / run_id).exists():
+        return
+    try:
+        spool = open_spool(run_id)
+    except TrackingError:
+        return  # whoever has it open sends it
+    try:
+        send_left(MlflowClient(), spool)
+    finally:
+        spool.close()
+
+
 def _start(name: str | None, run_id: str | None, nested: bool) -> str:
     def start(found: str | None, lease: str) -> str:
         active = mlflow.start_run(

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from heart_reader.cli import app
-from heart_reader.evaluation.sheets.layout import LAYOUTS
+from heart_reader.evaluation.sheets.arrangement import LAYOUTS
 from heart_reader.reading import options
 from tests.conftest import REPOSITORY
 

@@ -12,11 +12,14 @@ import optuna
 import pandas as pd
 import pytest
 import yaml
+from mlflow.entities import Metric
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.trial import TrialState
 
 from heart_reader.config.load import load_config, read_config
 from heart_reader.data.dataset import load_development
 from heart_reader.errors import DataError
+from heart_reader.tracking import session
 from tests.tracking.processes import Store, words
 from tests.tracking.trained import Call
 from tests.tuning.test_workers import NAME, SPACE, TINY, assert_complete
@@ -24,6 +27,7 @@ from tuning import train, tune
 from tuning.config import load_tuning
 from tuning.objective import splits
 from tuning.store.storage import opened_storage
+from tuning.tracking import PARENT, StudyRun, close_dead_runs
 
 pytest_plugins = ["tests.tracking.trained"]
 SEARCH = TINY | {"trials": "3", "epochs": "2", "startup_trials": "1", "min_epochs": "1"}
@@ -65,6 +69,29 @@ def test_a_study_leaves_runs_a_table_and_what_train_takes(searched: Store):
     assert best == study.best_params
     # The first trial is the configuration itself: a search never does worse.
     assert study.trials[0].params["training.learning_rate"] == 0.01
+
+
+def test_what_a_dead_worker_had_told_and_not_yet_sent_is_sent(
+    copy: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", copy.uri)
+    monkeypatch.setenv("HEART_READER_CACHE", str(tmp_path / "cache"))
+    study = optuna.load_study(study_name=NAME, storage=storage(copy))
+    parent = StudyRun(study.user_attrs[PARENT])
+    tags = {MLFLOW_PARENT_RUN_ID: parent.run_id, "trial": "0"}
+    run_id = session.create(parent.experiment_id(), "trial 0", tags)
+    spool = session.open_spool(run_id)
+    spool.append([Metric("val/macro_auc", 0.5, 1, 0)])
+    assert close_dead_runs(parent, study) == 1  # whoever has the spool open sends it
+    assert copy.client.get_metric_history(run_id, "val/macro_auc") == []
+    spool.close()
+
+    copy.client.update_run(run_id, "RUNNING")
+    assert close_dead_runs(parent, study) == 1
+    (point,) = copy.client.get_metric_history(run_id, "val/macro_auc")
+    assert (point.value, point.step) == (0.5, 0)
+    assert copy.client.get_run(run_id).info.status == "FINISHED"
+    assert not spool.folder.exists()
 
 
 def test_train_takes_the_best_of_a_study(call: Call, copy: Store):
