@@ -69,7 +69,7 @@ def _become(words: Sequence[str], folder: Path) -> None:
             run_entry(configured if words[0] == "--config" else predict.main, words=words)
     except TooLongError:
         print("hangs", flush=True)
-    except BaseException as error:
+    except BaseException as error:  # what must not happen is said, and counted
         print(f"{type(error).__name__}: {error}", flush=True)
     sys.stdout.flush()
     took = [time.process_time() - began, peak() - held]

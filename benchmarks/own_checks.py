@@ -6,24 +6,21 @@ python -m benchmarks.own_checks [--model models:/NAME@ALIAS --file ECG]
 import argparse
 import base64
 import json
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import requests
 
+from benchmarks.servers.answering import answering, free_port, url
 from heart_reader.predict import main as predict
 from heart_reader.reading.models.found import find_bundle
 from heart_reader.tasks.task import default_task
 from registry.client import Registry, kind_of, pinned, task_of
 
-WAIT = 180.0  # seconds until a server answers
 AS_PREDICT = 1e-5  # of a probability: other batches, other threads
 
 
@@ -44,12 +41,14 @@ def serve_and_ask(model: str, file: Path) -> None:
         SystemExit: it doesn't.
     """
     bundle, _ = find_bundle(model)
-    with served(model) as url:
+    with served(model) as address:
         body = {"inputs": {"file": [base64.b64encode(file.read_bytes()).decode()]}}
-        (answer,) = posted(f"{url}/invocations", body)["predictions"]
-    (said,) = predicted(model, file)
+        said = requests.post(address, json=body, timeout=60)
+        said.raise_for_status()
+        (answer,) = said.json()["predictions"]
+    (expected,) = predicted(model, file)
     mine = np.array([answer[name] for name in bundle.task.classes])
-    theirs = np.array([said[name] for name in bundle.task.classes])
+    theirs = np.array([expected[name] for name in bundle.task.classes])
     print(f"{model}: largest difference from predict {np.abs(mine - theirs).max():.1e}")
     if not np.allclose(mine, theirs, atol=AS_PREDICT):
         raise SystemExit(f"{model}: served {mine}, predicted {theirs}")
@@ -57,46 +56,13 @@ def serve_and_ask(model: str, file: Path) -> None:
 
 @contextmanager
 def served(model: str) -> Iterator[str]:
-    """The address of a model server that answers, stopped afterwards."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    """Where MLflow's server of a model is asked."""
+    port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", model,
                "--env-manager", "local", "-p", str(port)]  # fmt: skip
     process = subprocess.Popen(command, stdout=sys.stdout, stderr=sys.stderr)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_for(f"{url}/ping", process)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
-    """Until it answers.
-
-    Raises:
-        SystemExit: the process ended, or it took too long.
-    """
-    deadline = time.monotonic() + WAIT
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise SystemExit(f"{url} doesn't answer")
-
-
-def posted(url: str, body: object) -> dict[str, list[dict[str, float]]]:
-    """The answer to a request in JSON."""
-    request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        found: dict[str, list[dict[str, float]]] = json.load(answer)
-    return found
+    with answering(process, port):
+        yield url(port)
 
 
 def predicted(model: str, file: Path) -> list[dict[str, float]]:

@@ -12,7 +12,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import numpy as np
 import requests
 import wfdb
 
+from benchmarks.servers.answering import answering, free_port, url
 from heart_reader.files import user_path
 from heart_reader.predictions.columns import ANSWER
 from heart_reader.predictions.log import Log, collect, open_table
@@ -35,7 +35,7 @@ from heart_reader.reading.records import findings_of, recorded_of
 from heart_reader.reading.sent import Beside, of_signals
 from heart_reader.tracking.pyfunc import HeartReaderModel
 
-HOST, KEY = "127.0.0.1", "benchmark"
+KEY = "benchmark"
 JSON = {"Content-Type": "application/json"}
 
 
@@ -155,18 +155,8 @@ def latency(options: argparse.Namespace, signals: list[object]) -> None:
 def served(model: str, logs: bool) -> Iterator[int]:
     """A server's port."""
     port = free_port()
-    process = start(model, port, logs)
-    try:
-        while process.poll() is None:
-            try:
-                requests.get(f"http://{HOST}:{port}/ping", timeout=5)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.2)
+    with answering(start(model, port, logs), port):
         yield port
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def start(model: str, port: int, logs: bool = True) -> "subprocess.Popen[bytes]":
@@ -174,18 +164,6 @@ def start(model: str, port: int, logs: bool = True) -> "subprocess.Popen[bytes]"
     environment = {k: v for k, v in os.environ.items() if logs or k != VARIABLE}
     command = [sys.executable, "-m", "heart_reader.serve", "--model", model, "--port", str(port)]
     return subprocess.Popen(command, env=environment)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        return int(free.getsockname()[1])
-
-
-def url(port: int) -> str:
-    """Where a server is asked."""
-    return f"http://{HOST}:{port}/invocations"
 
 
 # ---------------------------------------------------------------- in the answering thread

@@ -33,7 +33,7 @@ from heart_reader.files import cache_folder
 from heart_reader.fitting import Prepared, lead_sets_in, make_trainer, make_trusted, prepare
 from heart_reader.project import CONFIG_DEFAULTS, REPOSITORY
 from heart_reader.reading.explain import write_explained_sheets
-from heart_reader.tracking import Run, log_bundle, registered_name, require_place
+from heart_reader.tracking import Run, log_bundle, registered_name, require_registered_model
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.figures import log_figures
 from heart_reader.training.callbacks import CheckpointWriter, MetricLogger
@@ -63,7 +63,7 @@ def train(job: Job) -> list[train_text.TrainedBackbone]:
         tracking.continue_experiment(job.resumed)
     single, start = len(job.backbones) == 1, start_of(job.config)
     name = None if job.resumed else train_text.run_name(job.config, job.backbones)
-    require_places(job)
+    require_registered_models(job)
     with (
         tracking.open_run(name, resumed_id, system_metrics=single) as run,
         train_text.resume_told(run.run_id),
@@ -86,7 +86,7 @@ def train(job: Job) -> list[train_text.TrainedBackbone]:
         return trained
 
 
-def require_places(job: Job) -> None:
+def require_registered_models(job: Job) -> None:
     """The registered models of a job's backbones, before hours of work.
 
     Raises:
@@ -94,7 +94,7 @@ def require_places(job: Job) -> None:
     """
     task = task_name(job.config.data.root, job.config.task)
     for backbone in job.backbones:
-        require_place(registered_name(backbone, task), task)
+        require_registered_model(registered_name(backbone, task), task)
 
 
 def train_child(

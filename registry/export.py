@@ -40,7 +40,7 @@ from heart_reader.tracking import (
     Run,
     load_registered,
     register_files,
-    require_place,
+    require_registered_model,
     resolve_version,
 )
 from heart_reader.tracking import runs as tracking
@@ -108,7 +108,7 @@ def export(request: ExportRequest) -> ModelVersion:
         DataError: data that aren't there, or aren't those that the model was trained on.
     """
     version = resolve_version(request.model)
-    require_place(name_beside(version.name, "edge"), task_of(version.name))
+    require_registered_model(name_beside(version.name, "edge"), task_of(version.name))
     with tracking.open_run(f"export {pinned(version)}") as run:
         try:
             made, rows = export_in(run, version, request)

@@ -39,7 +39,7 @@ def job_of(request: SearchAndTrainRequest) -> Job:
     job, search = training_job(request.training), request.search
     if search is None or (search.tuning.trials == 0 and search.tuning.study == AUTO):
         return job
-    train.require_places(job)
+    train.require_registered_models(job)
     return replace(job, **best_configs(search))
 
 

@@ -6,11 +6,8 @@ from typing import Any
 from heart_reader.files import user_path
 
 FORMATS = ("pdf", "svg", "png")
-LAYOUTS = (
-    "3x4",
-    "6x2",
-    "12x1",
-)  # of evaluation/sheets/arrangement.py, which takes a second to import
+# Of evaluation/sheets/arrangement.py, which takes a second to import.
+LAYOUTS = ("3x4", "6x2", "12x1")
 
 PREDICT = """Reads ECGs with a registered model, or a bundle folder, and prints what it finds.
 

@@ -5,8 +5,8 @@ from heart_reader.tracking.permissions import (
     left_behind,
     make_model,
     require_editable,
-    require_place,
     require_promoter,
+    require_registered_model,
 )
 from heart_reader.tracking.run import Run
 from heart_reader.tracking.runs import (
@@ -42,8 +42,8 @@ __all__ = [
     "register_files",
     "registered_name",
     "require_editable",
-    "require_place",
     "require_promoter",
+    "require_registered_model",
     "resolve_version",
     "set_up_reading",
     "set_up_tracking",

@@ -41,7 +41,7 @@ def left_behind(what: str) -> Iterator[None]:
 def require_editable(model: str) -> None:
     """Asks, before hours of work, whether a model's versions may be made, tagged, given aliases.
 
-    One that isn't there passes: see `require_place`. A local store has no users.
+    One that isn't there passes: see `require_registered_model`. A local store has no users.
 
     Raises:
         TrackingError: they may not.
@@ -52,7 +52,7 @@ def require_editable(model: str) -> None:
     )  # fmt: skip
 
 
-def require_place(model: str, task: str | None) -> None:
+def require_registered_model(model: str, task: str | None) -> None:
     """Asks likewise, and makes the registered model where it isn't there.
 
     On our platform the default task's are there; promoters and admins make others.

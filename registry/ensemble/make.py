@@ -23,7 +23,7 @@ from heart_reader.errors import ModelError
 from heart_reader.evaluation import metrics
 from heart_reader.evaluation.trust.made import write_made
 from heart_reader.project import REPOSITORY
-from heart_reader.tracking import ModelVersion, Run, load_registered, require_place
+from heart_reader.tracking import ModelVersion, Run, load_registered, require_registered_model
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.figures import log_figures
 from registry.client import (
@@ -91,7 +91,7 @@ def make_ensemble(registry: Registry, request: EnsembleRequest) -> ModelVersion:
     """One run that ends in a registered version with its members' pins in its tags."""
     settings = request.settings
     versions = choose_members(registry, request.members, request.config.task)
-    require_place(name_beside(versions[0].name, "ensemble"), task_of(versions[0].name))
+    require_registered_model(name_beside(versions[0].name, "ensemble"), task_of(versions[0].name))
     with tracking.open_run(f"ensemble of {len(versions)}") as run:
         commit = git_commit(REPOSITORY)
         made_by = {"method": settings.method, "git_commit": commit}

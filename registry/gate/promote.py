@@ -113,12 +113,11 @@ def models_of(registry: Registry, request: PromoteRequest) -> list[str]:
     """
     if request.model != ALL:
         return [request.model]
-    names = backbone_names(request.config.task)
-    found = [name for name in names if registry.find(name, CANDIDATE) is not None]
+    task = request.config.task
+    found = [name for name in backbone_names(task) if registry.find(name, CANDIDATE) is not None]
     if not found:
         raise ModelError(
-            f"no backbone has a candidate for task {request.config.task} in {shown_uri()}: "
-            "train some first"
+            f"no backbone has a candidate for task {task} in {shown_uri()}: train some first"
         )
     return found
 

@@ -23,7 +23,13 @@ from heart_reader.evaluation import report
 from heart_reader.files import user_path
 from heart_reader.models import Architecture, family
 from heart_reader.project import REPOSITORY
-from heart_reader.tracking import ModelVersion, Run, log_bundle, registered_name, require_place
+from heart_reader.tracking import (
+    ModelVersion,
+    Run,
+    log_bundle,
+    registered_name,
+    require_registered_model,
+)
 from heart_reader.tracking import runs as tracking
 from heart_reader.tracking.figures import log_figures
 from heart_reader.tracking.versions import CANDIDATE
@@ -113,7 +119,7 @@ def import_all(registry: Registry, found: list[Imported]) -> list[ModelVersion]:
     What is registered already is left as it is, and named candidate again.
     """
     for each in found:
-        require_place(each.name, each.bundle.task.name)
+        require_registered_model(each.name, each.bundle.task.name)
     if len(found) == 1:
         return [_import_once(registry, found[0], nested=False)]
     with tracking.open_run(f"import {len(found)} bundles") as run:

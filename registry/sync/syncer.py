@@ -159,7 +159,7 @@ class Syncer:
             work()
         except HeartReaderError as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
-        except Exception:
+        except Exception:  # see above: the watch goes on
             traceback.print_exc()
         else:
             return True

@@ -21,8 +21,8 @@ class Agreed:
     Attributes:
         name: of the class.
         n: records.
-        same: of them, those of which both say that it is there, or both that it isn't.
-        answer_alone, shadow_alone: of the others, those of which one says that it is there.
+        answer_alone, shadow_alone: of them, those of which one says that it is there, the other
+            that it isn't.
     """
 
     name: str

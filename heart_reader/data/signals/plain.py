@@ -120,9 +120,10 @@ class PlainReader:
         for start in range(0, layout.n_times, layout.length):
             window = steps[:, :, start : start + layout.length]
             plain &= ~(_still(window, layout) | _contradictory(window, layout))
-            made.append(self._window(layout, steps, start))
-            plain &= (made[-1].min(axis=2) < made[-1].max(axis=2)).all(axis=1)
-            plain &= ~(made[-1].std(axis=2) > LARGEST_STD_MV).any(axis=1)
+            signal = self._window(layout, steps, start)
+            plain &= (signal.min(axis=2) < signal.max(axis=2)).all(axis=1)
+            plain &= ~(signal.std(axis=2) > LARGEST_STD_MV).any(axis=1)
+            made.append(signal)
         windows = np.stack(made, axis=1)  # (n, n_windows, n_leads, n_times)
         return {each.place: windows[k] for k, each in enumerate(records) if plain[k]}
 

@@ -121,11 +121,8 @@ def _write(
 ) -> None:
     """A line that ends before the paper does, at a height in mm; ``whole`` says that it fits."""
     x = (A4_MM[0] - LEFT_MM if right else LEFT_MM) / A4_MM[0]
-    line = (
-        text
-        if whole
-        else textwrap.shorten(text, round(LINE_CHARACTERS * 8.5 / size), placeholder=" ...")
-    )
+    room = round(LINE_CHARACTERS * 8.5 / size)
+    line = text if whole else textwrap.shorten(text, room, placeholder=" ...")
     # Names of measurements stand apart by several spaces, which `shorten` would take.
     shown = text if len(line) >= len(" ".join(text.split())) else line
     figure.text(

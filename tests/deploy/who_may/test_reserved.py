@@ -6,7 +6,7 @@ Covers: registry.gate.reserve, deploy.stores.migrate, heart_reader.tracking.perm
 import pytest
 
 from deploy.roles import MODELS
-from heart_reader.tracking import registered_name, require_place
+from heart_reader.tracking import registered_name, require_registered_model
 from registry.client import KINDS
 from registry.gate import promote, reserve
 from tests.deploy.running import User
@@ -78,7 +78,7 @@ def test_a_member_is_told_before_the_work_who_makes_another_tasks_models(
     again = call(reserve.main, store, "--task", "rhythm", uri=uri)
     assert again.out == "all of them were there\n"
     log_in(monkeypatch, people["member"])
-    require_place(RHYTHM, "rhythm")
+    require_registered_model(RHYTHM, "rhythm")
 
 
 def test_an_empty_model_is_no_model_yet(

@@ -167,10 +167,10 @@ def _line(
         count += len(fields)
         left = next((k for k, field in enumerate(reversed(fields)) if field), len(fields))
         empty = left if left < len(fields) else empty + left
-        if fields and not begun and not is_number(fields[0], dialect.decimal):
-            lead, fields, count = fields[0], fields[1:], count - 1
+        if fields and not begun:
             begun = True
-        begun = begun or bool(fields)
+            if not is_number(fields[0], dialect.decimal):
+                lead, fields, count = fields[0], fields[1:], count - 1
         parts.append(_as_numbers(name, fields[: n - held], dialect, row))
         held += len(parts[-1])
     if not parts:
